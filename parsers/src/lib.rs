@@ -1,0 +1,21 @@
+//! Log lines of proxies and gateways → [`Record`]: pure functions over bytes. This crate reads no clock, file, network
+//! or environment, takes no lock, and never panics on input.
+//!
+//! The data path: bytes → [`lines::LineBuffer`] → a [`formats::Format`] → [`Record`].
+
+pub mod context;
+pub mod formats;
+pub mod lines;
+pub mod reason;
+pub mod record;
+pub mod syslog;
+pub mod text;
+pub mod time;
+pub mod upstreams;
+
+pub use context::Context;
+pub use formats::{Field, Format, Malformed, Parsed};
+pub use reason::{Cause, Origin, Reason};
+pub use record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+pub use time::Zone;
+pub use upstreams::{Attempt, Attempts};

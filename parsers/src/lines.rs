@@ -1,0 +1,1 @@
+//! Chunks in, whole lines out, bounded.

@@ -1,0 +1,1 @@
+//! The nom pieces that formats share.
