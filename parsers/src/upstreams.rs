@@ -392,7 +392,8 @@ mod tests {
     #[test]
     fn the_cause_goes_as_far_as_the_variables() {
         let p = Cause::proxy;
-        let cases: &[(&str, Option<&str>, Option<&str>, Option<&str>, Cause)] = &[
+        type Seen = Option<&'static str>;
+        let cases: &[(&str, Seen, Seen, Seen, Cause)] = &[
             ("502", Some("0.001"), Some("0.002"), None, Cause::upstream()),
             ("504", Some("0.001"), Some("0.002"), None, Cause::upstream()),
             ("502", Some("-"), Some("-"), None, p(Reason::ConnectionFailed)),
