@@ -2,6 +2,15 @@
 //! argument.
 
 pub mod alert;
+pub mod block;
+pub mod buckets;
+pub mod clock;
+pub mod collector;
+mod intern;
+pub mod latency;
 pub mod matcher;
 pub mod report;
 pub mod rule;
+pub mod series;
+pub mod source;
+pub mod tally;
