@@ -2,6 +2,11 @@
 //! argument.
 
 pub mod alert;
+pub mod detectors;
+pub mod life;
 pub mod matcher;
+pub mod presets;
+pub mod redact;
 pub mod report;
 pub mod rule;
+pub mod window;
