@@ -295,7 +295,7 @@ mod tests {
             (&brisk, "c.w.w", "5:fired critical 10:recovered 15:reopened 20:recovered 25:reopened firing"),
             (&at_once, "w_______w", "5:fired warning 40:expired 45:reopened firing"),
             // bad again within 10 min, firing after
-            (&patient, "wwww..... .*117 wwww", "20:fired warning 45:recovered 645:reopened firing"),
+            (&patient, "wwww..... .*117 wwww", "20:fired warning 45:recovered 650:reopened firing"),
         ];
         for (rule, steps, expected) in cases {
             assert_eq!(live(rule, steps), expected, "{steps}");
