@@ -1,0 +1,3 @@
+//! The shell as a library, so that tests and fuzzers reach it.
+
+pub mod receiver;
