@@ -3,4 +3,7 @@
 
 pub mod causes;
 pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod receiver;
 pub mod reports;

@@ -1,0 +1,237 @@
+//! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
+
+use crate::config::{self, Config, Input, Problem, Problems};
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// As asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `-c`, in order; empty: the default files.
+    pub config: Vec<PathBuf>,
+    /// Warnings count (exit 3).
+    pub strict: bool,
+    /// Nothing but mistakes and warnings.
+    pub quiet: bool,
+}
+
+/// Everything is in order.
+const FINE: u8 = 0;
+/// Warnings, and `--strict`.
+const WARNED: u8 = 3;
+/// The configuration is refused.
+const REFUSED: u8 = 78;
+/// More files of an input are not listed.
+const FILES_SHOWN: usize = 20;
+
+/// Checks, prints what holds to `out` as TOML and what is wrong to `talk`; the exit code.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+    match config::load(&options.config) {
+        Ok(config) => report(&config, options, out, talk),
+        Err(problems) => {
+            refuse(&problems, talk)?;
+            Ok(REFUSED)
+        }
+    }
+}
+
+/// Prints every mistake, and how many there were. `run` refuses in the same words.
+///
+/// # Errors
+/// If it cannot be printed.
+pub fn refuse(problems: &Problems, talk: &mut dyn Write) -> io::Result<()> {
+    write!(talk, "{problems}")?;
+    let count = problems.0.len();
+    writeln!(talk, "\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" })
+}
+
+fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+    let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
+    let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
+    warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
+    if !options.quiet {
+        write!(out, "{}", config::effective(config))?;
+        writeln!(out, "\n# Memory at worst: {} MiB.", config::memory(config).div_ceil(1 << 20))?;
+        if config.inputs.is_empty() {
+            writeln!(out, "# No [input.…]: logs are looked for.")?;
+        }
+        if config.receivers.is_empty() {
+            writeln!(out, "# No [notify.…]: alerts are lines on standard error.")?;
+        }
+        for (input, seen) in &inputs {
+            seen.list(&input.name, out)?;
+        }
+    }
+    for (i, warning) in warnings.iter().enumerate() {
+        let gap = if i > 0 { "\n" } else { "" };
+        write!(talk, "{gap}{warning}")?;
+    }
+    Ok(if options.strict && !warnings.is_empty() { WARNED } else { FINE })
+}
+
+/// What an input's paths are at this moment.
+#[derive(Debug, Default)]
+struct Seen {
+    readable: Vec<PathBuf>,
+    /// The path, and why.
+    unreadable: Vec<(PathBuf, io::Error)>,
+    /// Globs that match nothing.
+    unmatched: Vec<String>,
+}
+
+fn looked_up(input: &Input) -> Seen {
+    let mut seen = Seen::default();
+    for written in &input.paths {
+        let mut matched = false;
+        // The pattern was checked when it was read.
+        let Ok(paths) = glob::glob(&config::path_glob(written)) else { continue };
+        for path in paths {
+            matched = true;
+            match path {
+                Ok(path) => seen.take(path),
+                Err(e) => seen.unreadable.push((e.path().to_owned(), e.into())),
+            }
+        }
+        if !matched {
+            seen.missing(written);
+        }
+    }
+    seen
+}
+
+impl Seen {
+    fn take(&mut self, path: PathBuf) {
+        if self.readable.contains(&path) || self.unreadable.iter().any(|u| u.0 == path) {
+            return;
+        }
+        match File::open(&path).and_then(|file| file.metadata()) {
+            Ok(meta) if meta.is_dir() => {
+                self.unreadable.push((path, io::Error::other("is a directory; name its files: …/*.log")));
+            }
+            Ok(_) => self.readable.push(path),
+            Err(e) => self.unreadable.push((path, e)),
+        }
+    }
+
+    /// A folder that may not be listed looks like one that has no match.
+    fn missing(&mut self, written: &str) {
+        let fixed = written.split(['*', '?', '[', '<']).next().unwrap_or("");
+        let folder =
+            fixed.rfind('/').map_or(Path::new("."), |end| Path::new(fixed.get(..=end).unwrap_or("/")));
+        match folder.read_dir() {
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => self.unreadable.push((folder.to_owned(), e)),
+            _ => self.unmatched.push(written.to_owned()),
+        }
+    }
+
+    fn warnings(&self, input: &str) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (path, error) in &self.unreadable {
+            let mut said =
+                format!("warning: input `{input}` cannot read {}: {}\n", path.display(), reason(error));
+            if error.kind() == ErrorKind::PermissionDenied {
+                said.push_str(&format!("  = add the user to group {}\n", group_of(path)));
+            }
+            warnings.push(said);
+        }
+        for written in &self.unmatched {
+            warnings.push(format!("warning: input `{input}`: nothing matches {written} now\n"));
+        }
+        warnings
+    }
+
+    fn list(&self, input: &str, out: &mut dyn Write) -> io::Result<()> {
+        let count = self.readable.len();
+        writeln!(out, "# Input {input} reads {count} file{} now.", if count == 1 { "" } else { "s" })?;
+        for path in self.readable.iter().take(FILES_SHOWN) {
+            // A name may hold a line end: it must not end the comment.
+            writeln!(out, "#   {}", path.display().to_string().replace(char::is_control, "\u{fffd}"))?;
+        }
+        if count > FILES_SHOWN {
+            writeln!(out, "#   and {} more", count - FILES_SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// Without the number that the system adds.
+fn reason(error: &io::Error) -> String {
+    let said = error.to_string();
+    said.split(" (os error").next().unwrap_or("").to_owned()
+}
+
+/// Who may read it: its group, or that of the folder that hides it; `adm`, which owns logs on Debian, if nothing tells.
+fn group_of(path: &Path) -> String {
+    let gid = path.ancestors().find_map(|p| std::fs::metadata(p).ok()).map(|meta| meta.gid());
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let name = gid.filter(|gid| *gid != 0).and_then(|gid| {
+        groups.lines().find_map(|line| {
+            let mut parts = line.split(':');
+            let name = parts.next()?;
+            (parts.nth(1)?.parse::<u32>().ok()? == gid).then(|| name.to_owned())
+        })
+    });
+    name.unwrap_or_else(|| "adm".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn checked(text: &str, options: &Options) -> (u8, String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("b.log"), "").unwrap();
+        fs::write(folder.path().join("a.log"), "").unwrap();
+        fs::create_dir(folder.path().join("d.log")).unwrap();
+        let file = folder.path().join("gatewatch.toml");
+        fs::write(&file, text.replace("HERE", folder.path().to_str().unwrap())).unwrap();
+        let (mut out, mut talk) = (Vec::new(), Vec::new());
+        let options = Options { config: vec![file], ..options.clone() };
+        let code = run(&options, &mut out, &mut talk).unwrap();
+        let plain =
+            |bytes| String::from_utf8(bytes).unwrap().replace(folder.path().to_str().unwrap(), "HERE");
+        (code, plain(out), plain(talk))
+    }
+
+    const GOOD: &str = "[input.file.edge]\npaths = [\"HERE/<pool>.log\", \"HERE/*.txt\"]\n";
+
+    #[test]
+    fn prints_what_holds_and_which_files_match() {
+        let (code, out, talk) = checked(GOOD, &Options::default());
+        assert_eq!(code, 0);
+        for part in [
+            "[rule.ratio.errors]\n",
+            "# Memory at worst: ",
+            "# No [notify.…]",
+            "# Input edge reads 2 files now.\n#   HERE/a.log\n#   HERE/b.log\n",
+        ] {
+            assert!(out.contains(part), "{part}: {out}");
+        }
+        assert!(talk.contains("cannot read HERE/d.log: is a directory"), "{talk}");
+        assert!(talk.contains("nothing matches HERE/*.txt now"), "{talk}");
+        config::parse_str("printed", &out).unwrap();
+    }
+
+    #[test]
+    fn strict_counts_warnings_and_quiet_prints_nothing_else() {
+        let (code, out, talk) = checked(GOOD, &Options { strict: true, quiet: true, ..Options::default() });
+        assert_eq!((code, out.as_str()), (3, ""));
+        assert!(!talk.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_printed_and_counted() {
+        let (code, out, talk) = checked("[agent]\nnod = 1\nstep = \"x\"\n", &Options::default());
+        assert_eq!((code, out.as_str()), (78, ""));
+        assert!(
+            talk.contains("gatewatch.toml:2:1") && talk.ends_with("\nconfiguration refused: 2 mistakes\n"),
+            "{talk}"
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! The configuration: TOML as written → settings, with every mistake at once.
+//!
+//! Two kinds of types: the tables as they stand in the files ([`document`](self), spans and all), and the settings that
+//! everything else sees, below. Nothing else reads TOML.
+
+mod agent;
+mod document;
+mod effective;
+mod files;
+mod inputs;
+mod judge;
+mod matchers;
+mod notify;
+mod problem;
+mod reader;
+mod rules;
+mod values;
+
+pub use effective::{effective, memory};
+pub use files::{DEFAULT_FILE, load};
+pub use inputs::path_glob;
+pub use problem::{Place, Problem, Problems, Source};
+pub use values::{parse_duration, parse_zone, print_duration, print_zone};
+
+use crate::receiver::Receiver;
+use gatewatch_parsers::{Millis, Zone};
+use gatewatch_rules::rule::Rule;
+use problem::Log;
+use std::io;
+use std::path::PathBuf;
+
+/// The words that may stand in the middle of `[rule.ratio.errors]`.
+const DETECTORS: &[&str] = &["ratio", "count"];
+
+/// The presets as a source of their own, so that a mistake in an override can be shown beside them.
+const PRESETS: &str = include_str!("../rules/presets/default.toml");
+
+/// Labels that every record can bear.
+const LABELS: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
+
+/// Everything that is configured, presets and defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[agent]`.
+    pub agent: Agent,
+    /// `[regions]`: node glob → region; the first match wins.
+    pub regions: Vec<(String, String)>,
+    /// Empty: look for logs.
+    pub inputs: Vec<Input>,
+    /// Presets first, then as written.
+    pub rules: Vec<Rule>,
+    /// Presets that `enabled = false` dropped: detector and name.
+    pub dropped: Vec<(String, String)>,
+    /// Empty: alerts are lines on standard error.
+    pub receivers: Vec<Receiver>,
+    /// What loads, but will not do what it seems to.
+    pub warnings: Vec<Problem>,
+}
+
+/// The agent itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// This host, unless a line, a path or an input says otherwise.
+    pub node: String,
+    /// Its region; `None`: as `[regions]` says.
+    pub region: Option<String>,
+    /// Where the snapshot lives.
+    pub state_dir: PathBuf,
+    /// Length of a bucket; divides a minute.
+    pub step: Millis,
+    /// How far behind the newest line a step is closed.
+    pub lateness: Millis,
+    /// Of stamps that carry none; `None`: the host's.
+    pub timezone: Option<Zone>,
+    /// Whether the presets stand beside the rules.
+    pub presets: bool,
+}
+
+/// One `[input.KIND.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Unique among inputs.
+    pub name: String,
+    /// `file`.
+    pub kind: &'static str,
+    /// Globs; `<label>` in one captures a path part. [`path_glob`] makes plain globs of them.
+    pub paths: Vec<String>,
+    /// As `--log-format`; it compiles. `None`: detected.
+    pub log_format: Option<String>,
+    /// Instead of the agent's.
+    pub node: Option<String>,
+    /// Instead of the agent's.
+    pub region: Option<String>,
+    /// Instead of the agent's.
+    pub timezone: Option<Zone>,
+    /// What is a gateway error here, instead of the format's own rule; sorted.
+    pub gateway_statuses: Option<Vec<u16>>,
+    /// Of files that are there at the very first start.
+    pub start: Start,
+    /// Labels that its format's captures and its paths give.
+    pub labels: Vec<String>,
+}
+
+/// Where reading begins in files that are there at the very first start; later files are read from their beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// At their end.
+    #[default]
+    End,
+    /// At their beginning.
+    Beginning,
+}
+
+impl Start {
+    /// The word as it stands in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Start::End => "end",
+            Start::Beginning => "beginning",
+        }
+    }
+}
+
+/// What the configuration may ask of the world, and the defaults that depend on the host.
+pub struct Outside<'o> {
+    /// A file's text (`password_file`, `url_file`).
+    pub file: &'o dyn Fn(&str) -> io::Result<String>,
+    /// A variable of the environment (`${env:NAME}`).
+    pub variable: &'o dyn Fn(&str) -> Option<String>,
+    /// The host's name.
+    pub node: String,
+    /// Where state is kept unless told otherwise.
+    pub state_dir: PathBuf,
+}
+
+/// One file's text, with nothing outside: no file can be read, no variable is set.
+///
+/// # Errors
+/// Every mistake.
+pub fn parse_str(name: &str, text: &str) -> Result<Config, Problems> {
+    let outside = Outside {
+        file: &|_| Err(io::ErrorKind::NotFound.into()),
+        variable: &|_| None,
+        node: "localhost".to_owned(),
+        state_dir: PathBuf::from("/var/lib/gatewatch"),
+    };
+    parse(vec![Source { name: name.to_owned(), text: text.to_owned() }], &outside)
+}
+
+/// Files, in the order in which they add to each other.
+///
+/// # Errors
+/// Every mistake.
+pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, Problems> {
+    let written = sources.len();
+    sources.push(Source { name: "built-in presets".to_owned(), text: PRESETS.to_owned() });
+    let mut log = Log::new(&sources);
+    let trees: Vec<_> = sources.iter().map(document::parse).collect();
+    let (own, presets) = trees.split_at(written);
+    let own = document::collect(own, 0, &mut log);
+    let presets = document::collect(presets, written, &mut log);
+
+    let agent = agent::agent(own.agent.as_ref(), outside, &mut log);
+    let regions = agent::regions(own.regions.as_ref(), &mut log);
+    let inputs = inputs::inputs(&own.inputs, &mut log);
+    let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
+    labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
+    let around = rules::Surroundings {
+        step: agent.step,
+        receivers: own.receivers.iter().map(|e| e.name).collect(),
+        labels,
+    };
+    let presets = if agent.presets { presets.rules.as_slice() } else { &[] };
+    let (rules, dropped) = rules::rules(presets, &own.rules, &around, &mut log);
+    judge::told(&rules, &own.rules, &receivers, &mut log);
+
+    let (errors, warnings) = log.finish();
+    if errors.is_empty() {
+        let receivers = receivers.into_iter().map(|r| r.0).collect();
+        Ok(Config { agent, regions, inputs, rules, dropped, receivers, warnings })
+    } else {
+        Err(Problems(errors))
+    }
+}

@@ -1,0 +1,227 @@
+//! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
+
+use super::judge::{MINUTES_HELD, STEPS_HELD};
+use super::values::{print_duration, print_zone, tidy};
+use super::{Config, Input, matchers};
+use crate::receiver::{Receiver, ReceiverKind, Tls};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::rule::Rule;
+use std::fmt::Write as _;
+
+const MINUTE: Millis = 60_000;
+
+/// Everything that holds: what was written, presets and defaults. Secrets are left out.
+#[must_use]
+pub fn effective(config: &Config) -> String {
+    let mut out = Toml(String::new());
+    agent(&mut out, config);
+    if !config.regions.is_empty() {
+        out.table("regions");
+        for (node, region) in &config.regions {
+            out.text(&quoted(node), region);
+        }
+    }
+    for input in &config.inputs {
+        input_table(&mut out, input);
+    }
+    for rule in &config.rules {
+        rule_table(&mut out, rule);
+    }
+    for (detector, name) in &config.dropped {
+        out.table(&format!("rule.{detector}.{}", key(name)));
+        out.put("enabled", "false");
+    }
+    for receiver in &config.receivers {
+        receiver_table(&mut out, receiver);
+    }
+    out.0
+}
+
+struct Toml(String);
+
+impl Toml {
+    fn table(&mut self, name: &str) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        let _ = writeln!(self.0, "{gap}[{name}]");
+    }
+
+    fn put(&mut self, key: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.put(key, quoted(value));
+    }
+
+    fn time(&mut self, key: &str, length: Millis) {
+        self.text(key, &print_duration(length));
+    }
+
+    fn list(&mut self, key: &str, items: impl Iterator<Item = String>) {
+        let items: Vec<_> = items.collect();
+        self.put(key, format!("[{}]", items.join(", ")));
+    }
+}
+
+/// A TOML string; in single quotes where that saves escapes.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', '\\']) && !text.chars().any(|c| c == '\'' || c.is_control()) {
+        return format!("'{text}'");
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A name in a header: bare if TOML allows.
+fn key(name: &str) -> String {
+    let bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+fn agent(out: &mut Toml, config: &Config) {
+    let agent = &config.agent;
+    out.table("agent");
+    out.text("node", &agent.node);
+    if let Some(region) = &agent.region {
+        out.text("region", region);
+    }
+    out.text("state_dir", &agent.state_dir.display().to_string());
+    out.time("step", agent.step);
+    out.time("lateness", agent.lateness);
+    if let Some(zone) = agent.timezone {
+        out.text("timezone", &print_zone(zone));
+    }
+    out.put("presets", agent.presets);
+}
+
+fn input_table(out: &mut Toml, input: &Input) {
+    out.table(&format!("input.{}.{}", input.kind, key(&input.name)));
+    out.list("paths", input.paths.iter().map(|p| quoted(p)));
+    for (key, value) in [("log_format", &input.log_format), ("node", &input.node), ("region", &input.region)]
+    {
+        if let Some(value) = value {
+            out.text(key, value);
+        }
+    }
+    if let Some(zone) = input.timezone {
+        out.text("timezone", &print_zone(zone));
+    }
+    if let Some(statuses) = &input.gateway_statuses {
+        out.list("gateway_statuses", statuses.iter().map(u16::to_string));
+    }
+    out.text("start", input.start.name());
+}
+
+fn rule_table(out: &mut Toml, rule: &Rule) {
+    let is_count = rule.detector == "count";
+    let level = |n: f64| if is_count { n.to_string() } else { format!("\"{}%\"", tidy(n * 100.0)) };
+    out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
+    out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
+    out.list("match", rule.matchers.iter().map(|m| quoted(&matchers::print(m))));
+    out.text("counts", rule.counts.name());
+    if !rule.status.is_empty() {
+        out.list("status", rule.status.iter().map(u16::to_string));
+    }
+    out.time("window", rule.window);
+    out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
+    let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
+    out.put("above", format!("{{ {} }}", above.join(", ")));
+    out.put("min_requests", rule.min_requests);
+    out.put("min_errors", rule.min_errors);
+    let confidence = rule.confidence.map_or("off".to_owned(), |c| format!("{}%", tidy(c * 100.0)));
+    out.text("confidence", &confidence);
+    out.put("min_bad_steps", rule.min_bad_steps);
+    out.put("times_rest", rule.times_rest);
+    out.put("recover_below", level(rule.recover_level()));
+    out.time("for", rule.for_);
+    out.time("keep_firing_for", rule.keep_firing_for);
+    out.time("stale_after", rule.stale_after);
+    if !rule.notify.is_empty() {
+        out.list("notify", rule.notify.iter().map(|n| quoted(n)));
+    }
+    out.time("repeat_interval", rule.repeat_interval);
+    if !rule.labels.is_empty() {
+        let labels: Vec<_> = rule.labels.iter().map(|(k, v)| format!("{k} = {}", quoted(v))).collect();
+        out.put("labels", format!("{{ {} }}", labels.join(", ")));
+    }
+    if let Some(runbook) = &rule.runbook {
+        out.text("runbook", runbook);
+    }
+}
+
+fn receiver_table(out: &mut Toml, receiver: &Receiver) {
+    out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
+    match &receiver.kind {
+        ReceiverKind::Webhook { url } | ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
+        ReceiverKind::Email(mail) => {
+            let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
+            let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
+            out.text("smtp", &format!("{scheme}://{host}:{}", mail.port));
+            out.text("tls", mail.tls.name());
+            if let Some(username) = &mail.username {
+                out.text("username", username);
+            }
+            if let Some(password) = &mail.password {
+                out.text("password", &password.to_string());
+            }
+            out.text("from", &mail.from);
+            out.list("to", mail.to.iter().map(|t| quoted(t)));
+        }
+    }
+    if !receiver.severity.is_empty() {
+        out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
+    }
+    out.put("send_resolved", receiver.send_resolved);
+    if let Some(wait) = receiver.group_wait {
+        out.time("group_wait", wait);
+    }
+}
+
+/// Active series at most.
+pub const SERIES_MAX: u64 = 2_000;
+/// Notifications waiting at most.
+const OUTBOX_MAX: u64 = 1_000;
+/// Read, and not yet counted.
+const IN_FLIGHT: u64 = 4 << 20;
+/// A label value is cut to this.
+const LABEL_BYTES: u64 = 128;
+/// A step with errors: counts, reasons, origins, statuses.
+const STEP_BYTES: u64 = 256;
+/// A minute: counts and statuses.
+const MINUTE_BYTES: u64 = 64;
+/// An alert or a notification of one, with samples and labels.
+const ALERT_BYTES: u64 = 6 << 10;
+
+/// What `run` may hold at most: every series active and failing in every step, an alert of every rule on each group of
+/// which there can be one a series, a full outbox, all readers waiting.
+///
+/// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 64 B) + (2,000 alerts + 1,000 notifications) ×
+/// 6 KiB + 4 MiB, where minutes is the longest window that slides by the minute.
+#[must_use]
+pub fn memory(config: &Config) -> u64 {
+    let held = STEPS_HELD * config.agent.step;
+    let longest =
+        config.rules.iter().map(|r| r.stretch.unwrap_or(r.window)).filter(|length| *length > held).max();
+    let minutes = longest.map_or(0, |length| (length / MINUTE).min(MINUTES_HELD)).unsigned_abs();
+    let mut labels: Vec<&str> = Vec::new();
+    for rule in &config.rules {
+        labels.extend(rule.group_by.iter().map(String::as_str));
+        labels.extend(rule.matchers.iter().map(|m| m.label.as_str()));
+    }
+    labels.sort_unstable();
+    labels.dedup();
+    let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
+    let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
+    SERIES_MAX * series + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES + IN_FLIGHT
+}

@@ -1,0 +1,144 @@
+//! `[input.file.NAME]`.
+
+use super::document::Entry;
+use super::problem::{Log, Spot};
+use super::reader::{Reader, inside};
+use super::values::{self, Read, Refusal, is_label_name, type_of};
+use super::{Input, Start};
+use toml::de::DeValue;
+
+pub(super) fn inputs(entries: &[Entry<'_>], log: &mut Log<'_>) -> Vec<Input> {
+    let mut inputs = Vec::with_capacity(entries.len());
+    let mut seen: Vec<(String, Spot)> = Vec::new();
+    for entry in entries {
+        inputs.push(input(entry, &mut seen, log));
+    }
+    inputs
+}
+
+fn input(entry: &Entry<'_>, seen: &mut Vec<(String, Spot)>, log: &mut Log<'_>) -> Input {
+    let mut reader = Reader::new(&entry.section, None, log);
+    let lacks = reader.section.table.iter().all(|e| e.0.get_ref() != "paths");
+    let paths = reader.list("paths", path).unwrap_or_default();
+    if lacks {
+        reader.lacks("paths", "like paths = [\"/var/log/nginx/*access.log\"]");
+    } else if let Some(written) = reader.get("paths")
+        && written.value.as_array().is_some_and(|a| a.is_empty())
+    {
+        reader.log.error(written.spot, "`paths` must name a file".to_owned(), "empty");
+    }
+    for path in &paths {
+        if let Some(first) = seen.iter().find(|s| s.0 == path.value) {
+            let place =
+                reader.log.sources.get(first.1.file).map_or(String::new(), |s| s.name_of(first.1.start));
+            reader.log.warn(
+                path.written,
+                format!("`{}` is read twice: its requests count twice", path.value),
+                &format!("first at {place}"),
+            );
+        } else {
+            seen.push((path.value.clone(), path.written));
+        }
+    }
+    let (log_format, labels) = log_format(&mut reader);
+    let mut labels: Vec<String> = labels;
+    labels
+        .extend(paths.iter().flat_map(|p| path_labels(&p.value).unwrap_or_default()).map(|l| l.0.to_owned()));
+    let node = reader.value("node", values::text);
+    let region = reader.value("region", values::text);
+    let timezone = reader.value("timezone", values::zone);
+    let gateway_statuses = reader.list("gateway_statuses", values::status).map(|list| {
+        let mut list: Vec<_> = list.into_iter().map(|s| s.value).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    });
+    let starts = [("end", Start::End), ("beginning", Start::Beginning)];
+    let start = reader.value("start", |v| values::one_of(&starts, v)).unwrap_or_default();
+    reader.finish();
+    Input {
+        name: entry.name.to_owned(),
+        kind: entry.kind,
+        paths: paths.into_iter().map(|p| p.value).collect(),
+        log_format,
+        node,
+        region,
+        timezone,
+        gateway_statuses,
+        start,
+        labels,
+    }
+}
+
+/// The setting, and the labels that its captures give.
+fn log_format(reader: &mut Reader<'_, '_, '_>) -> (Option<String>, Vec<String>) {
+    let Some(spec) = reader.read("log_format", values::text) else { return (None, Vec::new()) };
+    if gatewatch_parsers::formats::FORMATS.is_empty() {
+        return (Some(spec.value), Vec::new());
+    }
+    match gatewatch_parsers::formats::compile(&spec.value) {
+        Ok(format) => (Some(spec.value), format.extra_labels().to_vec()),
+        Err(e) => {
+            let spot = inside(reader.log, spec.written, e.at);
+            reader.log.error(spot, "`log_format` cannot be read".to_owned(), &e.message);
+            (None, Vec::new())
+        }
+    }
+}
+
+/// A glob with `<label>` for path parts that become labels.
+fn path(value: &DeValue<'_>) -> Read<String> {
+    const WANTS: &str = "a list of paths";
+    let path = values::text(value).map_err(|r| Refusal { wants: WANTS.to_owned(), ..r })?;
+    if value.as_str().is_none() {
+        return Err(Refusal::new(WANTS, type_of(value)));
+    }
+    let labels = path_labels(&path)?;
+    for (i, (label, at)) in labels.iter().enumerate() {
+        if labels.iter().take(i).any(|earlier| earlier.0 == *label) {
+            let label = format!("<{label}> stands twice in one path");
+            return Err(Refusal { wants: WANTS.to_owned(), label, at: Some(*at) });
+        }
+    }
+    match glob::Pattern::new(&path_glob(&path)) {
+        Ok(_) => Ok(path),
+        Err(e) => Err(Refusal::new(WANTS, format!("no glob: {}", e.msg))),
+    }
+}
+
+/// The `<label>`s of a path, and where they stand.
+fn path_labels(path: &str) -> Read<Vec<(&str, usize)>> {
+    let refusal = |label: &str, at| Refusal {
+        wants: "a list of paths".to_owned(),
+        label: label.to_owned(),
+        at: Some(at),
+    };
+    let mut labels = Vec::new();
+    let mut from = 0;
+    while let Some(open) = path.get(from..).and_then(|rest| rest.find('<')).map(|i| from + i) {
+        let rest = path.get(open + 1..).unwrap_or("");
+        let Some(length) = rest.find('>') else { return Err(refusal("`<` without `>`", open)) };
+        let name = rest.get(..length).unwrap_or("");
+        if !is_label_name(name) {
+            return Err(refusal("a label's name is letters, digits and _, no digit first", open));
+        }
+        labels.push((name, open));
+        from = open + 1 + length + 1;
+    }
+    Ok(labels)
+}
+
+/// The path as a plain glob: `<label>` matches any one part.
+#[must_use]
+pub fn path_glob(path: &str) -> String {
+    let mut glob = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('<') {
+        let Some((_, behind)) = after.split_once('>') else { break };
+        glob.push_str(before);
+        glob.push('*');
+        rest = behind;
+    }
+    glob.push_str(rest);
+    glob
+}

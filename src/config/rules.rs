@@ -1,0 +1,317 @@
+//! `[rule.DETECTOR.NAME]`, and the presets below them: the same name overrides key by key.
+
+use super::document::Entry;
+use super::judge;
+use super::problem::{Log, Spot};
+use super::reader::{Found, Reader, Section, in_order, refuse, shown};
+use super::values::{self, Read, Refusal, is_label_name, type_of};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::matcher::Matcher;
+use gatewatch_rules::rule::{GROUP_BY_MAX, Rule, Severity};
+use toml::de::DeValue;
+
+/// What a rule is checked against.
+pub(super) struct Surroundings<'c> {
+    pub step: Millis,
+    /// Receivers' names, those that were refused included.
+    pub receivers: Vec<&'c str>,
+    /// Labels that records may bear.
+    pub labels: Vec<String>,
+}
+
+/// A rule as read, and where the parts stand that are judged together.
+pub(super) struct Ruled {
+    pub rule: Rule,
+    /// `None`: `above` was refused or lacks, and the rule is not to be judged further.
+    pub above: Option<Spot>,
+    pub section: Spot,
+    pub window: Option<Found<Millis>>,
+    pub stretch: Option<Found<Option<Millis>>>,
+    pub recover_below: Option<Found<f64>>,
+    pub min_bad_steps: Option<Found<i64>>,
+}
+
+/// Effective rules, presets first; and the presets that were dropped.
+pub(super) fn rules(
+    presets: &[Entry<'_>],
+    written: &[Entry<'_>],
+    around: &Surroundings<'_>,
+    log: &mut Log<'_>,
+) -> (Vec<Rule>, Vec<(String, String)>) {
+    let mut rules = Vec::new();
+    let mut dropped = Vec::new();
+    for preset in presets {
+        let own = written.iter().find(|e| e.name == preset.name && e.kind == preset.kind);
+        let (section, base) =
+            own.map_or((&preset.section, None), |own| (&own.section, Some(&preset.section)));
+        match rule(own.unwrap_or(preset), section, base, around, log) {
+            Some(rule) => rules.push(rule),
+            None => dropped.push((preset.kind.to_owned(), preset.name.to_owned())),
+        }
+    }
+    for entry in written {
+        match presets.iter().find(|p| p.name == entry.name) {
+            Some(preset) if preset.kind == entry.kind => {}
+            Some(preset) => {
+                let message =
+                    format!("the name `{}` is that of the preset [{}]", entry.name, preset.section.title);
+                let label = "choose another, or say presets = false in [agent]";
+                log.error(entry.section.spot, message, label);
+            }
+            None => rules.extend(rule(entry, &entry.section, None, around, log)),
+        }
+    }
+    (rules, dropped)
+}
+
+/// `None`: it says `enabled = false`.
+fn rule<'a>(
+    entry: &Entry<'a>,
+    section: &Section<'a>,
+    base: Option<&Section<'a>>,
+    around: &Surroundings<'_>,
+    log: &mut Log<'_>,
+) -> Option<Rule> {
+    let mut reader = Reader::new(section, base, log);
+    let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
+    let is_count = entry.kind == "count";
+    let severity = reader.read("severity", values::severity);
+    let lacks = reader.get("above").is_none();
+    let above = above(&mut reader, severity, is_count);
+    if lacks && enabled {
+        let label = if is_count { "like above = 20" } else { "like above = \"5%\"" };
+        reader.lacks("above", label);
+    }
+    let mut rule =
+        Rule::new(entry.name, entry.kind, above.as_ref().map(|a| a.value.clone()).unwrap_or_default());
+    what_counts(&mut reader, &mut rule, around);
+    let (window, stretch) = time_spans(&mut reader, &mut rule);
+    let (recover_below, min_bad_steps) = thresholds(&mut reader, &mut rule, is_count);
+    told(&mut reader, &mut rule, around);
+    reader.finish();
+    let ruled = Ruled {
+        rule,
+        above: above.map(|a| a.written),
+        section: section.spot,
+        window,
+        stretch,
+        recover_below,
+        min_bad_steps,
+    };
+    if enabled {
+        judge::rule(&ruled, around, log);
+    }
+    enabled.then_some(ruled.rule)
+}
+
+/// One value, or one a severity; the mildest first.
+fn above(
+    reader: &mut Reader<'_, '_, '_>,
+    severity: Option<Found<Severity>>,
+    is_count: bool,
+) -> Option<Found<Vec<(Severity, f64)>>> {
+    let read = if is_count { values::quantity } else { below_all };
+    let written = reader.get("above")?;
+    let DeValue::Table(table) = written.value else {
+        let severity = severity.map_or(Severity::Warning, |s| s.value);
+        return reader.read("above", read).map(|a| Found {
+            value: vec![(severity, a.value)],
+            written: a.written,
+            inherited: a.inherited,
+        });
+    };
+    if let Some(severity) = severity
+        && !severity.inherited
+    {
+        let label = "`above` names its own severities";
+        reader.log.warn(severity.written, "`severity` has no effect".to_owned(), label);
+    }
+    let mut list: Vec<(Severity, f64)> = Vec::new();
+    let mut whole = true;
+    for (key, value) in in_order(table) {
+        let name: &str = key.get_ref();
+        let word = DeValue::String(name.into());
+        let spot = |span| Spot::new(written.spot.file, span);
+        match (values::severity(&word), read(value.get_ref())) {
+            (Ok(severity), Ok(above)) => list.push((severity, above)),
+            (Err(refusal), _) => {
+                refuse(
+                    reader.log,
+                    "above",
+                    spot(key.span()),
+                    &Refusal {
+                        wants: "a table of severities".to_owned(),
+                        label: if refusal.label.is_empty() {
+                            "known: warning, critical".to_owned()
+                        } else {
+                            refusal.label
+                        },
+                        at: None,
+                    },
+                );
+                whole = false;
+            }
+            (_, Err(refusal)) => {
+                refuse(reader.log, &format!("above.{name}"), spot(value.span()), &refusal);
+                whole = false;
+            }
+        }
+    }
+    list.sort_by_key(|a| a.0);
+    match list.as_slice() {
+        [] if whole => {
+            let label = "like { warning = \"5%\", critical = \"20%\" }";
+            reader.log.error(written.spot, "`above` names no severity".to_owned(), label);
+        }
+        [(_, warning), (_, critical)] if warning >= critical => {
+            let message = "`above`: critical must be above warning".to_owned();
+            reader.log.error(written.spot, message, "warning could never be told");
+        }
+        [..] if whole => {
+            return Some(Found { value: list, written: written.spot, inherited: written.inherited });
+        }
+        [..] => {}
+    }
+    None
+}
+
+/// A ratio that another can be above.
+fn below_all(value: &DeValue<'_>) -> Read<f64> {
+    match values::ratio(value)? {
+        all if all >= 1.0 => Err(Refusal::new("a percentage", "no ratio is above 100 %")),
+        ratio => Ok(ratio),
+    }
+}
+
+fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {
+    let groups = reader.list("group_by", values::label_name).unwrap_or_default();
+    for (i, group) in groups.iter().enumerate() {
+        if i == GROUP_BY_MAX {
+            let message = format!("`group_by` must be at most {GROUP_BY_MAX} labels");
+            reader.log.error(group.written, message, &format!("it has {}", groups.len()));
+        }
+        if groups.iter().take(i).any(|earlier| earlier.value == group.value) {
+            reader.log.error(group.written, format!("`group_by` has `{}` twice", group.value), "");
+        } else {
+            known_label(&group.value, group.written, around, reader.log);
+        }
+    }
+    rule.group_by = groups.into_iter().map(|g| g.value).collect();
+    let matchers = reader.list("match", matcher).unwrap_or_default();
+    for matcher in &matchers {
+        known_label(&matcher.value.label, matcher.written, around, reader.log);
+    }
+    rule.matchers = matchers.into_iter().map(|m| m.value).collect();
+    rule.counts = reader.value("counts", values::counts).unwrap_or(rule.counts);
+    let status = reader.list("status", values::status).unwrap_or_default();
+    rule.status = status.into_iter().map(|s| s.value).collect();
+    rule.status.sort_unstable();
+    rule.status.dedup();
+}
+
+fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
+    if !around.labels.iter().any(|known| known == label) {
+        let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
+        let hint =
+            values::did_you_mean(label, &known).unwrap_or_else(|| format!("known: {}", known.join(", ")));
+        log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
+    }
+}
+
+fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
+    const WANTS: &str = "a list of matchers";
+    let Some(text) = value.as_str() else { return Err(Refusal::new(WANTS, type_of(value))) };
+    super::matchers::parse(text).map_err(|label| Refusal::new(WANTS, label))
+}
+
+type Spans = (Option<Found<Millis>>, Option<Found<Option<Millis>>>);
+
+fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) -> Spans {
+    let window = reader.read("window", values::duration);
+    rule.window = window.map_or(rule.window, |w| w.value);
+    let stretch = reader.read("stretch", values::duration_or_off);
+    rule.stretch = stretch.and_then(|s| s.value);
+    rule.for_ = reader.value("for", values::duration).unwrap_or(rule.for_);
+    rule.keep_firing_for = reader.value("keep_firing_for", values::duration).unwrap_or(rule.keep_firing_for);
+    rule.stale_after = reader.value("stale_after", values::duration).unwrap_or(rule.stale_after);
+    if let Some(interval) = reader.read("repeat_interval", values::duration) {
+        if interval.value < 60_000 {
+            let label = "while it fires, every receiver is told again so often";
+            reader.log.error(
+                interval.written,
+                "`repeat_interval` must be at least a minute".to_owned(),
+                label,
+            );
+        }
+        rule.repeat_interval = interval.value;
+    }
+    (window, stretch)
+}
+
+fn thresholds(
+    reader: &mut Reader<'_, '_, '_>,
+    rule: &mut Rule,
+    is_count: bool,
+) -> (Option<Found<f64>>, Option<Found<i64>>) {
+    let any = values::count_up_to(1_000_000_000_000);
+    rule.min_requests = reader.value("min_requests", &any).map_or(rule.min_requests, i64::unsigned_abs);
+    rule.min_errors = reader.value("min_errors", &any).map_or(rule.min_errors, i64::unsigned_abs);
+    rule.confidence = reader.value("confidence", values::confidence).flatten();
+    let bad_steps = reader.read("min_bad_steps", values::count_up_to(1_000_000));
+    rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n.value).ok()).unwrap_or(rule.min_bad_steps);
+    rule.times_rest = reader.value("times_rest", values::quantity).unwrap_or(rule.times_rest);
+    let recover = reader.read("recover_below", if is_count { values::quantity } else { values::ratio });
+    rule.recover_below = recover.map(|r| r.value);
+    (recover, bad_steps)
+}
+
+fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {
+    let notify = reader.list("notify", values::text);
+    if let Some(written) = reader.get("notify").filter(|w| w.value.as_array().is_some_and(|a| a.is_empty())) {
+        let label = "leave it out for every receiver; enabled = false turns the rule off";
+        reader.log.error(written.spot, "`notify` must name a receiver".to_owned(), label);
+    }
+    for receiver in notify.iter().flatten() {
+        if !around.receivers.contains(&receiver.value.as_str()) {
+            let label = values::did_you_mean(&receiver.value, &around.receivers).unwrap_or_else(|| {
+                if around.receivers.is_empty() {
+                    "there is no [notify.…] table".to_owned()
+                } else {
+                    format!("known: {}", around.receivers.join(", "))
+                }
+            });
+            reader.log.missing(receiver.written, format!("no receiver `{}`", shown(&receiver.value)), &label);
+        }
+    }
+    rule.notify = notify.unwrap_or_default().into_iter().map(|n| n.value).collect();
+    rule.labels = labels(reader, &rule.group_by);
+    rule.runbook = reader.value("runbook", values::text);
+}
+
+fn labels(reader: &mut Reader<'_, '_, '_>, group_by: &[String]) -> Vec<(String, String)> {
+    let Some(written) = reader.get("labels") else { return Vec::new() };
+    let DeValue::Table(table) = written.value else {
+        let label = format!("{}; like {{ team = \"edge\" }}", type_of(written.value));
+        refuse(reader.log, "labels", written.spot, &Refusal::new("a table", label));
+        return Vec::new();
+    };
+    let mut labels = Vec::new();
+    for (key, value) in in_order(table) {
+        let name: &str = key.get_ref();
+        let spot = Spot::new(written.spot.file, key.span());
+        if !is_label_name(name) {
+            let label = "letters, digits and _, no digit first";
+            reader.log.error(spot, format!("`{}` cannot name a label", shown(name)), label);
+        } else if matches!(name, "alertname" | "severity") || group_by.iter().any(|g| g == name) {
+            reader.log.error(spot, format!("the label `{name}` is taken"), "every alert has it anyway");
+        }
+        match values::text(value.get_ref()) {
+            Ok(text) => labels.push((name.to_owned(), text)),
+            Err(refusal) => {
+                let spot = Spot::new(written.spot.file, value.span());
+                refuse(reader.log, &format!("labels.{name}"), spot, &refusal);
+            }
+        }
+    }
+    labels
+}

@@ -1,0 +1,158 @@
+//! The configuration: a folder of mistakes, each with the message it must give, and configurations that must load.
+
+use gatewatch::config::{Outside, Source, effective, memory, parse, parse_str};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    files
+}
+
+/// Each `name.toml` gives exactly `name.txt`. `BLESS=1` writes what it gives now.
+#[test]
+fn every_mistake_gives_its_message() {
+    let cases = cases("bad_config");
+    assert!(cases.len() >= 25);
+    let mut wrong = Vec::new();
+    for case in cases {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&case).unwrap();
+        let given = match parse_str(name, &text) {
+            Ok(_) => "accepted\n".to_owned(),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(!given.contains("s3cr3t"), "{given}");
+        let expected = case.with_extension("txt");
+        if env::var_os("BLESS").is_some() {
+            fs::write(&expected, &given).unwrap();
+        }
+        if fs::read_to_string(&expected).unwrap_or_default() != given {
+            wrong.push(format!("---- {name}\n{given}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn outside() -> Outside<'static> {
+    Outside {
+        file: &|path| match path {
+            "/etc/gatewatch/smtp.pass" => Ok("pass word\n".to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        },
+        variable: &|name| (name == "TOKEN").then(|| "t0ken".to_owned()),
+        node: "host".to_owned(),
+        state_dir: PathBuf::from("/var/lib/gatewatch"),
+    }
+}
+
+/// What holds is printed as `name.out`, and loads again to the same.
+#[test]
+fn good_configurations_load_and_print() {
+    for case in cases("good_config") {
+        let name = case.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&case).unwrap();
+        let config = parse(vec![Source { name: name.clone(), text }], &outside())
+            .unwrap_or_else(|problems| panic!("{name}\n{problems}"));
+        let mut given = effective(&config);
+        for warning in &config.warnings {
+            given.push_str(&format!("\n{warning}"));
+        }
+        let expected = case.with_extension("out");
+        if env::var_os("BLESS").is_some() {
+            fs::write(&expected, &given).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), given, "{name}");
+        assert!(!given.contains("t0ken") && !given.contains("pass word"), "{given}");
+
+        let printed = effective(&config).replace("\"<secret>\"", "\"https://x.example\"");
+        let again =
+            parse(vec![Source { name: format!("{name} printed"), text: printed.clone() }], &outside())
+                .unwrap_or_else(|problems| panic!("{name}\n{problems}\n{printed}"));
+        assert_eq!(effective(&again), effective(&config));
+        assert!(memory(&config) > 4 << 20);
+    }
+}
+
+#[test]
+fn without_any_file_the_presets_hold() {
+    let config = parse(Vec::new(), &outside()).unwrap();
+    let names: Vec<_> = config.rules.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["errors", "site", "node", "region", "masked", "abandoned"]);
+    assert!(config.inputs.is_empty() && config.receivers.is_empty());
+    assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
+}
+
+#[test]
+fn two_files_add_and_clash() {
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let a = source("a.toml", "[rule.count.x]\nabove = 1\n[regions]\n\"*\" = \"eu\"\n");
+    let b = source("b.toml", "[notify.webhook.x]\nurl = \"https://h.example/\"\n[rule.count.y]\nabove = 2\n");
+    let config = parse(vec![a.clone(), b], &outside()).unwrap();
+    assert_eq!((config.regions.len(), config.receivers.len()), (1, 1));
+    assert!(config.rules.iter().any(|r| r.name == "x") && config.rules.iter().any(|r| r.name == "y"));
+
+    let c = source("c.toml", "\n[rule.count.x]\nfor = \"1m\"\n[rule.ratio.x]\nabove = 1\n");
+    let said = parse(vec![a, c], &outside()).unwrap_err().to_string();
+    assert!(said.contains("[rule.count.x] stands twice") && said.contains("first at a.toml:1:1"), "{said}");
+    assert!(said.contains("--> c.toml:4:1") && said.contains("there: a.toml:1:1"), "{said}");
+}
+
+#[test]
+fn a_broken_file_hides_what_may_only_follow_from_it() {
+    let source = |name: &str, text: &str| Source { name: name.into(), text: text.into() };
+    let a = source("a.toml", "[notify.webhook.ops]\nurl = https\n");
+    let b = source("b.toml", "[rule.count.x]\nnotify = [\"ops\", \"duty\"]\nabov = 1\n");
+    let said = parse(vec![a, b], &outside()).unwrap_err().to_string();
+    assert!(said.contains("quoted") && said.contains("`abov`"), "{said}");
+    assert!(!said.contains("lacks") && !said.contains("duty`"), "{said}");
+}
+
+/// A key that is misspelt or cut is shown in its message, its secret is not.
+#[test]
+fn no_cut_shows_a_secret() {
+    for case in cases("good_config") {
+        let text = fs::read_to_string(&case).unwrap();
+        for at in (0..text.len()).filter(|&at| text.is_char_boundary(at)) {
+            for end in [at + 1, at + 7, at + 25].into_iter().filter(|&end| text.is_char_boundary(end)) {
+                let cut = format!("{}{}", &text[..at], text.get(end..).unwrap_or(""));
+                if let Err(problems) = parse(vec![Source { name: "cut".into(), text: cut }], &outside()) {
+                    let said = problems.to_string();
+                    assert!(!problems.0.is_empty());
+                    assert!(!said.contains("t0ken") && !said.contains("pass word"), "{said}");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        let _ = parse_str("any.toml", &text).map_err(|e| e.to_string());
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = parse_str("any.toml", &String::from_utf8_lossy(&bytes)).map_err(|e| e.to_string());
+    }
+
+    /// Near misses reach further than noise: a known configuration with a piece cut out, doubled or replaced.
+    #[test]
+    fn any_edit_is_read_or_refused(from in 0.0..1.0, length in 0usize..40, new in "[\\[\\]{}=\"'.,<>$%0-9a-zé\n\t]{0,12}") {
+        for case in cases("good_config") {
+            let text = fs::read_to_string(&case).unwrap();
+            let chars: Vec<char> = text.chars().collect();
+            let at = ((chars.len() as f64) * from) as usize;
+            let end = (at + length).min(chars.len());
+            let edited: String = chars[..at].iter().copied().chain(new.chars()).chain(chars[end..].iter().copied()).collect();
+            let _ = parse(vec![Source { name: "edited".into(), text: edited }], &outside()).map_err(|e| e.to_string());
+        }
+    }
+}
