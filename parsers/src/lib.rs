@@ -4,6 +4,7 @@
 //! The data path: bytes → [`lines::LineBuffer`] → a [`formats::Format`] → [`Record`].
 
 pub mod context;
+mod fields;
 pub mod formats;
 pub mod lines;
 pub mod reason;
