@@ -1,11 +1,12 @@
 //! Named values → [`Record`]: what the formats share whose fields have names of their own (`json`, `pattern`, `regex`).
 //! A format puts each value it recognises into a slot; [`Values::record`] makes the request of them.
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memmem};
 
 use crate::context::Context;
-use crate::reason::Cause;
+use crate::reason::{Cause, Reason};
 use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
 /// What a value means.
@@ -223,17 +224,14 @@ impl<'a> Values<'a> {
         };
         let mut record = Record::new(end, status);
         record.request_time = request_time.and_then(|ms| u32::try_from(ms).ok());
-        let (method, path) = match self.get(Slot::Request) {
-            Some(request) => split_request(request),
-            None => (&b""[..], &b""[..]),
-        };
+        let request = text::request_line(self.or_empty(Slot::Request));
         let own = |slot, other| Some(self.or_empty(slot)).filter(|own| !own.is_empty()).unwrap_or(other);
-        record.method = own(Slot::Method, method);
-        record.path = own(Slot::Path, path);
+        record.method = own(Slot::Method, request.method);
+        record.path = own(Slot::Path, request.target);
         record.node = self.or_empty(Slot::Node);
         record.region = self.or_empty(Slot::Region);
         record.pool = self.or_empty(Slot::Pool);
-        record.site = without_port(self.or_empty(Slot::Site));
+        record.site = text::site(self.or_empty(Slot::Site));
         record.extra = self.extra;
         Ok(record)
     }
@@ -309,6 +307,21 @@ impl<'a> Values<'a> {
     }
 }
 
+/// What nginx's status and upstream variables say together.
+fn nginx_outcome(record: &Record<'_>, lists: &Lists<'_>, context: &Context) -> Outcome {
+    let by_default = matches!(record.status.code(), Some(502 | 504 | 9));
+    if !context.is_gateway_status(record.status, by_default) {
+        let is_abandoned = record.status == Status::new(499) && lists.last_header_came() == Some(false);
+        return if is_abandoned { Outcome::Abandoned } else { Outcome::Fine };
+    }
+    Outcome::GatewayError(match record.attempts.last() {
+        // No server was tried, or none of the last group: the name did not resolve, or the configuration says so.
+        None => Cause::proxy(Reason::Unknown),
+        Some(_) if lists.ends_before_connecting() => Cause::proxy(Reason::Unknown),
+        Some(last) => last.failure.unwrap_or(Cause::UNKNOWN),
+    })
+}
+
 /// What formats write where there is nothing.
 pub fn is_missing(value: &[u8]) -> bool {
     matches!(value, b"" | b"-" | b"null" | b"\"-\"")
@@ -327,28 +340,6 @@ fn with_pool<'a>(line: &'a [u8], pool: &'a [u8], server: &'a [u8]) -> &'a [u8] {
 pub fn offset_in(line: &[u8], part: &[u8]) -> usize {
     let offset = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
     if offset <= line.len() { offset } else { 0 }
-}
-
-/// Method and target of a request line; the target may hold spaces, and either may be missing.
-fn split_request(request: &[u8]) -> (&[u8], &[u8]) {
-    let Some(space) = memchr(b' ', request) else { return (b"", if is_missing(request) { b"" } else { request }) };
-    let (method, rest) = request.split_at(space);
-    let target = rest.get(1..).unwrap_or_default();
-    let end = memmem::rfind(target, b" HTTP/").unwrap_or(target.len());
-    (method, target.get(..end).unwrap_or_default())
-}
-
-/// The host without its port: `gw.example:8443`, `[::1]:80`; a bare IPv6 address has none.
-fn without_port(host: &[u8]) -> &[u8] {
-    match memrchr(b':', host) {
-        Some(colon) => {
-            let (name, port) = host.split_at(colon);
-            let is_port = port.get(1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit));
-            let has_port = is_port && (name.ends_with(b"]") || memchr(b':', name).is_none());
-            if has_port { name } else { host }
-        }
-        None => host,
-    }
 }
 
 /// Any form of date. JSON may escape a slash.
