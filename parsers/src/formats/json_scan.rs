@@ -5,6 +5,8 @@
 
 use memchr::{memchr, memchr2};
 
+use crate::text;
+
 /// How many names may lead to a value (`http.response.status_code` has three); what lies deeper is skipped.
 pub const DEPTH_MAX: usize = 3;
 
@@ -142,17 +144,13 @@ impl<'a> Scan<'a> {
     /// What lies between two quotes, and steps over the second.
     fn string(&mut self, otherwise: &'static str) -> Result<&'a [u8], Broken> {
         self.expect(b'"', otherwise)?;
-        let text = self.rest();
-        let mut from = 0;
-        while let Some(found) = text.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            let end = from + found;
-            if text.get(end) == Some(&b'"') {
-                self.at += end + 1;
-                return Ok(text.get(..end).unwrap_or_default());
+        match text::escaped(self.rest()) {
+            Ok((_, string)) => {
+                self.at += string.len() + 1;
+                Ok(string)
             }
-            from = end + 2;
+            Err(_) => Err(self.broken("a string without its end")),
         }
-        Err(self.broken("a string without its end"))
     }
 
     /// A value without quotes: up to the object's end, or to the comma before the next member. A comma before anything

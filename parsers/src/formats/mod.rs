@@ -1,5 +1,11 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod custom;
+pub mod json;
+mod json_names;
+mod json_scan;
+mod json_speakers;
+
 use crate::context::Context;
 use crate::record::Record;
 
@@ -80,7 +86,11 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[];
+pub const FORMATS: &[Kind] = &[
+    json::JSON,
+    custom::PATTERN,
+    custom::REGEX,
+];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

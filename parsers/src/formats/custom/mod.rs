@@ -139,15 +139,16 @@ fn parse<'a>(
     if line.trim_ascii().is_empty() {
         return Ok(Parsed::Other);
     }
-    let mut try_at = |text: &'a [u8], node: &'a [u8]| {
+    let try_at = |text: &'a [u8], node: &'a [u8], context: &mut Context| {
         let mut values = Values::new(line, captures.unit);
         if !node.is_empty() {
             values.set(Target::Slot(Slot::Node), node);
         }
         capture(text, &mut values)?;
+        whole_status(line, &values)?;
         values.record(context).map_err(|unusable| captures.malformed(line, unusable))
     };
-    let failure = match try_at(line, b"") {
+    let failure = match try_at(line, b"", context) {
         Ok(record) => return Ok(Parsed::Record(record)),
         Err(failure) => failure,
     };
@@ -157,7 +158,18 @@ fn parse<'a>(
         return Err(failure);
     }
     context.prefix = prefix;
-    try_at(header.rest, header.host).map(Parsed::Record).map_err(|_| failure)
+    try_at(header.rest, header.host, context).map(Parsed::Record).map_err(|_| failure)
+}
+
+/// A status has three digits, or it may be the first one or two of a cut line.
+fn whole_status<'a>(line: &[u8], values: &Values<'_>) -> Result<(), Malformed<'a>> {
+    let Some(status) = values.get(Slot::Status) else { return Ok(()) };
+    let at = offset_in(line, status);
+    let is_short = status.len() < 3 && status.iter().all(u8::is_ascii_digit);
+    if is_short && (status != b"0" || at + status.len() == line.len()) && !status.is_empty() {
+        return Err(Malformed { field: Slot::Status.name(), at, reason: "a status has three digits" });
+    }
+    Ok(())
 }
 
 /// What was captured, for people.
