@@ -2,11 +2,26 @@
 //! argument.
 
 pub mod alert;
+pub mod block;
+pub mod buckets;
+mod case;
+pub mod clock;
+pub mod collector;
 pub mod detectors;
+pub mod engine;
+mod groups;
+mod intern;
+mod judge;
+pub mod latency;
 pub mod life;
 pub mod matcher;
 pub mod presets;
 pub mod redact;
 pub mod report;
 pub mod rule;
+mod samples;
+pub mod series;
+pub mod source;
+pub mod tally;
+mod tell;
 pub mod window;
