@@ -73,7 +73,7 @@ impl fmt::Display for Zone {
         match self {
             Zone::Fixed(0) => f.write_str("UTC"),
             Zone::Fixed(offset) => {
-                let minutes = offset.abs() / 60_000;
+                let minutes = offset.unsigned_abs() / 60_000;
                 let sign = if *offset < 0 { '-' } else { '+' };
                 write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)
             }

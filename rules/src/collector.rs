@@ -186,7 +186,7 @@ impl Collector {
         let node = source.node(record);
         let region = if self.plan.carries_region() { self.regions.find(source, record, node) } else { b"" };
         let site = source.site(record);
-        let pool = source.choose(record.pool, "pool", "");
+        let pool = source.pool(record);
         let mut values =
             Values { built_in: [source.input.as_bytes(), node, region, pool, b"", site], source, record };
 

@@ -104,6 +104,12 @@ impl Source {
         self.choose(record.site, "site", &self.site)
     }
 
+    /// The pool of a record, where its attempt names none.
+    #[must_use]
+    pub fn pool<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
+        self.choose(record.pool, "pool", "")
+    }
+
     /// A capture of the format, or else of the path, by name.
     #[must_use]
     pub fn capture<'a>(&'a self, record: &Record<'a>, name: &str) -> &'a [u8] {

@@ -89,7 +89,7 @@ type Details = Vec<(Detail, u32)>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     numbers: Numbers,
-    #[expect(clippy::box_collection, reason = "most tallies have no details; a box keeps each at 40 bytes")]
+    // Most tallies have none; a box keeps each at 40 bytes.
     details: Option<Box<Details>>,
 }
 

@@ -1,0 +1,6 @@
+//! The shell as a library, so that tests and fuzzers reach it: everything that touches the world. The binary is
+//! `main.rs`, which only turns arguments into a command and its result into an exit code.
+
+pub mod causes;
+pub mod cli;
+pub mod reports;
