@@ -1,6 +1,7 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
 mod custom;
+pub mod haproxy;
 pub mod json;
 mod json_names;
 mod json_scan;
@@ -86,11 +87,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[
-    json::JSON,
-    custom::PATTERN,
-    custom::REGEX,
-];
+pub const FORMATS: &[Kind] = &[haproxy::KIND, json::JSON, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
