@@ -348,19 +348,27 @@ fn compile(map: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
         (true, false) => "status=…",
         (false, false) => "time=… and status=…",
     };
-    let known = if labels.is_empty() { String::new() } else { format!("; these become labels: {}", labels.join(", ")) };
+    let known = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("; these become labels: {}", labels.join(", "))
+    };
     Err(SpecError { message: format!("the map lacks {missing}{known}"), at: map.len() })
 }
 
 fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entry, String> {
     let (name, path) = match pair.split_once('=') {
-        Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => (name.trim(), path.trim()),
+        Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
+            (name.trim(), path.trim())
+        }
         _ => return Err(format!("`{pair}`: write name=member, like status=resp.code")),
     };
     let (meaning, path) = match Slot::named(name) {
         Some(Slot::RequestTime) => {
             let (path, unit) = match path.rsplit_once(':') {
-                Some((path, unit)) if Unit::named(unit.as_bytes()).is_some() => (path, Unit::named(unit.as_bytes())),
+                Some((path, unit)) if Unit::named(unit.as_bytes()).is_some() => {
+                    (path, Unit::named(unit.as_bytes()))
+                }
                 _ => (path, None),
             };
             (Meaning::Duration(unit.unwrap_or(Unit::Seconds)), path)
@@ -393,7 +401,10 @@ fn label(name: &str, labels: &mut Vec<String>) -> Result<u8, String> {
         return Err(format!("`{name}` is mapped twice"));
     }
     if labels.len() >= EXTRA_LABELS_MAX {
-        return Err(format!("`{name}` is one label too many; at most {EXTRA_LABELS_MAX}: {}", labels.join(", ")));
+        return Err(format!(
+            "`{name}` is one label too many; at most {EXTRA_LABELS_MAX}: {}",
+            labels.join(", ")
+        ));
     }
     labels.push(name.to_owned());
     Ok(u8::try_from(labels.len() - 1).unwrap_or(u8::MAX))

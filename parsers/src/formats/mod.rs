@@ -86,11 +86,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[
-    json::JSON,
-    custom::PATTERN,
-    custom::REGEX,
-];
+pub const FORMATS: &[Kind] = &[json::JSON, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
