@@ -1,10 +1,8 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
 mod custom;
+pub mod haproxy;
 pub mod json;
-mod json_names;
-mod json_scan;
-mod json_speakers;
 
 use crate::context::Context;
 use crate::record::Record;
@@ -86,7 +84,12 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::JSON, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[
+    haproxy::KIND,
+    json::KIND,
+    custom::PATTERN,
+    custom::REGEX,
+];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
