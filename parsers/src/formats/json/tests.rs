@@ -3,9 +3,9 @@ use crate::reason::{Cause, Reason};
 use crate::record::{Outcome, Record, Status};
 use crate::time::Zone;
 
-const NGINX: &[u8] = include_bytes!("../../../tests/corpus/nginx-haproxy/nginx-json.log");
-const LAB: &[u8] = include_bytes!("../../../tests/corpus/lab/nginx-json.log");
-const ENVOY: &[u8] = include_bytes!("../../../tests/corpus/lab/envoy-json.log");
+const NGINX: &[u8] = include_bytes!("../../../../tests/corpus/nginx-haproxy/nginx-json.log");
+const LAB: &[u8] = include_bytes!("../../../../tests/corpus/lab/nginx-json.log");
+const ENVOY: &[u8] = include_bytes!("../../../../tests/corpus/lab/envoy-json.log");
 
 fn context() -> Context {
     Context::new(Zone::Fixed(0), 1_795_359_233_000)

@@ -1,6 +1,6 @@
 //! What a JSON line means by whose it is: nginx's variables, Caddy, Traefik or Envoy.
 
-use super::json::{Seen, Speaker};
+use super::{Seen, Speaker};
 use crate::context::Context;
 use crate::fields::{self, Slot, Unusable, is_missing};
 use crate::reason::{Cause, Reason};
