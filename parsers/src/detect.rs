@@ -85,7 +85,8 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
     let lines: Vec<&[u8]> =
         sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).take(SAMPLE_MAX).collect();
     let formats = FORMATS.iter().flat_map(|kind| (kind.built_in)());
-    let mut tried: Vec<(Candidate, Vec<bool>)> = formats.map(|format| attempt(format, &lines, context)).collect();
+    let mut tried: Vec<(Candidate, Vec<bool>)> =
+        formats.map(|format| attempt(format, &lines, context)).collect();
     tried.retain(|(candidate, _)| candidate.explained > 0);
     let known: Vec<bool> = (0..lines.len()).map(|i| tried.iter().any(|(c, _)| is_set(&c.lines, i))).collect();
     let mut candidates: Vec<Candidate> = Vec::with_capacity(tried.len());
@@ -123,7 +124,10 @@ fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Cand
         }
     }
     let count = explained.iter().filter(|e| **e).count();
-    (Candidate { format, explained: count, share: 0.0, fields: 0.0, needs_zone: false, lines: explained }, other)
+    (
+        Candidate { format, explained: count, share: 0.0, fields: 0.0, needs_zone: false, lines: explained },
+        other,
+    )
 }
 
 fn is_set(flags: &[bool], i: usize) -> bool {

@@ -281,7 +281,7 @@ impl<'a> Values<'a> {
             upstream => upstream,
         };
         // HAProxy's `<NOSRV>`, `<STATS>`: no server.
-        if upstream.is_empty() || upstream.first() == Some(&b'<') {
+        if upstream.is_empty() || memchr(b'<', upstream).is_some() {
             return Attempts::None;
         }
         let failure = record.outcome.gateway_error();
@@ -330,7 +330,11 @@ pub fn is_missing(value: &[u8]) -> bool {
 /// The server with its pool, as HAProxy writes them, where the line has them so: what is borrowed cannot be joined.
 fn with_pool<'a>(line: &'a [u8], pool: &'a [u8], server: &'a [u8]) -> &'a [u8] {
     let (from, at) = (offset_in(line, pool), offset_in(line, server));
-    if !pool.is_empty() && !server.is_empty() && from + pool.len() + 1 == at && line.get(at - 1) == Some(&b'/') {
+    if !pool.is_empty()
+        && !server.is_empty()
+        && from + pool.len() + 1 == at
+        && line.get(at - 1) == Some(&b'/')
+    {
         return line.get(from..at + server.len()).unwrap_or(server);
     }
     server
@@ -442,9 +446,9 @@ fn decimal(text: &[u8]) -> Option<(Decimal, &[u8])> {
 pub fn status(value: &[u8]) -> Option<Status> {
     match value {
         b"" | b"-" | b"-1" | b"null" => Some(Status::NONE),
-        _ => count(value.strip_suffix(b".0").unwrap_or(value)).filter(|_| value.len() <= 5).and_then(|code| {
-            (code <= 999).then(|| Status::new(code))
-        }),
+        _ => count(value.strip_suffix(b".0").unwrap_or(value))
+            .filter(|_| value.len() <= 5)
+            .and_then(|code| (code <= 999).then(|| Status::new(code))),
     }
 }
 

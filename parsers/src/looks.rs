@@ -27,7 +27,9 @@ const COMPRESSED: &[(&[u8], &str)] = &[
 pub fn unreadable(sample: &[&[u8]]) -> Option<String> {
     let first = sample.iter().copied().find(|line| !line.is_empty());
     let Some(first) = first else { return Some("empty: no lines yet".to_owned()) };
-    if let Some((_, name)) = COMPRESSED.iter().find(|(magic, _)| sample.first().unwrap_or(&first).starts_with(magic)) {
+    if let Some((_, name)) =
+        COMPRESSED.iter().find(|(magic, _)| sample.first().unwrap_or(&first).starts_with(magic))
+    {
         return Some(format!("compressed with {name}, not lines of text"));
     }
     // Without its byte order mark every other byte of UTF-16 is NUL; a hole in a file is nothing but NUL.
@@ -102,9 +104,11 @@ fn nginx_stream(text: &[u8]) -> Nothing<'_> {
 
 /// `Server be/s1 is DOWN, …`, `Proxy x started.`
 fn haproxy_event(text: &[u8]) -> Nothing<'_> {
-    let subject = alt((tag(&b"Server "[..]), tag(&b"Proxy "[..]), tag(&b"backend "[..]), tag(&b"Backup Server "[..])));
+    let subject =
+        alt((tag(&b"Server "[..]), tag(&b"Proxy "[..]), tag(&b"backend "[..]), tag(&b"Backup Server "[..])));
     let name = take_while1(|b: u8| b > b' ');
-    let verb = alt((tag(&b" is "[..]), tag(&b" started."[..]), tag(&b" stopped"[..]), tag(&b" has no server"[..])));
+    let verb =
+        alt((tag(&b" is "[..]), tag(&b" started."[..]), tag(&b" stopped"[..]), tag(&b" has no server"[..])));
     (subject, name, verb).map(|_| ()).parse_complete(text)
 }
 

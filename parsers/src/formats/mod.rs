@@ -3,9 +3,6 @@
 mod custom;
 pub mod haproxy;
 pub mod json;
-mod json_names;
-mod json_scan;
-mod json_speakers;
 
 use crate::context::Context;
 use crate::record::Record;
@@ -87,7 +84,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[haproxy::KIND, json::JSON, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[haproxy::KIND, json::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -56,7 +56,9 @@ impl Captures {
     fn target(&mut self, name: &str, unit: Option<&str>) -> Result<Target, String> {
         // A group's name in a regular expression cannot hold a colon: `request_time_ms`.
         let (base, unit) = match name.strip_prefix("request_time_") {
-            Some(suffix) if unit.is_none() && Unit::named(suffix.as_bytes()).is_some() => ("request_time", Some(suffix)),
+            Some(suffix) if unit.is_none() && Unit::named(suffix.as_bytes()).is_some() => {
+                ("request_time", Some(suffix))
+            }
             _ => (name, unit),
         };
         if let Some(slot) = Slot::named(base) {
@@ -112,7 +114,10 @@ impl Captures {
         };
         let labels = match self.labels.is_empty() {
             true => String::new(),
-            false => format!("; these names mean nothing to gatewatch and would become labels: {}", self.labels.join(", ")),
+            false => format!(
+                "; these names mean nothing to gatewatch and would become labels: {}",
+                self.labels.join(", ")
+            ),
         };
         Err(SpecError { message: format!("nothing captures {missing}{labels}"), at: setting.len() })
     }
@@ -124,7 +129,11 @@ impl Captures {
     /// A malformed line's field as the setting names it.
     fn malformed<'a>(&'a self, line: &[u8], unusable: Unusable<'_>) -> Malformed<'a> {
         let field = self.name_of(unusable.slot).unwrap_or(unusable.slot.name());
-        Malformed { field, at: unusable.value.map_or(0, |value| offset_in(line, value)), reason: unusable.reason }
+        Malformed {
+            field,
+            at: unusable.value.map_or(0, |value| offset_in(line, value)),
+            reason: unusable.reason,
+        }
     }
 }
 
@@ -176,3 +185,6 @@ fn whole_status<'a>(line: &[u8], values: &Values<'_>) -> Result<(), Malformed<'a
 fn field<'a>(name: &str, line: &'a [u8], value: &'a [u8]) -> Field<'a> {
     Field { name: name.to_owned(), value, at: offset_in(line, value) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@ use crate::reason::{Cause, Reason};
 use crate::record::{Outcome, Record, Status};
 use crate::time::Zone;
 
-const NGINX: &[u8] = include_bytes!("../../../tests/corpus/nginx-haproxy/nginx-json.log");
-const LAB: &[u8] = include_bytes!("../../../tests/corpus/lab/nginx-json.log");
-const ENVOY: &[u8] = include_bytes!("../../../tests/corpus/lab/envoy-json.log");
+const NGINX: &[u8] = include_bytes!("../../../../tests/corpus/nginx-haproxy/nginx-json.log");
+const LAB: &[u8] = include_bytes!("../../../../tests/corpus/lab/nginx-json.log");
+const ENVOY: &[u8] = include_bytes!("../../../../tests/corpus/lab/envoy-json.log");
 
 fn context() -> Context {
     Context::new(Zone::Fixed(0), 1_795_359_233_000)
@@ -53,10 +53,15 @@ fn nginx_own_account_is_read_as_serde_reads_it() {
             assert_eq!(text(record.path), field("uri"));
             assert_eq!(text(record.method), field("method"));
         }
-        let servers: Vec<_> = record.attempts.iter().map(|a| text(if a.upstream.is_empty() { a.pool } else { a.upstream })).collect();
+        let servers: Vec<_> = record
+            .attempts
+            .iter()
+            .map(|a| text(if a.upstream.is_empty() { a.pool } else { a.upstream }))
+            .collect();
         assert_eq!(servers, split(&field("upstream_addr")), "{}", field("upstream_addr"));
         let statuses: Vec<_> = record.attempts.iter().map(|a| a.status.code()).collect();
-        let want: Vec<Option<u16>> = split(&field("upstream_status")).iter().map(|s| s.parse().ok()).collect();
+        let want: Vec<Option<u16>> =
+            split(&field("upstream_status")).iter().map(|s| s.parse().ok()).collect();
         assert_eq!(statuses, want);
         let is_error = matches!(record.status.code(), Some(502 | 504 | 9));
         assert_eq!(record.outcome.gateway_error().is_some(), is_error);
@@ -72,7 +77,10 @@ fn nginx_causes_by_the_scenario() {
         let record = record(&*json, line);
         let Some(cause) = record.outcome.gateway_error() else { continue };
         let header = text(line).split("\"uht\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let by_upstream = header.rsplit([',', ' ']).next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
+        let by_upstream = header
+            .rsplit([',', ' '])
+            .next()
+            .is_some_and(|last| last.starts_with(|c: char| c.is_ascii_digit()));
         if record.status != Status::new(9) {
             assert_eq!(cause == Cause::upstream(), by_upstream, "{}", text(line));
         }
@@ -98,7 +106,11 @@ fn the_lab_has_no_header_times_and_tells_less() {
         let truth: serde_json::Value = serde_json::from_str(&valid).unwrap();
         assert_eq!(u64::from(record.status.code().unwrap()), truth["status"].as_u64().unwrap());
         assert_eq!(text(record.site), truth["host"].as_str().unwrap());
-        let servers: Vec<_> = record.attempts.iter().map(|a| text(if a.upstream.is_empty() { a.pool } else { a.upstream })).collect();
+        let servers: Vec<_> = record
+            .attempts
+            .iter()
+            .map(|a| text(if a.upstream.is_empty() { a.pool } else { a.upstream }))
+            .collect();
         assert_eq!(servers, split(truth["upstream"].as_str().unwrap()));
         if let Some(cause) = record.outcome.gateway_error() {
             errors += 1;
@@ -122,7 +134,9 @@ fn envoy_says_who_and_why() {
             "refuse" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionRefused)); 2],
             "reset" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionTerminated)); 2],
             "timeout" => [Outcome::GatewayError(Cause::proxy(Reason::HttpResponseTimeout)); 2],
-            "garbage" | "partial" | "bighdr" => [Outcome::GatewayError(Cause::proxy(Reason::HttpProtocolError)); 2],
+            "garbage" | "partial" | "bighdr" => {
+                [Outcome::GatewayError(Cause::proxy(Reason::HttpProtocolError)); 2]
+            }
             "own502" | "own504" => [Outcome::GatewayError(Cause::upstream()); 2],
             "tls" => [
                 Outcome::GatewayError(Cause::proxy(Reason::ConnectionTimeout)),
@@ -301,8 +315,12 @@ fn what_is_no_request_and_what_is_no_json() {
         (r#"{"time":"yesterday","status":"502"}"#, "time", 9),
         (r#"{"time":"2026-05-18T09:52:41Z","code":502}"#, "status", 0),
         (r#"{"status":502}"#, "time", 0),
-        (r#"{"time":"2026-05-18T09:52:41Z","status":502}{"time":"2026-05-18T09:52:41Z","status":200}"#, "", 44),
-        (r#"{"time":"2026-05-18T09:52:41Z","sta{"time":"2026-05-18T09:52:41Z","status":200}"#, "", 36),
+        (
+            r#"{"time":"2026-05-18T09:52:41Z","status":502}{"time":"2026-05-18T09:52:41Z","status":200}"#,
+            "",
+            44,
+        ),
+        (r#"{"time":"2026-05-18T09:52:41Z","sta{"time":"2026-05-18T09:52:41Z","status":200}"#, "", 37),
     ];
     for (line, field, at) in malformed {
         let error = json.parse(line.as_bytes(), &mut context()).unwrap_err();
@@ -323,13 +341,22 @@ fn a_value_never_becomes_a_field() {
 
 #[test]
 fn a_map_says_what_is_what() {
-    let format = compile(Some("status=resp.code, time=@timestamp,upstream=backend,request_time=took:ms,exit_ip=net.exit,kind=a:b")).unwrap();
+    let format = compile(Some(
+        "status=resp.code, time=@timestamp,upstream=backend,request_time=took:ms,exit_ip=net.exit,kind=a:b",
+    ))
+    .unwrap();
     assert_eq!(format.extra_labels(), ["exit_ip", "kind"]);
     assert!(format.knows_upstream());
-    assert_eq!(format.name(), "json:status=resp.code, time=@timestamp,upstream=backend,request_time=took:ms,exit_ip=net.exit,kind=a:b");
+    assert_eq!(
+        format.name(),
+        "json:status=resp.code, time=@timestamp,upstream=backend,request_time=took:ms,exit_ip=net.exit,kind=a:b"
+    );
     let line = br#"{"@timestamp":1779097961,"resp":{"code":504},"backend":"app-1","took":12.6,"net":{"exit":"10.9.8.7"},"a:b":"c","status":200}"#;
     let record = record(&*format, line);
-    assert_eq!((record.end, record.status, record.request_time), (1_779_097_961_000, Status::new(504), Some(13)));
+    assert_eq!(
+        (record.end, record.status, record.request_time),
+        (1_779_097_961_000, Status::new(504), Some(13))
+    );
     assert_eq!(record.outcome, UNKNOWN);
     assert_eq!(record.attempts.last().unwrap().upstream, b"app-1");
     assert_eq!(&record.extra[..3], [&b"10.9.8.7"[..], b"c", b""]);
@@ -368,7 +395,9 @@ fn names_for_people() {
 #[test]
 fn a_prefix_is_never_another_request() {
     let json = json();
-    for line in [NGINX, LAB, ENVOY].into_iter().flat_map(lines).chain(CASES.iter().map(|case| case.line.as_bytes())) {
+    for line in
+        [NGINX, LAB, ENVOY].into_iter().flat_map(lines).chain(CASES.iter().map(|case| case.line.as_bytes()))
+    {
         for end in 0..line.len() {
             let parsed = json.parse(&line[..end], &mut context());
             assert!(!matches!(parsed, Ok(Parsed::Record(_))), "{}", text(&line[..end]));

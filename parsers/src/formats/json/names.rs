@@ -1,6 +1,6 @@
 //! The names under which proxies log what we need, for JSON lines without a field map.
 
-use super::json::{Entry, Meaning, Speaker};
+use super::{Entry, Meaning, Speaker};
 use crate::fields::{Slot, Unit};
 
 /// One name: what it means, how it ranks among the names of the same (0 is best), and who alone writes it.

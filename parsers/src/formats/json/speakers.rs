@@ -1,6 +1,6 @@
 //! What a JSON line means by whose it is: nginx's variables, Caddy, Traefik or Envoy.
 
-use super::json::{Seen, Speaker};
+use super::{Seen, Speaker};
 use crate::context::Context;
 use crate::fields::{self, Slot, Unusable, is_missing};
 use crate::reason::{Cause, Reason};
@@ -95,7 +95,9 @@ fn traefik(seen: &Seen<'_>, record: &Record<'_>) -> Outcome {
 fn envoy(seen: &Seen<'_>, status: Status) -> Outcome {
     let flags = seen.flags.filter(|flags| !is_missing(flags)).unwrap_or_default();
     let is_gateway = matches!(status.code(), Some(502..=504));
-    if seen.details.starts_with(b"via_upstream") || (flags.is_empty() && seen.details.is_empty() && seen.flags.is_some()) {
+    if seen.details.starts_with(b"via_upstream")
+        || (flags.is_empty() && seen.details.is_empty() && seen.flags.is_some())
+    {
         // A 503 that the upstream itself sent is no failure of the gateway.
         let passed = matches!(status.code(), Some(502 | 504));
         return if passed { Outcome::GatewayError(Cause::upstream()) } else { Outcome::Fine };

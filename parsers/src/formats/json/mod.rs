@@ -5,9 +5,11 @@
 //! escaped slashes are read as slashes. Of a name that is repeated the first one counts, so that nothing later in the
 //! line (a header's value in a log written without escapes) can change a status that stood before it.
 
-use super::json_names;
-use super::json_scan::{self, Value};
-use super::json_speakers;
+mod names;
+mod scan;
+mod speakers;
+
+use self::scan::Value;
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{Slot, Target, Unit, Unusable, Values, is_missing, offset_in};
@@ -15,7 +17,7 @@ use crate::record::EXTRA_LABELS_MAX;
 use crate::syslog;
 
 /// `json`
-pub const JSON: Kind = Kind {
+pub const KIND: Kind = Kind {
     name: "json",
     summary: "JSON lines by the names that nginx, Caddy, Traefik, Envoy and logstash use, or by a map of names",
     example: "json:time=@timestamp,status=resp.code,upstream=backend,request_time=duration_ms:ms",
@@ -177,7 +179,7 @@ struct Json {
 impl Json {
     /// By the names that are known.
     fn recognising() -> Json {
-        Json::new("json".to_owned(), json_names::entries(), Vec::new())
+        Json::new("json".to_owned(), names::entries(), Vec::new())
     }
 
     fn new(name: String, entries: Vec<Entry>, labels: Vec<String>) -> Json {
@@ -203,7 +205,7 @@ impl Json {
 
     fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'static>> {
         let mut seen = Seen::new(line);
-        let scanned = json_scan::members(text, |names, value, _| {
+        let scanned = scan::members(text, |names, value, _| {
             if let Some(entry) = self.entry(names) {
                 seen.take(entry, value.bytes());
             }
@@ -271,13 +273,13 @@ impl Format for Json {
             return Ok(Parsed::Other);
         }
         let mut seen = self.scan(line, text)?;
-        if json_speakers::is_other(&seen) {
+        if speakers::is_other(&seen) {
             return Ok(Parsed::Other);
         }
         if !sender.is_empty() {
             seen.set(Slot::Node, u8::MAX, sender);
         }
-        json_speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
+        speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
             None if is_message(text) => Ok(Parsed::Other),
             _ => Err(malformed(line, unusable)),
         })
@@ -288,7 +290,7 @@ impl Format for Json {
         let from = offset_in(line, text);
         let mut fields = Vec::new();
         // What was seen before the break is what people want; where it broke, `parse` says.
-        let _ = json_scan::members(text, |names, value, at| {
+        let _ = scan::members(text, |names, value, at| {
             let (Value::Text(value) | Value::Bare(value)) = value;
             fields.push(Field { name: joined(names), value, at: from + at });
         });
@@ -309,7 +311,7 @@ fn joined(names: &[&[u8]]) -> String {
 /// level and a text, and nothing in it is called a status or a code.
 fn is_message(text: &[u8]) -> bool {
     let (mut level, mut message, mut status) = (false, false, false);
-    let whole = json_scan::members(text, |names, _, _| {
+    let whole = scan::members(text, |names, _, _| {
         let Some(name) = names.last() else { return };
         let has = |word: &[u8]| name.to_ascii_lowercase().windows(word.len()).any(|part| part == word);
         match *name {
@@ -326,7 +328,7 @@ fn is_message(text: &[u8]) -> bool {
 pub fn member_names(line: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
     let text = line.get(line.iter().position(|b| *b == b'{').unwrap_or(line.len())..).unwrap_or_default();
-    let whole = json_scan::members(text, |path, _, _| names.push(joined(path)));
+    let whole = scan::members(text, |path, _, _| names.push(joined(path)));
     if whole.is_ok() { names } else { Vec::new() }
 }
 
@@ -348,19 +350,27 @@ fn compile(map: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
         (true, false) => "status=…",
         (false, false) => "time=… and status=…",
     };
-    let known = if labels.is_empty() { String::new() } else { format!("; these become labels: {}", labels.join(", ")) };
+    let known = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("; these become labels: {}", labels.join(", "))
+    };
     Err(SpecError { message: format!("the map lacks {missing}{known}"), at: map.len() })
 }
 
 fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entry, String> {
     let (name, path) = match pair.split_once('=') {
-        Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => (name.trim(), path.trim()),
+        Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
+            (name.trim(), path.trim())
+        }
         _ => return Err(format!("`{pair}`: write name=member, like status=resp.code")),
     };
     let (meaning, path) = match Slot::named(name) {
         Some(Slot::RequestTime) => {
             let (path, unit) = match path.rsplit_once(':') {
-                Some((path, unit)) if Unit::named(unit.as_bytes()).is_some() => (path, Unit::named(unit.as_bytes())),
+                Some((path, unit)) if Unit::named(unit.as_bytes()).is_some() => {
+                    (path, Unit::named(unit.as_bytes()))
+                }
                 _ => (path, None),
             };
             (Meaning::Duration(unit.unwrap_or(Unit::Seconds)), path)
@@ -368,8 +378,8 @@ fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entr
         Some(slot) => (Meaning::Slot(slot), path),
         None => (Meaning::Extra(label(name, labels)?), path),
     };
-    if path.split('.').count() > json_scan::DEPTH_MAX && !path.is_empty() {
-        return Err(format!("`{path}` leads through more than {} names", json_scan::DEPTH_MAX));
+    if path.split('.').count() > scan::DEPTH_MAX && !path.is_empty() {
+        return Err(format!("`{path}` leads through more than {} names", scan::DEPTH_MAX));
     }
     let same = |e: &&Entry| match (e.meaning, meaning) {
         (Meaning::Duration(_), Meaning::Duration(_)) => true,
@@ -393,12 +403,14 @@ fn label(name: &str, labels: &mut Vec<String>) -> Result<u8, String> {
         return Err(format!("`{name}` is mapped twice"));
     }
     if labels.len() >= EXTRA_LABELS_MAX {
-        return Err(format!("`{name}` is one label too many; at most {EXTRA_LABELS_MAX}: {}", labels.join(", ")));
+        return Err(format!(
+            "`{name}` is one label too many; at most {EXTRA_LABELS_MAX}: {}",
+            labels.join(", ")
+        ));
     }
     labels.push(name.to_owned());
     Ok(u8::try_from(labels.len() - 1).unwrap_or(u8::MAX))
 }
 
 #[cfg(test)]
-#[path = "json_tests.rs"]
 mod tests;
