@@ -1,12 +1,18 @@
 //! The shell as a library, so that tests and fuzzers reach it: everything that touches the world. The binary is
 //! `main.rs`, which only turns arguments into a command and its result into an exit code.
 
+pub mod batch;
 pub mod causes;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod delivery;
+pub mod exit;
+pub mod inputs;
 pub mod message;
 pub mod notifiers;
 pub mod receiver;
 pub mod reports;
+pub mod settings;
+pub mod tail;
+pub mod wiring;

@@ -1,1 +1,5 @@
-fn main() {}
+//! Arguments → a command → an exit code.
+
+fn main() -> std::process::ExitCode {
+    gatewatch::commands::main()
+}

@@ -1,5 +1,6 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
+use crate::exit::Exit;
 use crate::config::{self, Config, Input, Problem, Problems};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -17,12 +18,6 @@ pub struct Options {
     pub quiet: bool,
 }
 
-/// Everything is in order.
-const FINE: u8 = 0;
-/// Warnings, and `--strict`.
-const WARNED: u8 = 3;
-/// The configuration is refused.
-const REFUSED: u8 = 78;
 /// More files of an input are not listed.
 const FILES_SHOWN: usize = 20;
 
@@ -30,12 +25,12 @@ const FILES_SHOWN: usize = 20;
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
     match config::load(&options.config) {
         Ok(config) => report(&config, options, out, talk),
         Err(problems) => {
             refuse(&problems, talk)?;
-            Ok(REFUSED)
+            Ok(Exit::Configuration)
         }
     }
 }
@@ -50,7 +45,7 @@ pub fn refuse(problems: &Problems, talk: &mut dyn Write) -> io::Result<()> {
     writeln!(talk, "\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" })
 }
 
-fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
@@ -71,7 +66,7 @@ fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dy
         let gap = if i > 0 { "\n" } else { "" };
         write!(talk, "{gap}{warning}")?;
     }
-    Ok(if options.strict && !warnings.is_empty() { WARNED } else { FINE })
+    Ok(if options.strict && !warnings.is_empty() { Exit::Warnings } else { Exit::Fine })
 }
 
 /// What an input's paths are at this moment.

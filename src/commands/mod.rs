@@ -1,3 +1,67 @@
-//! The verbs, one file each. Nobody imports a command but the command line.
+//! One file a verb. Data to stdout, talk to stderr.
 
+mod analyze;
 pub mod check;
+//mod demo;
+mod detect;
+mod explain;
+//mod run;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use clap::Parser;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Arguments → a command → an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are data; a closed pipe is no error.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { Exit::Usage.code() } else { 0 });
+        }
+    };
+    let exit = match cli.command {
+        Command::Analyze(args) => analyze::run(&args),
+        Command::Run(_) => Exit::Error,
+        Command::Check(args) => check(&args),
+        Command::Detect(args) => detect::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Demo => Exit::Error,
+    };
+    exit.into()
+}
+
+fn check(args: &crate::cli::Check) -> Exit {
+    let options = check::Options { config: args.common.config.clone(), strict: args.strict, quiet: args.common.quiet };
+    match check::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()) {
+        Ok(exit) => exit,
+        Err(e) => unwritten(&e),
+    }
+}
+
+/// A reader that has gone has had enough: fine, silently.
+fn unwritten(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Fine;
+    }
+    complain(&format!("cannot write to stdout: {error}"));
+    Exit::Error
+}
+
+/// Says an error, once, on stderr.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "gatewatch: {message}");
+}
+
+/// Writes data to stdout.
+fn print(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Fine,
+        Err(e) => unwritten(&e),
+    }
+}

@@ -37,7 +37,7 @@ fn receiver(entry: &Entry<'_>, outside: &Outside<'_>, log: &mut Log<'_>) -> Opti
     let send_resolved = reader.value("send_resolved", values::boolean).unwrap_or(true);
     let group_wait = reader.value("group_wait", values::duration);
     reader.finish();
-    Some(Receiver { name: entry.name.to_owned(), kind: kind?, severity, send_resolved, group_wait })
+    Some(Receiver { name: entry.name.to_owned(), kind: kind?, severity, send_resolved, group_wait, ca_file: None })
 }
 
 /// A string of `[notify]`: `${env:NAME}` is expanded.

@@ -53,6 +53,14 @@ pub const REPORTS: &[Kind] = &[
     },
 ];
 
+/// Columns to write in: the terminal's, else `COLUMNS`, else 120.
+#[must_use]
+pub fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    let set = || std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    terminal.or_else(set).unwrap_or(120).clamp(40, 200)
+}
+
 /// `2026-11-01T00:22:30Z`, with milliseconds only if there are any. Times beyond chrono's range are printed as they are.
 #[must_use]
 pub fn rfc3339(at: Millis) -> String {

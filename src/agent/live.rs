@@ -1,0 +1,194 @@
+//! One followed file: bytes in any pieces → lines → records → leaves, by the file's own clock.
+
+use crate::wiring::{self, FileSettings, Recognised};
+use gatewatch_parsers::lines::LineBuffer;
+use gatewatch_parsers::{Millis, Parsed, Record};
+use gatewatch_rules::clock::{Admit, FileClock, Held};
+use gatewatch_rules::collector::{Collector, Place};
+use gatewatch_rules::source::Source;
+
+/// Bytes of a head that recognition waits for, if the first lines tell nothing.
+const HEAD: usize = 64 * 1024;
+/// Lines of a head that are enough to give up on.
+const HEAD_LINES: usize = 50;
+
+/// What a file's lines came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    pub read: u64,
+    pub parsed: u64,
+    pub unparsed: u64,
+    pub other: u64,
+}
+
+/// Told of each gateway error, with its line.
+pub type OnError<'a> = dyn FnMut(&Source, &Record<'_>, &[u8]) + 'a;
+
+/// A followed file.
+pub struct LiveFile {
+    pub path: String,
+    settings: FileSettings,
+    recognised: Option<Recognised>,
+    /// What came before it was recognised.
+    head: Vec<u8>,
+    buffer: LineBuffer,
+    pub clock: FileClock,
+    /// The line that the clock holds.
+    held: Vec<u8>,
+    pub lines: Lines,
+    /// Worth saying, once.
+    pub notes: Vec<String>,
+}
+
+impl LiveFile {
+    /// A file of which nothing was read yet; reading begins at `offset`.
+    #[must_use]
+    pub fn new(path: String, offset: u64, settings: FileSettings, lateness: Millis, step: Millis) -> LiveFile {
+        LiveFile {
+            path,
+            settings,
+            recognised: None,
+            head: Vec::new(),
+            buffer: if offset == 0 { LineBuffer::new() } else { LineBuffer::inside_a_file() },
+            clock: FileClock::new(lateness, step),
+            held: Vec::new(),
+            lines: Lines::default(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The format's name, once it is known.
+    #[must_use]
+    pub fn format(&self) -> Option<&str> {
+        self.recognised.as_ref().and_then(|r| r.format.as_ref()).map(|f| f.name())
+    }
+
+    /// Counts the next bytes.
+    pub fn feed(&mut self, bytes: &[u8], now: Millis, collector: &mut Collector, on_error: &mut OnError<'_>) {
+        if self.recognised.is_some() {
+            return self.count(bytes, collector, on_error);
+        }
+        self.head.extend_from_slice(bytes);
+        if !self.recognise(now) {
+            return;
+        }
+        let head = std::mem::take(&mut self.head);
+        self.count(&head, collector, on_error);
+    }
+
+    /// Whether it is known by now what its lines are.
+    fn recognise(&mut self, now: Millis) -> bool {
+        let lines = memchr::memchr_iter(b'\n', &self.head).count();
+        if lines == 0 && self.head.len() < HEAD {
+            return false;
+        }
+        let whole = memchr::memrchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
+        let recognised = wiring::recognise(&self.path, self.head.get(..whole).unwrap_or_default(), now, &self.settings);
+        if recognised.format.is_none() && self.head.len() < HEAD && lines < HEAD_LINES {
+            return false;
+        }
+        if recognised.format.is_none() {
+            self.notes.push(recognised.note.clone().unwrap_or_else(|| "unknown log format; set log_format".to_owned()));
+        }
+        self.recognised = Some(recognised);
+        true
+    }
+
+    fn count(&mut self, mut bytes: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while let Some(line) = buffer.next_line(&mut bytes) {
+            self.line(line, collector, on_error);
+        }
+        self.buffer = buffer;
+    }
+
+    fn line(&mut self, line: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
+        let Some(recognised) = &mut self.recognised else { return };
+        self.lines.read += 1;
+        let Some(format) = &recognised.format else {
+            self.lines.unparsed += 1;
+            return;
+        };
+        if let Some(newest) = self.clock.newest() {
+            recognised.context.dates.set_near(newest);
+        }
+        let record = match format.parse(line, &mut recognised.context) {
+            Ok(Parsed::Record(record)) => record,
+            Ok(Parsed::Other) => {
+                self.lines.other += 1;
+                return;
+            }
+            Err(_) => {
+                self.lines.unparsed += 1;
+                return;
+            }
+        };
+        self.lines.parsed += 1;
+        if record.outcome.gateway_error().is_some() {
+            on_error(&recognised.source, &record, line);
+        }
+        let verdict = self.clock.admit(record.end);
+        let place = match verdict.this {
+            Admit::Count => Some(Place::Step),
+            Admit::Late => Some(Place::Late),
+            Admit::Hold => None,
+        };
+        if let Some(held) = verdict.held {
+            settle(recognised, &self.held, held, collector);
+        }
+        match place {
+            Some(place) => collector.count(&recognised.source, &record, place),
+            None => {
+                self.held.clear();
+                self.held.extend_from_slice(line);
+            }
+        }
+    }
+
+    /// A read found nothing more, `passed` after the last one that did.
+    pub fn idle(&mut self, passed: Millis, now: Millis, collector: &mut Collector) {
+        if let Some(held) = self.clock.idle(passed, now)
+            && let Some(recognised) = &mut self.recognised
+        {
+            settle(recognised, &self.held, held, collector);
+        }
+    }
+
+    /// It was truncated: a cut line is void.
+    pub fn restart(&mut self) {
+        self.buffer = LineBuffer::new();
+        self.head.clear();
+    }
+
+    /// Its end: a cut last line is all there will be of it.
+    pub fn finish(&mut self, now: Millis, collector: &mut Collector, on_error: &mut OnError<'_>) {
+        if self.recognised.is_none() && !self.head.is_empty() {
+            self.head.push(b'\n');
+            if self.recognise(now) {
+                let head = std::mem::take(&mut self.head);
+                self.count(&head, collector, on_error);
+            }
+        }
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if let Some(line) = buffer.finish() {
+            self.line(line, collector, on_error);
+        }
+        if let Some(held) = self.clock.finish()
+            && let Some(recognised) = &mut self.recognised
+        {
+            settle(recognised, &self.held, held, collector);
+        }
+    }
+}
+
+/// The held line's fate is known: it is parsed again, which is rarer than keeping every record would be dear.
+fn settle(recognised: &mut Recognised, line: &[u8], held: Held, collector: &mut Collector) {
+    let Some(format) = &recognised.format else { return };
+    if let Ok(Parsed::Record(record)) = format.parse(line, &mut recognised.context) {
+        let place = match held {
+            Held::Count => Place::Step,
+            Held::Future => Place::Future,
+        };
+        collector.count(&recognised.source, &record, place);
+    }
+}

@@ -1,0 +1,55 @@
+//! What a worker must know of a file, and which of its requests count.
+
+use gatewatch_parsers::{Context, Format, Millis, Record};
+use gatewatch_rules::filter::Filter;
+use gatewatch_rules::source::Source;
+use std::sync::Arc;
+
+/// A file to be counted: shared with the workers, never changed.
+pub struct Job {
+    /// Its place among the files given.
+    pub index: usize,
+    /// As it was given.
+    pub path: String,
+    /// `None`: no format that is known explains its lines.
+    pub format: Option<Arc<dyn Format>>,
+    /// For people: `HAProxy httplog`.
+    pub title: String,
+    /// Its own labels.
+    pub source: Source,
+    /// What each block's context starts as.
+    pub context: Context,
+}
+
+impl Job {
+    /// A fresh context for a block.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.context.clone()
+    }
+}
+
+/// Which requests count, and how time is cut.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// `--where`
+    pub filter: Option<Filter>,
+    /// `--since`: ends at or after.
+    pub since: Option<Millis>,
+    /// `--until`: ends before.
+    pub until: Option<Millis>,
+    /// Length of a bucket.
+    pub step: Millis,
+    /// How much behind its file's newest end a record may come.
+    pub lateness: Millis,
+}
+
+impl Selection {
+    /// Whether this request counts.
+    #[must_use]
+    pub fn takes(&self, source: &Source, record: &Record<'_>) -> bool {
+        self.since.is_none_or(|since| record.end >= since)
+            && self.until.is_none_or(|until| record.end < until)
+            && self.filter.as_ref().is_none_or(|filter| filter.eval(source, record))
+    }
+}

@@ -1,0 +1,336 @@
+//! The driver of finished logs: `analyze` now, `replay` later. Workers turn blocks into leaves; this thread, the one
+//! owner of all counts, takes them in file order, drops as late what the file had already passed, and moves the engine's
+//! time with the file that is furthest behind. So only open steps are held, however long the logs are, and the result is
+//! that of reading every file line by line.
+
+mod blocks;
+mod file;
+pub mod job;
+pub mod open;
+mod serial;
+mod worker;
+
+use crate::batch::file::{Back, Feed, OnItsWay};
+use crate::batch::job::{Job, Selection};
+use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::collector::Collector;
+use gatewatch_rules::engine::Engine;
+use gatewatch_rules::report::{Input, UnparsedSample};
+use gatewatch_rules::series::Plan;
+use gatewatch_rules::summary::Summary;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Blocks out at once, a worker: one being counted, one waiting.
+const AHEAD: usize = 2;
+
+/// A file to be counted.
+pub struct BatchInput {
+    pub job: Job,
+    /// When the first record of its head ended.
+    pub first_stamp: Option<Millis>,
+    /// Opened when its turn has come.
+    pub log: open::Log,
+}
+
+/// What everything came to.
+pub struct Outcome {
+    pub engine: Engine,
+    pub summary: Summary,
+    pub inputs: Vec<Input>,
+    pub unparsed_samples: Vec<UnparsedSample>,
+    /// Files that could not be read, or only in part.
+    pub errors: Vec<(String, io::Error)>,
+    /// Stopped before the end.
+    pub partial: bool,
+}
+
+/// What the driver tells while it runs.
+pub struct Progress {
+    /// Bytes on disk that were read.
+    pub bytes: u64,
+    /// Lines counted.
+    pub lines: u64,
+}
+
+/// Counts every input. `on_progress` is called after each block; it returns `false` to stop with what there is.
+pub fn run(
+    inputs: Vec<BatchInput>,
+    engine: Engine,
+    plan: &Arc<Plan>,
+    selection: &Selection,
+    jobs: usize,
+    on_progress: &mut dyn FnMut(&Progress) -> bool,
+) -> Outcome {
+    std::thread::scope(|scope| {
+        // A worker never waits to hand something back: there are at most so many tasks.
+        let (done, results) = sync_channel(jobs * AHEAD + jobs);
+        let tasks: Vec<SyncSender<Task>> = (0..jobs)
+            .map(|worker| {
+                let (sender, receiver) = sync_channel(AHEAD);
+                let done = done.clone();
+                let collector = Collector::new(Arc::clone(plan), selection.step, true);
+                scope.spawn(move || worker::run(worker, collector, selection, &receiver, &done));
+                sender
+            })
+            .collect();
+        drop(done);
+        let driver = Driver::new(inputs, engine, plan, selection);
+        driver.drive(tasks, &results, on_progress)
+    })
+}
+
+struct Driver<'a> {
+    files: Vec<OnItsWay>,
+    logs: Vec<Option<open::Log>>,
+    /// Bytes on disk that were read of archives and pipes.
+    done: Vec<Arc<AtomicU64>>,
+    engine: Engine,
+    summary: Summary,
+    serial: serial::Serial,
+    selection: &'a Selection,
+    inputs: Vec<Input>,
+    samples: Vec<(usize, UnparsedSample)>,
+    pool: Vec<Buffers>,
+    plain_bytes: u64,
+    progress: Progress,
+}
+
+impl<'a> Driver<'a> {
+    fn new(inputs: Vec<BatchInput>, engine: Engine, plan: &Arc<Plan>, selection: &'a Selection) -> Driver<'a> {
+        let mut files = Vec::with_capacity(inputs.len());
+        let mut logs = Vec::with_capacity(inputs.len());
+        let mut rows = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            rows.push(Input {
+                path: input.job.path.clone(),
+                format: input.job.format.as_ref().map_or(String::new(), |f| f.name().to_owned()),
+                title: input.job.title.clone(),
+                ..Input::default()
+            });
+            let clock = FileClock::new(selection.lateness, selection.step);
+            files.push(OnItsWay::new(input.job, input.first_stamp, clock));
+            logs.push(Some(input.log));
+        }
+        Driver {
+            files,
+            logs,
+            done: Vec::new(),
+            engine,
+            summary: Summary::new(Arc::clone(plan), selection.step),
+            serial: serial::Serial::new(plan, selection.step),
+            selection,
+            inputs: rows,
+            samples: Vec::new(),
+            pool: Vec::new(),
+            plain_bytes: 0,
+            progress: Progress { bytes: 0, lines: 0 },
+        }
+    }
+
+    fn drive(
+        mut self,
+        tasks: Vec<SyncSender<Task>>,
+        results: &Receiver<Done>,
+        on_progress: &mut dyn FnMut(&Progress) -> bool,
+    ) -> Outcome {
+        let mut load = vec![0usize; tasks.len()];
+        let mut partial = false;
+        loop {
+            while !partial
+                && let Some(worker) = (0..load.len()).min_by_key(|w| load.get(*w)).filter(|w| load.get(*w) < Some(&AHEAD))
+                && let Some(task) = self.next_task()
+            {
+                // Never full: its load is below what it takes.
+                if tasks.get(worker).is_some_and(|t| t.send(task).is_ok())
+                    && let Some(l) = load.get_mut(worker)
+                {
+                    *l += 1;
+                }
+            }
+            if load.iter().all(|l| *l == 0) {
+                break;
+            }
+            let Ok(done) = results.recv() else { break };
+            if let Some(l) = self.put_back(done).and_then(|worker| load.get_mut(worker)) {
+                *l -= 1;
+            }
+            self.take_blocks();
+            let archives: u64 = self.done.iter().map(|d| d.load(Ordering::Relaxed)).sum();
+            self.progress.bytes = self.plain_bytes + archives;
+            partial = partial || !on_progress(&self.progress);
+        }
+        drop(tasks);
+        for done in results {
+            if let Done::Finished { latencies } = done {
+                self.summary.merge_latencies(latencies);
+            }
+        }
+        self.finish(partial)
+    }
+
+    /// A task of the file furthest behind; a file is opened when the others have reached its first stamp.
+    fn next_task(&mut self) -> Option<Task> {
+        loop {
+            let open = (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(OnItsWay::has_task));
+            let furthest = open.min_by_key(|i| self.files.get(*i).map(OnItsWay::position));
+            let waiting = (0..self.files.len())
+                .filter(|i| self.files.get(*i).is_some_and(OnItsWay::is_waiting))
+                .min_by_key(|i| self.files.get(*i).map(|f| f.first_stamp.unwrap_or(Millis::MIN)));
+            let due = waiting.filter(|w| match (furthest, self.files.get(*w)) {
+                (Some(open), Some(w)) => {
+                    self.files.get(open).is_some_and(|open| w.first_stamp.unwrap_or(Millis::MIN) <= open.position())
+                }
+                // Nothing else can be handed out. While blocks are out, they may still make another file due.
+                (None, Some(_)) => self.files.iter().all(|f| f.in_flight() == 0),
+                _ => false,
+            });
+            let Some(waiting) = due else {
+                let pool = &mut self.pool;
+                return self.files.get_mut(furthest?)?.task(|| pool.pop().unwrap_or_default());
+            };
+            self.open(waiting);
+        }
+    }
+
+    fn open(&mut self, index: usize) {
+        let (Some(file), Some(log)) = (self.files.get_mut(index), self.logs.get_mut(index).and_then(Option::take)) else {
+            return;
+        };
+        match log.feed(&mut self.done) {
+            Ok(feed) => file.open(feed),
+            Err(error) => {
+                file.error = Some(error);
+                file.open(Feed::Stream(None));
+                file.give_up();
+            }
+        }
+    }
+
+    /// Stores what a worker brought; returns the worker.
+    fn put_back(&mut self, done: Done) -> Option<usize> {
+        match done {
+            Done::Counted { file, seq, counted, buffers, worker } => {
+                if let Some(f) = self.files.get_mut(file) {
+                    f.back.insert(seq, Back::Block(counted, buffers));
+                }
+                Some(worker)
+            }
+            Done::Failed { file, seq, error, buffers, worker } => {
+                self.pool.push(buffers);
+                if let Some(f) = self.files.get_mut(file) {
+                    f.back.insert(seq, Back::Failed(error));
+                }
+                Some(worker)
+            }
+            Done::Filled { file, seq, stream, buffers, error, worker } => {
+                let free = self.files.get_mut(file).and_then(|f| f.filled(seq, stream, buffers, error));
+                self.pool.extend(free);
+                Some(worker)
+            }
+            Done::Finished { latencies } => {
+                self.summary.merge_latencies(latencies);
+                None
+            }
+        }
+    }
+
+    /// Takes every block whose turn has come, and moves the engine's time.
+    fn take_blocks(&mut self) {
+        for index in 0..self.files.len() {
+            while let Some(back) = self.files.get_mut(index).and_then(|f| f.back.remove(&f.take)) {
+                if let Some(f) = self.files.get_mut(index) {
+                    f.take += 1;
+                }
+                match back {
+                    Back::Block(counted, buffers) => self.take_block(index, counted, buffers),
+                    Back::Failed(error) => {
+                        if let Some(f) = self.files.get_mut(index) {
+                            f.error.get_or_insert(error);
+                        }
+                    }
+                }
+            }
+            self.finish_file(index);
+        }
+        let lateness = self.selection.lateness;
+        if let Some(watermark) = self.files.iter().filter_map(|f| f.watermark(lateness)).min() {
+            self.engine.advance(watermark);
+        }
+    }
+
+    fn take_block(&mut self, index: usize, counted: Counted, mut buffers: Buffers) {
+        let Some(file) = self.files.get_mut(index) else { return };
+        let whole = counted.clock.filter(|clock| !counted.ambiguous && file.clock.takes_whole(clock));
+        if let Some(clock) = whole {
+            let late_before = file.clock.take_block(&clock);
+            self.summary.absorb(&buffers.block, late_before);
+            self.engine.absorb(&buffers.block, late_before);
+        } else {
+            self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
+            self.summary.absorb(&buffers.block, Millis::MIN);
+            self.engine.absorb(&buffers.block, Millis::MIN);
+        }
+        let known = self.samples.iter().filter(|s| s.0 == index).count();
+        for sample in counted.samples.into_iter().take(SAMPLES.saturating_sub(known)) {
+            let line = file.lines_before + sample.line;
+            self.samples.push((index, UnparsedSample { path: file.job.path.clone(), line, ..sample }));
+        }
+        file.lines_before += counted.lines;
+        if matches!(file.feed, Feed::Plain { .. }) {
+            self.plain_bytes += counted.bytes;
+        }
+        self.progress.lines += counted.lines;
+        if let Some(row) = self.inputs.get_mut(index) {
+            row.bytes += counted.bytes;
+            row.lines += counted.lines;
+            row.parsed += counted.parsed;
+            row.unparsed += counted.unparsed;
+            row.other += counted.other;
+            row.first = row.first.into_iter().chain(counted.first).min();
+            row.last = row.last.max(counted.last);
+        }
+        self.pool.push(buffers);
+    }
+
+    /// At its end a file's held line is decided, and its descriptor let go.
+    fn finish_file(&mut self, index: usize) {
+        let Some(file) = self.files.get_mut(index).filter(|f| f.is_finished() && !matches!(f.feed, Feed::Stream(None))) else {
+            return;
+        };
+        file.feed = Feed::Stream(None);
+        let mut block = self.pool.pop().unwrap_or_default();
+        self.serial.finish(&file.job, self.selection, &mut file.clock, &mut block.block);
+        self.summary.absorb(&block.block, Millis::MIN);
+        self.engine.absorb(&block.block, Millis::MIN);
+        self.pool.push(block);
+    }
+
+    fn finish(mut self, partial: bool) -> Outcome {
+        if partial {
+            // Files cut short still owe their held lines.
+            for index in 0..self.files.len() {
+                if let Some(f) = self.files.get_mut(index) {
+                    f.give_up();
+                }
+                self.finish_file(index);
+            }
+        }
+        self.engine.finish();
+        self.samples.sort_by_key(|(index, sample)| (*index, sample.line));
+        self.samples.truncate(SAMPLES);
+        let errors = self.files.iter_mut().filter_map(|f| f.error.take().map(|e| (f.job.path.clone(), e))).collect();
+        Outcome {
+            engine: self.engine,
+            summary: self.summary,
+            inputs: self.inputs,
+            unparsed_samples: self.samples.into_iter().map(|s| s.1).collect(),
+            errors,
+            partial,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A finished log, looked at and opened: its head tells the format, then its bytes come as blocks.
+
+use super::blocks::Stream;
+use super::file::Feed;
+use crate::inputs::{Problem, Source, archive, stdin};
+use gatewatch_parsers::Millis;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Bytes that recognition looks at.
+const HEAD: u64 = 64 * 1024;
+
+/// A log whose head was read.
+pub struct Log {
+    source: Source,
+    /// The first bytes, decompressed; whole lines but for a cut last one.
+    pub head: Vec<u8>,
+    /// A time that its stamps are close to: when it was last written, for a pipe now.
+    pub modified: Millis,
+    /// The reader behind the head, of what can be read only once.
+    rest: Option<Box<dyn Read + Send>>,
+    compressed: bool,
+    /// Bytes on disk; `None` of a pipe.
+    pub size: Option<u64>,
+    /// Bytes read of those.
+    pub done: Arc<AtomicU64>,
+}
+
+/// The time of day.
+#[must_use]
+pub fn now() -> Millis {
+    millis(SystemTime::now())
+}
+
+fn millis(time: SystemTime) -> Millis {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as Millis)
+}
+
+/// As it was given.
+#[must_use]
+pub fn shown(source: &Source) -> String {
+    match source {
+        Source::Stdin => "-".to_owned(),
+        Source::File(path) | Source::Pipe(path) => path.display().to_string(),
+    }
+}
+
+impl Log {
+    /// Reads the head.
+    ///
+    /// # Errors
+    /// It cannot be opened, or not one byte decompresses.
+    pub fn look(source: Source) -> Result<Log, Problem> {
+        let path = match &source {
+            Source::Stdin => PathBuf::from("-"),
+            Source::File(path) | Source::Pipe(path) => path.clone(),
+        };
+        let wrong = |e: io::Error| Problem::of(&path, &e);
+        let opened = match &source {
+            Source::Stdin => stdin::open(),
+            Source::File(path) | Source::Pipe(path) => archive::open(path),
+        };
+        let mut opened = opened.map_err(wrong)?;
+        let mut head = Vec::new();
+        // A truncated archive may break in its head: what came before is a head all the same.
+        let read = opened.reader.by_ref().take(HEAD).read_to_end(&mut head);
+        if head.is_empty() {
+            read.map_err(wrong)?;
+        }
+        let modified = match &source {
+            Source::File(path) => std::fs::metadata(path).and_then(|m| m.modified()).map_or_else(|_| now(), millis),
+            _ => now(),
+        };
+        let once = !matches!(source, Source::File(_));
+        Ok(Log {
+            compressed: opened.compression != crate::tail::identity::Compression::Plain,
+            rest: once.then_some(opened.reader),
+            source,
+            head,
+            modified,
+            size: opened.size,
+            done: opened.done,
+        })
+    }
+
+    /// As it was given.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        shown(&self.source)
+    }
+
+    /// The file's path, if it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Opens it, when its turn has come.
+    ///
+    /// # Errors
+    /// It can no longer be opened.
+    pub fn feed(self, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
+        match self.source {
+            Source::File(path) if self.compressed => {
+                let opened = archive::open(&path)?;
+                done.push(opened.done);
+                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new())))))
+            }
+            Source::File(path) => {
+                let file = File::open(path)?;
+                let size = file.metadata()?.len();
+                Ok(Feed::Plain { file: Arc::new(file), size })
+            }
+            _ => {
+                done.push(self.done);
+                let reader = self.rest.ok_or_else(|| io::Error::other("opened twice"))?;
+                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head)))))
+            }
+        }
+    }
+}

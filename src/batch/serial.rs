@@ -1,0 +1,78 @@
+//! The few blocks that a worker cannot judge by itself, line by line in file order: a jump of over an hour, a held line
+//! before them, a stamp that only its neighbours can date.
+
+use super::job::{Job, Selection};
+use super::worker::{Buffers, Counted, parse_line};
+use gatewatch_parsers::lines::Lines;
+use gatewatch_rules::clock::{Admit, FileClock, Held};
+use gatewatch_rules::block::Block;
+use gatewatch_rules::collector::{Collector, Place};
+use gatewatch_rules::series::Plan;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Counts line by line; keeps each file's held line.
+pub struct Serial {
+    collector: Collector,
+    /// File → the line that waits for the next one.
+    held: BTreeMap<usize, Vec<u8>>,
+}
+
+impl Serial {
+    /// Latencies are the workers' to count: they have seen these lines, too.
+    pub fn new(plan: &Arc<Plan>, step: gatewatch_parsers::Millis) -> Serial {
+        Serial { collector: Collector::new(Arc::clone(plan), step, false), held: BTreeMap::new() }
+    }
+
+    /// Counts a block's lines anew.
+    pub fn count(&mut self, job: &Job, selection: &Selection, clock: &mut FileClock, buffers: &mut Buffers) {
+        let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
+        let mut context = job.context();
+        // The worker has counted the lines themselves.
+        let mut ignored = Counted::default();
+        for line in Lines::new(bytes, buffers.at_start) {
+            if let Some(newest) = clock.newest() {
+                context.dates.set_near(newest);
+            }
+            let Some(record) = parse_line(job, line, &mut context, &mut ignored) else { continue };
+            let verdict = clock.admit(record.end);
+            if let Some(held) = verdict.held {
+                self.settle(job, selection, held);
+            }
+            let place = match verdict.this {
+                Admit::Count => Place::Step,
+                Admit::Late => Place::Late,
+                Admit::Hold => {
+                    self.held.insert(job.index, line.to_vec());
+                    continue;
+                }
+            };
+            if selection.takes(&job.source, &record) {
+                self.collector.count(&job.source, &record, place);
+            }
+        }
+        self.collector.take(&mut buffers.block);
+    }
+
+    /// The end of a file: what it held is decided.
+    pub fn finish(&mut self, job: &Job, selection: &Selection, clock: &mut FileClock, block: &mut Block) {
+        if let Some(held) = clock.finish() {
+            self.settle(job, selection, held);
+        }
+        self.collector.take(block);
+    }
+
+    fn settle(&mut self, job: &Job, selection: &Selection, held: Held) {
+        let Some(line) = self.held.remove(&job.index) else { return };
+        let mut context = job.context();
+        let mut ignored = Counted::default();
+        let Some(record) = parse_line(job, &line, &mut context, &mut ignored) else { return };
+        let place = match held {
+            Held::Count => Place::Step,
+            Held::Future => Place::Future,
+        };
+        if selection.takes(&job.source, &record) {
+            self.collector.count(&job.source, &record, place);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The parallel half: a block's bytes → its leaves. Knows nothing of the blocks before it.
+
+use super::blocks::{self, Stream};
+use super::job::{Job, Selection};
+use gatewatch_parsers::lines::Lines;
+use gatewatch_parsers::{Context, Millis, Parsed};
+use gatewatch_rules::clock::{Admit, BlockClock, BlockStats};
+use gatewatch_rules::block::Block;
+use gatewatch_rules::collector::{Collector, Place};
+use gatewatch_rules::latency::Latency;
+use gatewatch_rules::report::UnparsedSample;
+use gatewatch_rules::series::LabelSet;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+/// Samples of lines that were not understood, a block at most.
+pub const SAMPLES: usize = 10;
+/// Bytes of a sample.
+pub const SAMPLE_BYTES: usize = 512;
+
+/// Something for a worker to do.
+pub enum Task {
+    /// Read block `index` of a plain file and count it.
+    Plain { job: Arc<Job>, file: Arc<File>, size: u64, index: u64, seq: u64, buffers: Buffers },
+    /// Read a stream's next block; counting it is another task, so that both cores have work.
+    Fill { job: Arc<Job>, stream: Box<Stream>, seq: u64, buffers: Buffers },
+    /// Count a block that was read.
+    Count { job: Arc<Job>, seq: u64, buffers: Buffers },
+}
+
+/// What a block needs memory for; handed back and used again.
+#[derive(Default)]
+pub struct Buffers {
+    pub bytes: Vec<u8>,
+    pub lines: Range<usize>,
+    /// Whether the file starts here.
+    pub at_start: bool,
+    pub block: Block,
+}
+
+/// What became of a task.
+pub enum Done {
+    /// A block was counted.
+    Counted { file: usize, seq: u64, counted: Counted, buffers: Buffers, worker: usize },
+    /// A stream's block was read; an empty one is the end.
+    Filled { file: usize, seq: u64, stream: Box<Stream>, buffers: Buffers, error: Option<io::Error>, worker: usize },
+    /// Reading failed.
+    Failed { file: usize, seq: u64, error: io::Error, buffers: Buffers, worker: usize },
+    /// The worker has nothing more to do; its request latencies.
+    Finished { latencies: Vec<(LabelSet, Latency)> },
+}
+
+/// A block's lines, counted, beside its leaves.
+#[derive(Default)]
+pub struct Counted {
+    pub clock: Option<BlockStats>,
+    pub bytes: u64,
+    pub lines: u64,
+    pub parsed: u64,
+    pub unparsed: u64,
+    pub other: u64,
+    pub too_long: u64,
+    pub first: Option<Millis>,
+    pub last: Option<Millis>,
+    /// `line` is its number within the block, from 1.
+    pub samples: Vec<UnparsedSample>,
+    /// Holds stamps that only the lines before it can date: to be read again in order.
+    pub ambiguous: bool,
+}
+
+/// Runs tasks until there are none.
+pub fn run(worker: usize, mut collector: Collector, selection: &Selection, tasks: &Receiver<Task>, done: &SyncSender<Done>) {
+    for task in tasks {
+        let result = match task {
+            Task::Plain { job, file, size, index, seq, mut buffers } => {
+                match blocks::read_plain(&file, size, index, &mut buffers.bytes) {
+                    Ok(range) => {
+                        buffers.lines = range;
+                        buffers.at_start = seq == 0;
+                        let counted = count(&job, selection, &mut collector, &mut buffers);
+                        Done::Counted { file: job.index, seq, counted, buffers, worker }
+                    }
+                    Err(error) => Done::Failed { file: job.index, seq, error, buffers, worker },
+                }
+            }
+            Task::Fill { job, mut stream, seq, mut buffers } => {
+                let error = stream.fill(&mut buffers.bytes).err();
+                buffers.lines = 0..buffers.bytes.len();
+                buffers.at_start = seq == 0;
+                Done::Filled { file: job.index, seq, stream, buffers, error, worker }
+            }
+            Task::Count { job, seq, mut buffers } => {
+                let counted = count(&job, selection, &mut collector, &mut buffers);
+                Done::Counted { file: job.index, seq, counted, buffers, worker }
+            }
+        };
+        if done.send(result).is_err() {
+            return;
+        }
+    }
+    let _ = done.send(Done::Finished { latencies: collector.latencies() });
+}
+
+/// Counts the lines of a block by themselves.
+fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &mut Buffers) -> Counted {
+    let mut counted = Counted::default();
+    let mut context = job.context();
+    let mut clock = BlockClock::new(selection.lateness, selection.step);
+    let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
+    counted.bytes = bytes.len() as u64;
+    let mut lines = Lines::new(bytes, buffers.at_start);
+    for line in &mut lines {
+        counted.lines += 1;
+        let Some(record) = parse_line(job, line, &mut context, &mut counted) else { continue };
+        let place = match clock.admit(record.end) {
+            Admit::Late => Place::Late,
+            _ => Place::Step,
+        };
+        if selection.takes(&job.source, &record) {
+            collector.count(&job.source, &record, place);
+        }
+    }
+    counted.too_long = lines.too_long();
+    counted.clock = Some(clock.take());
+    counted.ambiguous = job.format.as_ref().is_some_and(|f| f.needs_zone())
+        && counted.first.into_iter().chain(counted.last).any(|end| context.dates.ambiguous_near(end));
+    collector.take(&mut buffers.block);
+    counted
+}
+
+/// One line, counted as what it was; the record if it was one.
+pub fn parse_line<'a>(
+    job: &'a Job,
+    line: &'a [u8],
+    context: &mut Context,
+    counted: &mut Counted,
+) -> Option<gatewatch_parsers::Record<'a>> {
+    let Some(format) = &job.format else {
+        counted.unparsed += 1;
+        keep_sample(counted, line, "log format", "unknown; give --log-format");
+        return None;
+    };
+    match format.parse(line, context) {
+        Ok(Parsed::Record(record)) => {
+            counted.parsed += 1;
+            counted.first = Some(counted.first.map_or(record.end, |f| f.min(record.end)));
+            counted.last = Some(counted.last.map_or(record.end, |l| l.max(record.end)));
+            Some(record)
+        }
+        Ok(Parsed::Other) => {
+            counted.other += 1;
+            None
+        }
+        Err(malformed) => {
+            counted.unparsed += 1;
+            keep_sample(counted, line, malformed.field, malformed.reason);
+            None
+        }
+    }
+}
+
+fn keep_sample(counted: &mut Counted, line: &[u8], field: &str, reason: &str) {
+    if counted.samples.len() < SAMPLES {
+        counted.samples.push(UnparsedSample {
+            path: String::new(),
+            line: counted.lines,
+            text: line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec(),
+            field: field.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,229 @@
+//! Settings and a look at a file's head → what counts its lines: format, zone, labels. For finished logs and live ones.
+
+use gatewatch_parsers::formats::{self, SpecError};
+use gatewatch_parsers::lines::Lines;
+use crate::batch::open::Log;
+use crate::inputs;
+use gatewatch_parsers::detect::{self, Detection};
+use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
+use gatewatch_rules::report::Report;
+use gatewatch_rules::source::{Regions, Source};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Lines of a head that detection looks at.
+const SAMPLE_LINES: usize = 200;
+
+/// The zone of stamps that carry none, and where it comes from.
+#[derive(Clone, Debug)]
+pub struct ZoneSetting {
+    /// The zone.
+    pub zone: Zone,
+    /// Its name, for the report.
+    pub name: String,
+    /// Nobody set it: it is the host's.
+    pub assumed: bool,
+}
+
+impl ZoneSetting {
+    /// The zone as set, else the host's.
+    ///
+    /// # Errors
+    /// The name is no zone.
+    pub fn new(set: Option<&str>) -> Result<ZoneSetting, String> {
+        if let Some(name) = set {
+            let zone = Zone::parse(name)
+                .ok_or_else(|| format!("`{name}` is no time zone: write Europe/Berlin, UTC or +02:00"))?;
+            return Ok(ZoneSetting { zone, name: name.to_owned(), assumed: false });
+        }
+        let host = iana_time_zone::get_timezone().unwrap_or_else(|_| "UTC".to_owned());
+        let host = if matches!(host.as_str(), "Etc/UTC" | "Etc/UCT" | "UCT" | "Zulu") { "UTC".to_owned() } else { host };
+        let found = Zone::parse(&host);
+        let name = if found.is_some() { host } else { "UTC".to_owned() };
+        Ok(ZoneSetting { zone: found.unwrap_or(Zone::Fixed(0)), name, assumed: true })
+    }
+}
+
+/// What is set for a file, by flags or by its input's table.
+#[derive(Clone, Debug)]
+pub struct FileSettings {
+    /// The input's name; empty for files given on the command line.
+    pub input: String,
+    /// Its format; `None`: detected.
+    pub format: Option<Arc<dyn Format>>,
+    /// Zone of stamps without one.
+    pub zone: ZoneSetting,
+    /// Node, for lines that name none.
+    pub node: String,
+    /// Region, where neither line nor `[regions]` say.
+    pub region: String,
+    /// `[regions]`.
+    pub regions: Arc<Regions>,
+    /// What counts instead of the format's own rule.
+    pub gateway_statuses: Option<Vec<u16>>,
+    /// Captures of its path.
+    pub path_labels: Vec<(String, String)>,
+}
+
+/// A file, recognised.
+pub struct Recognised {
+    /// `None`: no format that is known explains its lines.
+    pub format: Option<Arc<dyn Format>>,
+    /// For people.
+    pub title: String,
+    /// Its labels.
+    pub source: Source,
+    /// What parsing starts as.
+    pub context: Context,
+    /// When the first record of its head ended.
+    pub first_stamp: Option<Millis>,
+    /// Worth saying: ambiguity, or why it is not known.
+    pub note: Option<String>,
+}
+
+/// Compiles a `--log-format`.
+///
+/// # Errors
+/// What is wrong with it, with a caret.
+pub fn compile_format(spec: &str) -> Result<Arc<dyn Format>, String> {
+    formats::compile(spec).map(Arc::from).map_err(|SpecError { message, at }| {
+        let column = spec.get(..at).map_or(0, |before| before.chars().count());
+        format!("--log-format: {message}\n  {}\n  {}^", spec.replace('\n', " "), " ".repeat(column))
+    })
+}
+
+/// Looks at a file's head. `near`: a time close to its stamps, its modification time.
+#[must_use]
+pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings) -> Recognised {
+    let mut context = Context::new(settings.zone.zone, near);
+    context.gateway_statuses.clone_from(&settings.gateway_statuses);
+    let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
+    let (format, title, note) = match &settings.format {
+        Some(format) => (Some(Arc::clone(format)), format.title(), None),
+        None => detected(&sample, &context),
+    };
+    let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
+    let source = Source {
+        input: settings.input.clone(),
+        node: settings.node.clone(),
+        region: settings.region.clone(),
+        site: site_of(Path::new(path)),
+        regions: Arc::clone(&settings.regions),
+        extra: format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
+        path_labels: settings.path_labels.clone(),
+    };
+    Recognised { format, title, source, context, first_stamp, note }
+}
+
+type Detected = (Option<Arc<dyn Format>>, String, Option<String>);
+
+fn detected(sample: &[&[u8]], context: &Context) -> Detected {
+    let detection = detect::detect(sample, context);
+    let note = detection.note.clone().or_else(|| doubt(&detection));
+    match detection.into_best() {
+        Some(format) => {
+            let title = format.title();
+            (Some(Arc::from(format)), title, note)
+        }
+        None => (None, "unknown format".to_owned(), note),
+    }
+}
+
+/// Ambiguity is said, not hidden.
+fn doubt(detection: &Detection) -> Option<String> {
+    let best = detection.best()?;
+    if detection.ambiguous.is_empty() {
+        return None;
+    }
+    let others = detection.ambiguous.join(", ");
+    Some(format!("read as {}; {others} would explain it as well (--log-format decides)", best.format.name()))
+}
+
+/// Whether a file's head is that of a log that is known.
+#[must_use]
+pub fn is_log(path: &Path) -> bool {
+    let Ok(log) = Log::look(inputs::Source::File(path.to_path_buf())) else { return false };
+    let sample: Vec<&[u8]> = Lines::new(&log.head, true).take(SAMPLE_LINES).collect();
+    detect::detect(&sample, &Context::new(Zone::Fixed(0), log.modified)).best().is_some()
+}
+
+fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> Option<Millis> {
+    sample.iter().find_map(|line| match format.parse(line, context) {
+        Ok(Parsed::Record(record)) => Some(record.end),
+        _ => None,
+    })
+}
+
+/// The site that a log is about, by its name: `api.access.log.2.gz` → `api`, `access.log` → nothing.
+#[must_use]
+pub fn site_of(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let separators = ['.', '-', '_'];
+    let is_age = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    let is_word = |part: &str| !matches!(part, "" | "access" | "log" | "gz" | "zst" | "xz" | "bz2") && !is_age(part);
+    // The last part that says something ends the name; what stands between is kept as written.
+    let mut end = 0;
+    let mut start = None;
+    let mut at = 0;
+    for part in name.split(separators) {
+        if is_word(part) {
+            start.get_or_insert(at);
+            end = at + part.len();
+        }
+        at += part.len() + 1;
+    }
+    start.and_then(|start| name.get(start..end)).unwrap_or_default().to_owned()
+}
+
+/// For nginx logs that cannot name upstreams: the `log_format` that can.
+#[must_use]
+pub fn advice(report: &Report) -> Option<String> {
+    let blind = report.counted.requests > 0
+        && report.counted.attempts == 0
+        && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
+    blind.then(|| {
+        "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
+         log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+         \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
+         uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
+            .to_owned()
+    })
+}
+
+/// This host's name.
+#[must_use]
+pub fn host_name() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname")).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_of_files() {
+        let table = [
+            ("access.log", ""),
+            ("/var/log/nginx/access.log.1", ""),
+            ("api.access.log", "api"),
+            ("shop.example.com-access.log.2.gz", "shop.example.com"),
+            ("access-20261101.log", ""),
+            ("haproxy.log", "haproxy"),
+            ("api_access_log", "api"),
+            ("-", ""),
+        ];
+        for (path, site) in table {
+            assert_eq!(site_of(Path::new(path)), site, "{path}");
+        }
+    }
+
+    #[test]
+    fn zones() {
+        assert!(ZoneSetting::new(Some("Mars/Olympus")).unwrap_err().contains("Europe/Berlin"));
+        assert!(!ZoneSetting::new(Some("+02:00")).unwrap().assumed);
+        assert!(ZoneSetting::new(None).unwrap().assumed);
+    }
+}
