@@ -1,5 +1,9 @@
-//! The shell as a library, so that tests and fuzzers reach it.
+//! The shell as a library, so that tests and fuzzers reach it: everything that touches the world. The binary is
+//! `main.rs`, which only turns arguments into a command and its result into an exit code.
 
+pub mod causes;
+pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod receiver;
+pub mod reports;

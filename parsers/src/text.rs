@@ -1,1 +1,327 @@
-//! The nom pieces that formats share.
+//! The nom pieces that formats share: fields of a line, and what they mean.
+
+use memchr::{memchr, memchr2, memrchr};
+use nom::IResult;
+use nom::Parser;
+use nom::bytes::complete::{tag, take_while1};
+use nom::character::complete::digit1;
+use nom::combinator::{eof, opt, recognize, verify};
+use nom::error::ErrorKind;
+use nom::sequence::{preceded, terminated};
+
+use crate::record::Status;
+
+/// What a piece gives: the rest of the line, and what it took.
+pub type Piece<'a, T = &'a [u8]> = IResult<&'a [u8], T, Failed<'a>>;
+
+/// Where a piece failed: the rest of the line there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed<'a> {
+    /// From here on nothing fitted.
+    pub rest: &'a [u8],
+}
+
+impl<'a> nom::error::ParseError<&'a [u8]> for Failed<'a> {
+    fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Failed<'a> {
+        Failed { rest }
+    }
+
+    fn append(_: &'a [u8], _: ErrorKind, other: Failed<'a>) -> Failed<'a> {
+        other
+    }
+}
+
+/// Nothing fits from here on.
+///
+/// # Errors
+/// Always.
+pub fn fail<T>(rest: &[u8]) -> Piece<'_, T> {
+    Err(nom::Err::Error(Failed { rest }))
+}
+
+/// Everything before this byte; the byte itself stays.
+///
+/// # Errors
+/// It does not come.
+pub fn before(byte: u8) -> impl Fn(&[u8]) -> Piece<'_> {
+    move |rest| match memchr(byte, rest).and_then(|at| rest.split_at_checked(at)) {
+        Some((taken, rest)) => Ok((rest, taken)),
+        None => fail(rest),
+    }
+}
+
+/// Everything before the quote that ends a JSON string, or any other in which `\` takes the next byte with it. nginx's
+/// `\x22` reads the same way. The quote stays.
+///
+/// # Errors
+/// The string does not end.
+pub fn escaped(rest: &[u8]) -> Piece<'_> {
+    let mut from = 0;
+    while let Some(at) = rest.get(from..).and_then(|tail| memchr2(b'"', b'\\', tail)).map(|at| from + at) {
+        if rest.get(at) == Some(&b'"') {
+            let (taken, rest) = rest.split_at(at);
+            return Ok((rest, taken));
+        }
+        from = at + 2;
+    }
+    fail(rest)
+}
+
+/// A field without blanks; empty if a blank or the line's end comes at once.
+///
+/// # Errors
+/// None: what is not there is empty.
+pub fn word(rest: &[u8]) -> Piece<'_> {
+    let at = memchr(b' ', rest).unwrap_or(rest.len());
+    let (taken, rest) = rest.split_at(at);
+    Ok((rest, taken))
+}
+
+/// A status of three digits, as nginx pads it.
+///
+/// # Errors
+/// There are not exactly three digits.
+pub fn three_digits(rest: &[u8]) -> Piece<'_> {
+    match rest {
+        [a, b, c, after @ ..]
+            if a.is_ascii_digit()
+                && b.is_ascii_digit()
+                && c.is_ascii_digit()
+                && !after.first().is_some_and(u8::is_ascii_digit) =>
+        {
+            let (taken, rest) = rest.split_at(3);
+            Ok((rest, taken))
+        }
+        _ => fail(rest),
+    }
+}
+
+/// `0.001`, `12`.
+///
+/// # Errors
+/// It is no such number.
+pub fn decimal(rest: &[u8]) -> Piece<'_> {
+    recognize((digit1, opt((tag(&b"."[..]), digit1)))).parse_complete(rest)
+}
+
+/// The status, if these are one to three digits.
+#[must_use]
+pub fn status(field: &[u8]) -> Option<Status> {
+    if field.is_empty() || field.len() > 3 {
+        return None;
+    }
+    let code =
+        field.iter().try_fold(0u16, |n, b| b.is_ascii_digit().then(|| n * 10 + u16::from(b - b'0')))?;
+    Some(Status::new(code))
+}
+
+/// `1.004` seconds → 1004 milliseconds; `None` for a dash and whatever else is no number. Too great a time is the
+/// greatest.
+#[must_use]
+pub fn millis(field: &[u8]) -> Option<u32> {
+    let (whole, fraction) = match memchr(b'.', field) {
+        Some(at) => (field.get(..at)?, field.get(at + 1..)?),
+        None => (field, &b""[..]),
+    };
+    let digits = whole.iter().chain(fraction.iter().take(3));
+    let millis = digits.clone().try_fold(0u64, |n, b| {
+        b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u64::from(b - b'0')))
+    })?;
+    if whole.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let missing = 3u32.saturating_sub(u32::try_from(fraction.len()).unwrap_or(3));
+    Some(u32::try_from(millis.saturating_mul(10u64.pow(missing))).unwrap_or(u32::MAX))
+}
+
+/// A field, empty where the log has a dash for nothing.
+#[must_use]
+pub fn dash(field: &[u8]) -> &[u8] {
+    if field == b"-" { b"" } else { field }
+}
+
+/// A request line, as far as it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLine<'a> {
+    /// Empty where the first word is no method: a TLS handshake, one word alone, nothing.
+    pub method: &'a [u8],
+    /// Spaces in it stay; without a method, the whole line.
+    pub target: &'a [u8],
+    /// `HTTP/1.1`; empty for HTTP/0.9.
+    pub protocol: &'a [u8],
+}
+
+/// `GET /a b HTTP/1.1` → its three parts. Scanners send everything else, too; nothing is refused.
+#[must_use]
+pub fn request_line(line: &[u8]) -> RequestLine<'_> {
+    let line = dash(line);
+    let Ok((rest, method)) = method(line) else {
+        return RequestLine { method: b"", target: line, protocol: b"" };
+    };
+    match memrchr(b' ', rest).and_then(|at| rest.split_at_checked(at)) {
+        Some((target, protocol)) if protocol.starts_with(b" HTTP/") => {
+            RequestLine { method, target, protocol: protocol.get(1..).unwrap_or_default() }
+        }
+        _ => RequestLine { method, target: rest, protocol: b"" },
+    }
+}
+
+/// A method and the space after it.
+fn method(line: &[u8]) -> Piece<'_> {
+    let letters = take_while1(|b: u8| b.is_ascii_alphabetic() || b == b'-' || b == b'_');
+    terminated(letters, tag(&b" "[..])).parse_complete(line)
+}
+
+/// The host asked for, without its port and without an IPv6 address' brackets; empty for a dash.
+#[must_use]
+pub fn site(host: &[u8]) -> &[u8] {
+    let host = dash(host);
+    if let Some(inner) = host.strip_prefix(b"[") {
+        return before(b']')(inner).map_or(host, |(_, address)| address);
+    }
+    let Some((name, port)) = memchr(b':', host).and_then(|at| host.split_at_checked(at)) else { return host };
+    // A second colon: an IPv6 address without brackets has no port.
+    let is_port =
+        terminated(preceded(tag(&b":"[..]), digit1::<_, Failed<'_>>), eof).parse_complete(port).is_ok();
+    if is_port || port == b":" { name } else { host }
+}
+
+/// A literal of the format.
+///
+/// # Errors
+/// The line goes on otherwise.
+pub fn literal<'a>(text: &[u8], rest: &'a [u8]) -> Piece<'a> {
+    match rest.split_at_checked(text.len()) {
+        Some((head, tail)) if head == text => Ok((tail, head)),
+        _ => fail(rest),
+    }
+}
+
+/// The end of the line.
+///
+/// # Errors
+/// There is more.
+pub fn end(rest: &[u8]) -> Piece<'_> {
+    eof(rest)
+}
+
+/// One item of nginx's upstream times and lengths: `0.001`, `-`.
+///
+/// # Errors
+/// It is neither.
+pub fn number_or_dash(rest: &[u8]) -> Piece<'_> {
+    match rest.first() {
+        Some(b'-') => literal(b"-", rest),
+        _ => decimal(rest),
+    }
+}
+
+/// One item of `$upstream_status`: up to three digits, `-`.
+///
+/// # Errors
+/// It is neither.
+pub fn status_or_dash(rest: &[u8]) -> Piece<'_> {
+    match rest.first() {
+        Some(b'-') => literal(b"-", rest),
+        _ => verify(digit1, |digits: &[u8]| digits.len() <= 3).parse_complete(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_lines_are_split() {
+        let cases = [
+            ("GET / HTTP/1.1", ("GET", "/", "HTTP/1.1")),
+            ("", ("", "", "")),
+            ("-", ("", "", "")),
+            ("GET /plain", ("GET", "/plain", "")),
+            ("batman", ("", "batman", "")),
+            ("geti /plain HTTP/1.1", ("geti", "/plain", "HTTP/1.1")),
+            ("GET /a b c HTTP/1.1", ("GET", "/a b c", "HTTP/1.1")),
+            ("GET  HTTP/1.1", ("GET", "", "HTTP/1.1")),
+            ("GET HTTP/1.1", ("GET", "HTTP/1.1", "")),
+            ("CONNECT example.com:443 HTTP/1.1", ("CONNECT", "example.com:443", "HTTP/1.1")),
+            ("PRI * HTTP/2.0", ("PRI", "*", "HTTP/2.0")),
+            ("VERSION-CONTROL /x HTTP/1.1", ("VERSION-CONTROL", "/x", "HTTP/1.1")),
+            (r"\x16\x03\x01\x02 \x00", ("", r"\x16\x03\x01\x02 \x00", "")),
+            ("GET ", ("GET", "", "")),
+        ];
+        for (line, (method, target, protocol)) in cases {
+            let got = request_line(line.as_bytes());
+            let want = [method.as_bytes(), target.as_bytes(), protocol.as_bytes()];
+            assert_eq!([got.method, got.target, got.protocol], want, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn sites_lose_their_port() {
+        let cases = [
+            ("example.com", "example.com"),
+            ("example.com:443", "example.com"),
+            ("example.com:", "example.com"),
+            ("[::1]:80", "::1"),
+            ("[::1]", "::1"),
+            ("[::1", "[::1"),
+            ("::1", "::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("10.0.0.1:8080", "10.0.0.1"),
+            ("-", ""),
+            ("", ""),
+            ("a:b", "a:b"),
+        ];
+        for (host, want) in cases {
+            assert_eq!(site(host.as_bytes()), want.as_bytes(), "{host}");
+        }
+    }
+
+    #[test]
+    fn seconds_become_milliseconds() {
+        let cases: &[(&str, Option<u32>)] = &[
+            ("0.000", Some(0)),
+            ("1.004", Some(1_004)),
+            ("0.3", Some(300)),
+            ("12", Some(12_000)),
+            ("0.123456", Some(123)),
+            ("99999999999999999999.9", Some(u32::MAX)),
+            ("-", None),
+            ("", None),
+            (".5", None),
+            ("1.", Some(1_000)),
+            ("1.2x", None),
+            ("1.2345x", None),
+            ("0.1, 0.2", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(millis(text.as_bytes()), *want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_has_three_digits() {
+        for (line, want) in [("200 x", Some(3)), ("009", Some(3)), ("20", None), ("2000", None), ("- ", None)]
+        {
+            assert_eq!(three_digits(line.as_bytes()).ok().map(|(_, s)| s.len()), want, "{line}");
+        }
+        assert_eq!(status(b"009"), Some(Status::new(9)));
+        assert_eq!(status(b"-1"), None);
+        assert_eq!(status(b"1000"), None);
+    }
+
+    #[test]
+    fn an_escaped_quote_ends_nothing() {
+        let cases = [
+            (r#"a" b"#, Some("a")),
+            (r#"a\" b" c"#, Some(r#"a\" b"#)),
+            (r#"a\\" b"#, Some(r"a\\")),
+            (r#"\x22" b"#, Some(r"\x22")),
+            (r#"a\"#, None),
+            ("a", None),
+        ];
+        for (line, want) in cases {
+            assert_eq!(escaped(line.as_bytes()).ok().map(|(_, s)| s), want.map(str::as_bytes), "{line}");
+        }
+    }
+}

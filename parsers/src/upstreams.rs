@@ -2,7 +2,9 @@
 //! HAProxy as a count of retries. Split only when asked for, so that nothing is allocated and the usual single attempt
 //! costs next to nothing.
 
-use crate::reason::Cause;
+use memchr::memchr2;
+
+use crate::reason::{Cause, Reason};
 use crate::record::Status;
 
 /// One try at one server.
@@ -46,7 +48,9 @@ pub struct Lists<'a> {
     pub header_time: Option<&'a [u8]>,
     /// `$upstream_response_time`; `None`: the format does not carry it.
     pub response_time: Option<&'a [u8]>,
-    /// The request's own status, for an attempt that got none.
+    /// `$upstream_response_length`; `None`: the format does not carry it.
+    pub response_length: Option<&'a [u8]>,
+    /// The request's own status: 009 says that the last attempt's answer was no HTTP.
     pub request_status: Status,
 }
 
@@ -61,4 +65,402 @@ pub struct Retries<'a> {
     pub redispatched: bool,
     /// Why those failed, as far as is known.
     pub cause: Cause,
+}
+
+impl<'a> Attempts<'a> {
+    /// Every attempt in order; allocates nothing.
+    #[must_use]
+    pub fn iter(&self) -> AttemptIter<'a> {
+        AttemptIter(match *self {
+            Attempts::None => Left::Nothing,
+            Attempts::One(attempt) => Left::One(attempt),
+            Attempts::Lists(lists) => Left::Lists(ListIter::new(lists)),
+            Attempts::Retries(retries) => Left::Retries(retries),
+        })
+    }
+
+    /// The attempt that gave the answer.
+    #[must_use]
+    pub fn last(&self) -> Option<Attempt<'a>> {
+        match *self {
+            Attempts::None => None,
+            Attempts::One(attempt) => Some(attempt),
+            Attempts::Lists(lists) => ListIter::new(lists).last(),
+            Attempts::Retries(retries) => Some(retries.last),
+        }
+    }
+}
+
+impl<'a> IntoIterator for &Attempts<'a> {
+    type Item = Attempt<'a>;
+    type IntoIter = AttemptIter<'a>;
+
+    fn into_iter(self) -> AttemptIter<'a> {
+        self.iter()
+    }
+}
+
+/// See [`Attempts::iter`].
+#[derive(Clone, Debug)]
+pub struct AttemptIter<'a>(Left<'a>);
+
+#[derive(Clone, Debug)]
+enum Left<'a> {
+    Nothing,
+    One(Attempt<'a>),
+    Lists(ListIter<'a>),
+    Retries(Retries<'a>),
+}
+
+impl<'a> Iterator for AttemptIter<'a> {
+    type Item = Attempt<'a>;
+
+    fn next(&mut self) -> Option<Attempt<'a>> {
+        match &mut self.0 {
+            Left::Nothing => None,
+            Left::Lists(lists) => lists.next(),
+            Left::Retries(retries) if retries.before > 0 => {
+                retries.before -= 1;
+                Some(retries.failed())
+            }
+            Left::One(last) | Left::Retries(Retries { last, .. }) => {
+                let last = *last;
+                self.0 = Left::Nothing;
+                Some(last)
+            }
+        }
+    }
+}
+
+impl<'a> Retries<'a> {
+    /// A try before the last one.
+    fn failed(&self) -> Attempt<'a> {
+        let upstream: &[u8] = if self.redispatched { b"" } else { self.last.upstream };
+        Attempt { upstream, pool: self.last.pool, status: Status::NONE, failure: Some(self.cause) }
+    }
+}
+
+impl<'a> Lists<'a> {
+    /// The attempts in these lists, in their cheapest form.
+    #[must_use]
+    pub fn attempts(self) -> Attempts<'a> {
+        if is_absent(self.addr) && is_absent(self.status) {
+            return Attempts::None;
+        }
+        if is_single(self.addr) && is_single(self.status) {
+            return Attempts::One(self.attempt(0, self.addr, self.status, true));
+        }
+        Attempts::Lists(self)
+    }
+
+    /// Whether the last group was entered and none of its servers was tried (`502 : `): the name did not resolve. The
+    /// answer is then nginx's own, whatever the attempts before it got.
+    #[must_use]
+    pub fn ends_before_connecting(&self) -> bool {
+        [self.addr, self.status].iter().any(|list| list.trim_ascii_end().ends_with(b" :"))
+    }
+
+    /// Whether the last attempt got a header: `None` if the format does not say.
+    #[must_use]
+    pub fn last_header_came(&self) -> Option<bool> {
+        let list = self.header_time.unwrap_or(self.status);
+        if self.header_time.is_none() && self.status.is_empty() {
+            return None;
+        }
+        Some(Items::new(list).last().is_some_and(|item| item.first().is_some_and(u8::is_ascii_digit)))
+    }
+
+    fn attempt(&self, index: usize, addr: &'a [u8], status: &'a [u8], is_last: bool) -> Attempt<'a> {
+        let status = status_of(status);
+        let is_group = is_group_name(addr);
+        let upstream: &[u8] = if is_group || addr == b"-" { b"" } else { addr };
+        let pool: &[u8] = if is_group { addr } else { b"" };
+        let failure = match status.code() {
+            Some(502) if is_group => Some(Cause::proxy(Reason::DestinationUnavailable)),
+            Some(code @ (502 | 504)) => Some(self.cause(index, code)),
+            _ if is_last && self.request_status == Status::new(9) => {
+                Some(Cause::proxy(Reason::HttpProtocolError))
+            }
+            _ => None,
+        };
+        Attempt { upstream, pool, status, failure }
+    }
+
+    /// Who made the 502 or 504 of an attempt, and why. nginx notes both itself for servers that failed, and logs the same
+    /// number for one that answered so. A header time, or a body, proves an answer; without a connect time it never
+    /// connected (the time is taken after the TLS handshake).
+    fn cause(&self, index: usize, code: u16) -> Cause {
+        let timed_out = code == 504;
+        let seen = |list: Option<&'a [u8]>| list.map(|list| is_number(item(list, index)));
+        let has_body = self.response_length.is_some_and(|list| is_positive(item(list, index)));
+        match (seen(self.connect_time), seen(self.header_time)) {
+            (_, Some(true)) => Cause::upstream(),
+            _ if has_body => Cause::upstream(),
+            (Some(false), _) if timed_out => Cause::proxy(Reason::ConnectionTimeout),
+            (Some(false), _) => Cause::proxy(Reason::ConnectionFailed),
+            (Some(true), Some(false)) if timed_out => Cause::proxy(Reason::ConnectionReadTimeout),
+            (Some(true), Some(false)) => Cause::proxy(Reason::InvalidResponse),
+            (None, Some(false)) => Cause::proxy(Reason::Unknown),
+            (_, None) => Cause::UNKNOWN,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ListIter<'a> {
+    lists: Lists<'a>,
+    index: usize,
+    addr: Items<'a>,
+    status: Items<'a>,
+}
+
+impl<'a> ListIter<'a> {
+    fn new(lists: Lists<'a>) -> ListIter<'a> {
+        ListIter { lists, index: 0, addr: Items::new(lists.addr), status: Items::new(lists.status) }
+    }
+}
+
+impl<'a> Iterator for ListIter<'a> {
+    type Item = Attempt<'a>;
+
+    fn next(&mut self) -> Option<Attempt<'a>> {
+        loop {
+            let (addr, status) = (self.addr.next(), self.status.next());
+            if addr.is_none() && status.is_none() {
+                return None;
+            }
+            let (addr, status) = (addr.unwrap_or_default(), status.unwrap_or_default());
+            let index = self.index;
+            self.index += 1;
+            // nginx marks the change of group by a state without a peer: an empty item is such a mark, not an attempt.
+            if addr.is_empty() && status.is_empty() {
+                continue;
+            }
+            let is_last = self.addr.is_over() && self.status.is_over();
+            return Some(self.lists.attempt(index, addr, status, is_last));
+        }
+    }
+}
+
+/// Items of one list: separated by `, ` (the next server) and ` : ` (an internal redirect to another group). A variable
+/// that is absent as a whole has none.
+#[derive(Clone, Debug)]
+struct Items<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Items<'a> {
+    fn new(list: &'a [u8]) -> Items<'a> {
+        Items { rest: (!is_absent(list)).then_some(list) }
+    }
+
+    /// Nothing but marks of a change of group is left.
+    fn is_over(&self) -> bool {
+        self.rest.is_none_or(|rest| rest.iter().all(|b| b" ,:".contains(b)))
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        let (item, after) = split_item(rest);
+        self.rest = after;
+        Some(item)
+    }
+}
+
+/// The first item, and what follows its separator.
+fn split_item(list: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut from = 0;
+    while let Some(at) = list.get(from..).and_then(|rest| memchr2(b',', b' ', rest)).map(|at| from + at) {
+        let (item, rest) = list.split_at(at);
+        if let Some(rest) = rest.strip_prefix(b",") {
+            return (item, Some(rest.strip_prefix(b" ").unwrap_or(rest)));
+        }
+        if let Some(rest) = rest.strip_prefix(b" :")
+            && matches!(rest.first(), None | Some(b' '))
+        {
+            return (item, Some(rest.strip_prefix(b" ").unwrap_or(rest)));
+        }
+        from = at + 1;
+    }
+    (list, None)
+}
+
+/// Item `index` of a list; empty if the list is shorter.
+fn item(list: &[u8], index: usize) -> &[u8] {
+    Items::new(list).nth(index).unwrap_or_default()
+}
+
+fn is_absent(list: &[u8]) -> bool {
+    list.is_empty() || list == b"-"
+}
+
+fn is_single(list: &[u8]) -> bool {
+    memchr2(b',', b' ', list).is_none()
+}
+
+fn is_number(item: &[u8]) -> bool {
+    item.first().is_some_and(u8::is_ascii_digit)
+}
+
+fn is_positive(item: &[u8]) -> bool {
+    is_number(item) && item.iter().any(|b| (b'1'..=b'9').contains(b))
+}
+
+/// nginx writes the group's name in place of an address when no server of it was live. An address has a port, or is a
+/// socket's path; a bare IPv4 address is what a log shortener leaves.
+fn is_group_name(addr: &[u8]) -> bool {
+    !is_absent(addr) && !addr.contains(&b':') && !addr.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+}
+
+/// A status item: up to three digits, else none.
+fn status_of(item: &[u8]) -> Status {
+    if item.is_empty() || item.len() > 3 || !item.iter().all(u8::is_ascii_digit) {
+        return Status::NONE;
+    }
+    Status::new(item.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Lists<'static> = Lists {
+        addr: b"",
+        status: b"",
+        connect_time: None,
+        header_time: None,
+        response_time: None,
+        response_length: None,
+        request_status: Status::NONE,
+    };
+
+    fn lists<'a>(addr: &'a str, status: &'a str) -> Lists<'a> {
+        Lists { addr: addr.as_bytes(), status: status.as_bytes(), ..NOTHING }
+    }
+
+    /// `upstream|pool|status` of each attempt.
+    fn shown(attempts: Attempts<'_>) -> Vec<String> {
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        let code = |s: Status| s.code().map_or("-".to_owned(), |c| format!("{c:03}"));
+        attempts.iter().map(|a| format!("{}|{}|{}", text(a.upstream), text(a.pool), code(a.status))).collect()
+    }
+
+    #[test]
+    fn lists_split_into_attempts() {
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("", "", &[]),
+            ("-", "-", &[]),
+            ("10.0.0.1:80", "200", &["10.0.0.1:80||200"]),
+            ("10.0.0.1:80", "-", &["10.0.0.1:80||-"]),
+            ("a:1, b:2", "502, 200", &["a:1||502", "b:2||200"]),
+            ("a:1 : b:2, c:3", "504 : 502, 200", &["a:1||504", "b:2||502", "c:3||200"]),
+            ("a:1, b:2 : b:2, c:3", "502, 502 : 502, 200", &["a:1||502", "b:2||502", "b:2||502", "c:3||200"]),
+            ("a:1 : ", "502 : ", &["a:1||502"]),
+            ("a:1 :", "502 :", &["a:1||502"]),
+            ("a:1 : , b:2", "502 : , 200", &["a:1||502", "b:2||200"]),
+            ("a:1, b:2", "502", &["a:1||502", "b:2||-"]),
+            ("a:1", "502, 200", &["a:1||502", "||200"]),
+            ("a:1, b:2", "200, -", &["a:1||200", "b:2||-"]),
+            ("-, b:2", "-, 200", &["||-", "b:2||200"]),
+            ("", "502, 200", &["||502", "||200"]),
+            ("-", "502", &["||502"]),
+            ("u_nolive", "502", &["|u_nolive|502"]),
+            ("a:1, u_nolive", "502, 502", &["a:1||502", "|u_nolive|502"]),
+            ("10.1.2.3", "502", &["10.1.2.3||502"]),
+            (
+                "unix:/run/x.sock, [::1]:41721, 127.0.0.1:41701",
+                "502, 502, 200",
+                &["unix:/run/x.sock||502", "[::1]:41721||502", "127.0.0.1:41701||200"],
+            ),
+            ("[2a02:cf40::::::::4e36]:500000000", "200", &["[2a02:cf40::::::::4e36]:500000000||200"]),
+            ("a:1,b:2", "502,200", &["a:1||502", "b:2||200"]),
+            ("unix:/run/my app.sock", "502", &["unix:/run/my app.sock||502"]),
+            (" : ", " : ", &[]),
+        ];
+        for (addr, status, want) in cases {
+            let lists = lists(addr, status);
+            assert_eq!(shown(lists.attempts()), *want, "{addr:?} {status:?}");
+            let last = lists.attempts().last().map(|a| (a.upstream, a.status));
+            assert_eq!(last, lists.attempts().iter().last().map(|a| (a.upstream, a.status)));
+        }
+    }
+
+    #[test]
+    fn the_cause_goes_as_far_as_the_variables() {
+        let p = Cause::proxy;
+        type Seen = Option<&'static str>;
+        let cases: &[(&str, Seen, Seen, Seen, Cause)] = &[
+            ("502", Some("0.001"), Some("0.002"), None, Cause::upstream()),
+            ("504", Some("0.001"), Some("0.002"), None, Cause::upstream()),
+            ("502", Some("-"), Some("-"), None, p(Reason::ConnectionFailed)),
+            ("504", Some("-"), Some("-"), None, p(Reason::ConnectionTimeout)),
+            ("502", Some("0.000"), Some("-"), None, p(Reason::InvalidResponse)),
+            ("504", Some("0.000"), Some("-"), None, p(Reason::ConnectionReadTimeout)),
+            ("502", Some("-"), None, None, p(Reason::ConnectionFailed)),
+            ("504", Some("-"), None, None, p(Reason::ConnectionTimeout)),
+            ("502", Some("0.000"), None, None, Cause::UNKNOWN),
+            ("502", None, Some("-"), None, p(Reason::Unknown)),
+            ("502", None, Some("0.1"), None, Cause::upstream()),
+            ("502", None, None, None, Cause::UNKNOWN),
+            ("504", None, None, None, Cause::UNKNOWN),
+            ("502", None, None, Some("0"), Cause::UNKNOWN),
+            ("502", None, None, Some("4"), Cause::upstream()),
+        ];
+        for (status, connect, header, length, want) in cases {
+            let lists = Lists {
+                connect_time: connect.map(str::as_bytes),
+                header_time: header.map(str::as_bytes),
+                response_length: length.map(str::as_bytes),
+                ..lists("10.0.0.1:80", status)
+            };
+            let got = lists.attempts().last().and_then(|a| a.failure);
+            assert_eq!(got, Some(*want), "{status} {connect:?} {header:?} {length:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_name_says_that_no_server_was_live() {
+        let failure = lists("u_nolive", "502").attempts().last().and_then(|a| a.failure);
+        assert_eq!(failure, Some(Cause::proxy(Reason::DestinationUnavailable)));
+    }
+
+    #[test]
+    fn each_attempt_has_its_own_cause() {
+        let lists = Lists {
+            connect_time: Some(b"-, 0.001 : 0.002, 0.001"),
+            header_time: Some(b"-, - : 0.004, 0.005"),
+            ..lists("a:1, b:2 : c:3, d:4", "502, 504 : 502, 200")
+        };
+        let got: Vec<_> = lists.attempts().iter().map(|a| a.failure.map(|c| c.reason)).collect();
+        let want = [
+            Some(Reason::ConnectionFailed),
+            Some(Reason::ConnectionReadTimeout),
+            Some(Reason::UpstreamResponse),
+            None,
+        ];
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn only_the_last_attempt_answered_without_http() {
+        let lists = Lists { request_status: Status::new(9), ..lists("a:1, b:2", "502, 200") };
+        let got: Vec<_> = lists.attempts().iter().map(|a| a.failure.map(|c| c.reason)).collect();
+        assert_eq!(got, [Some(Reason::Unknown), Some(Reason::HttpProtocolError)]);
+    }
+
+    #[test]
+    fn retries_come_before_the_logged_server() {
+        let last = Attempt { upstream: b"b/s1", pool: b"b", status: Status::new(200), failure: None };
+        let cause = Cause::proxy(Reason::ConnectionFailed);
+        let same = Attempts::Retries(Retries { last, before: 2, redispatched: false, cause });
+        assert_eq!(shown(same), ["b/s1|b|-", "b/s1|b|-", "b/s1|b|200"]);
+        let moved = Attempts::Retries(Retries { last, before: 1, redispatched: true, cause });
+        assert_eq!(shown(moved), ["|b|-", "b/s1|b|200"]);
+        assert_eq!(moved.last(), Some(last));
+        assert_eq!(moved.iter().filter(|a| a.failure.is_some()).count(), 1);
+    }
 }

@@ -1,7 +1,9 @@
 //! A rule: what counts, how it is grouped, when it is bad, how long it must last. The keys are those of the
 //! configuration, typed; defaults are in [`Rule::new`].
 
+use crate::detectors;
 use crate::matcher::Matcher;
+use crate::window::{HELD_MINUTES, HELD_STEPS, MINUTE};
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -127,9 +129,11 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// A rule with the documented defaults.
+    /// A rule with the documented defaults. A `count` rule has no minima: they guard a ratio, and would silently
+    /// weaken a number.
     #[must_use]
     pub fn new(name: &str, detector: DetectorName, above: Vec<(Severity, f64)>) -> Rule {
+        let is_count = detectors::find(detector).is_some_and(|d| d.is_count);
         Rule {
             name: name.to_owned(),
             detector,
@@ -140,8 +144,8 @@ impl Rule {
             window: 60_000,
             stretch: None,
             above,
-            min_requests: 50,
-            min_errors: 10,
+            min_requests: if is_count { 0 } else { 50 },
+            min_errors: if is_count { 0 } else { 10 },
             confidence: None,
             min_bad_steps: 1,
             times_rest: 0.0,
@@ -166,5 +170,268 @@ impl Rule {
     #[must_use]
     pub fn recover_level(&self) -> f64 {
         self.recover_below.unwrap_or_else(|| self.lowest_above() / 2.0)
+    }
+
+    /// The longest window that it is ever judged over.
+    #[must_use]
+    pub fn longest_window(&self) -> Millis {
+        self.stretch.unwrap_or(self.window).max(self.window)
+    }
+
+    /// Whether the other rule judges the same groups in the same way, so that alerts of one go on under the other. What
+    /// is only passed on (receivers, labels, runbook) may differ.
+    #[must_use]
+    pub fn judges_like(&self, other: &Rule) -> bool {
+        // Every key is named, so that a new one cannot be forgotten here.
+        let judged = |rule: &Rule| {
+            let Rule {
+                name,
+                detector,
+                group_by,
+                matchers,
+                counts,
+                status,
+                window,
+                stretch,
+                above,
+                min_requests,
+                min_errors,
+                confidence,
+                min_bad_steps,
+                times_rest,
+                recover_below,
+                for_,
+                keep_firing_for,
+                stale_after,
+                notify: _,
+                repeat_interval: _,
+                labels: _,
+                runbook: _,
+            } = rule;
+            // A regular expression cannot be compared, its text can.
+            let what = format!("{name:?} {detector} {group_by:?} {matchers:?} {counts:?} {status:?}");
+            let bad = format!("{window} {stretch:?} {above:?} {min_requests} {min_errors} {confidence:?}");
+            let life = format!(
+                "{min_bad_steps} {times_rest} {recover_below:?} {for_} {keep_firing_for} {stale_after}"
+            );
+            (what, bad, life)
+        };
+        judged(self) == judged(other)
+    }
+
+    /// Everything that keeps it from being judged as written, by key; empty: it is sound.
+    #[must_use]
+    pub fn problems(&self, step: Millis) -> Vec<Problem> {
+        let mut found = Vec::new();
+        self.problems_of_groups(&mut found);
+        self.problems_of_windows(step, &mut found);
+        self.problems_of_thresholds(&mut found);
+        match detectors::find(self.detector) {
+            Some(detector) => found.extend((detector.problems)(self)),
+            None => found.push(Problem::new("detector", "is not known")),
+        }
+        found
+    }
+
+    fn problems_of_groups(&self, found: &mut Vec<Problem>) {
+        if self.group_by.len() > GROUP_BY_MAX {
+            found.push(Problem::new("group_by", format!("may name at most {GROUP_BY_MAX} labels")));
+        }
+        if self.group_by.iter().any(String::is_empty) {
+            found.push(Problem::new("group_by", "has an empty label name"));
+        }
+        if let Some(twice) = self
+            .group_by
+            .iter()
+            .enumerate()
+            .find(|&(i, name)| self.group_by.iter().take(i).any(|n| n == name))
+        {
+            found.push(Problem::new("group_by", format!("names {} twice", twice.1)));
+        }
+        if !self.status.is_empty() && self.counts != Counts::GatewayErrors {
+            let counts = self.counts.name();
+            found.push(Problem::new(
+                "status",
+                format!("picks requests by status and so excludes counts = \"{counts}\""),
+            ));
+        }
+        if let Some(code) = self.status.iter().find(|&&code| code > 999) {
+            found.push(Problem::new("status", format!("{code} is no status")));
+        }
+    }
+
+    fn problems_of_windows(&self, step: Millis, found: &mut Vec<Problem>) {
+        let step = step.max(1);
+        let steps_span = HELD_STEPS * step;
+        for (key, length) in [("window", Some(self.window)), ("stretch", self.stretch)] {
+            let Some(length) = length else { continue };
+            if length <= 0 {
+                found.push(Problem::new(key, "must be longer than nothing"));
+            } else if length <= steps_span && length % step != 0 {
+                found.push(Problem::new(key, format!("must be a multiple of the step, {} s", seconds(step))));
+            } else if length > steps_span && length % MINUTE != 0 {
+                let limit = seconds(steps_span);
+                found.push(Problem::new(
+                    key,
+                    format!("must be whole minutes, being over {HELD_STEPS} steps ({limit} s)"),
+                ));
+            } else if length > steps_span && length > HELD_MINUTES * MINUTE {
+                found.push(Problem::new(key, format!("may be at most {HELD_MINUTES} min")));
+            }
+        }
+        if self.longest_window() > steps_span && MINUTE % step != 0 {
+            let key = if self.window > steps_span { "window" } else { "stretch" };
+            let message =
+                format!("is over {HELD_STEPS} steps; minutes are kept only of a step that divides one");
+            found.push(Problem::new(key, message));
+        }
+        if self.stretch.is_some_and(|stretch| stretch < self.window) {
+            found.push(Problem::new("stretch", "must not be shorter than window"));
+        }
+        let unit = if self.window > steps_span { MINUTE } else { step };
+        if i64::from(self.min_bad_steps) > self.window / unit {
+            let has = self.window / unit;
+            found.push(Problem::new(
+                "min_bad_steps",
+                format!("can never be reached: the window has {has} steps"),
+            ));
+        }
+        for (key, length, least) in [
+            ("for", self.for_, 0),
+            ("keep_firing_for", self.keep_firing_for, 0),
+            ("stale_after", self.stale_after, step),
+            ("repeat_interval", self.repeat_interval, 1000),
+        ] {
+            if length < least {
+                found.push(Problem::new(key, format!("must be at least {} s", seconds(least))));
+            }
+        }
+    }
+
+    fn problems_of_thresholds(&self, found: &mut Vec<Problem>) {
+        if self.above.is_empty() {
+            found.push(Problem::new("above", "is missing: the one key that every rule needs"));
+            return;
+        }
+        let ascending = self.above.windows(2).all(|pair| match pair {
+            [low, high] => low.0 < high.0 && low.1 < high.1,
+            _ => true,
+        });
+        if !ascending {
+            found.push(Problem::new("above", "critical must be above warning"));
+        }
+        // Written so that a number that is none (NaN) is refused, too.
+        let level = self.recover_level();
+        let sound = level >= 0.0 && level <= self.lowest_above();
+        if self.recover_below.is_some() && !sound {
+            found.push(Problem::new("recover_below", "must be from 0 to the lowest of above"));
+        }
+    }
+}
+
+/// Something that is wrong with a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as it stands in the configuration; `detector`: the table's middle word.
+    pub key: &'static str,
+    /// What is wrong with it; reads on from the key.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem of a key.
+    pub fn new(key: &'static str, message: impl Into<String>) -> Problem {
+        Problem { key, message: message.into() }
+    }
+}
+
+/// Milliseconds as seconds, for people.
+#[expect(clippy::cast_precision_loss, reason = "for people only")]
+fn seconds(length: Millis) -> f64 {
+    length as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Rule {
+        let mut rule = Rule::new("r", "ratio", vec![(Severity::Warning, 0.05), (Severity::Critical, 0.2)]);
+        rule.group_by = vec!["upstream".into()];
+        rule
+    }
+
+    #[test]
+    fn defaults_are_sound() {
+        assert_eq!(sound().problems(5_000), []);
+        assert_eq!(Rule::new("c", "count", vec![(Severity::Warning, 20.0)]).problems(5_000), []);
+        assert_eq!(sound().recover_level(), 0.025);
+    }
+
+    #[test]
+    fn every_mistake_is_named_by_its_key() {
+        type Edit = fn(&mut Rule);
+        let cases: &[(Edit, &[&str])] = &[
+            (|r| r.group_by = (0..7).map(|i| format!("l{i}")).collect(), &["group_by"]),
+            (|r| r.group_by = vec!["pool".into(), "pool".into()], &["group_by"]),
+            (|r| r.group_by = vec![String::new()], &["group_by"]),
+            (|r| r.window = 62_000, &["window"]),
+            (|r| r.window = 0, &["window", "min_bad_steps"]),
+            (|r| r.window = 330_000, &["window"]),
+            (|r| r.window = 361 * 60_000, &["window"]),
+            (|r| r.window = 360 * 60_000, &[]),
+            (|r| r.stretch = Some(30_000), &["stretch"]),
+            (|r| r.stretch = Some(63_000), &["stretch"]),
+            (|r| r.stretch = Some(600_000), &[]),
+            (|r| r.min_bad_steps = 13, &["min_bad_steps"]),
+            (|r| r.min_bad_steps = 12, &[]),
+            (|r| r.above = vec![], &["above"]),
+            (|r| r.above = vec![(Severity::Warning, 0.2), (Severity::Critical, 0.05)], &["above"]),
+            (|r| r.above = vec![(Severity::Critical, 0.05), (Severity::Warning, 0.2)], &["above"]),
+            (|r| r.above = vec![(Severity::Warning, 1.0)], &["above"]),
+            (|r| r.above = vec![(Severity::Warning, f64::NAN)], &["above"]),
+            (|r| r.above = vec![(Severity::Warning, -0.1)], &["above"]),
+            (|r| r.recover_below = Some(0.06), &["recover_below"]),
+            (|r| r.recover_below = Some(0.05), &[]),
+            (|r| r.recover_below = Some(f64::NAN), &["recover_below"]),
+            (|r| r.confidence = Some(1.0), &["confidence"]),
+            (|r| r.times_rest = -1.0, &["times_rest"]),
+            (|r| (r.times_rest, r.group_by) = (3.0, vec![]), &["times_rest"]),
+            (|r| r.status = vec![502, 1502], &["status"]),
+            (|r| (r.status, r.counts) = (vec![502], Counts::Masked), &["status"]),
+            (|r| r.for_ = -1, &["for"]),
+            (|r| r.keep_firing_for = -1, &["keep_firing_for"]),
+            (|r| r.stale_after = 0, &["stale_after"]),
+            (|r| r.repeat_interval = 0, &["repeat_interval"]),
+            (|r| r.detector = "spike", &["detector"]),
+            (
+                |r| {
+                    (r.detector, r.above, r.confidence) =
+                        ("count", vec![(Severity::Warning, 3.0)], Some(0.99));
+                    (r.times_rest, r.stretch) = (3.0, Some(120_000));
+                },
+                &["confidence", "times_rest", "stretch"],
+            ),
+        ];
+        for (i, (edit, keys)) in cases.iter().enumerate() {
+            let mut rule = sound();
+            edit(&mut rule);
+            let found: Vec<&str> = rule.problems(5_000).iter().map(|p| p.key).collect();
+            assert_eq!(found, *keys, "case {i}");
+        }
+        let mut rule = sound();
+        rule.stretch = Some(600_000);
+        assert_eq!(rule.problems(7_000)[0].key, "window", "a step that divides no minute");
+        assert_eq!(rule.problems(1_000), [], "one second");
+    }
+
+    #[test]
+    fn what_is_passed_on_may_change_while_it_fires() {
+        let mut other = sound();
+        (other.notify, other.repeat_interval, other.runbook) = (vec!["ops".into()], 1, Some("x".into()));
+        other.labels.push(("team".into(), "edge".into()));
+        assert!(sound().judges_like(&other));
+        other.min_errors += 1;
+        assert!(!sound().judges_like(&other));
     }
 }

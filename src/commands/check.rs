@@ -1,21 +1,11 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
+use crate::cli::Check;
 use crate::config::{self, Config, Input, Problem, Problems};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// As asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `-c`, in order; empty: the default files.
-    pub config: Vec<PathBuf>,
-    /// Warnings count (exit 3).
-    pub strict: bool,
-    /// Nothing but mistakes and warnings.
-    pub quiet: bool,
-}
 
 /// Everything is in order.
 const FINE: u8 = 0;
@@ -30,9 +20,9 @@ const FILES_SHOWN: usize = 20;
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
-    match config::load(&options.config) {
-        Ok(config) => report(&config, options, out, talk),
+pub fn run(args: &Check, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+    match config::load(&args.common.config) {
+        Ok(config) => report(&config, args, out, talk),
         Err(problems) => {
             refuse(&problems, talk)?;
             Ok(REFUSED)
@@ -50,11 +40,11 @@ pub fn refuse(problems: &Problems, talk: &mut dyn Write) -> io::Result<()> {
     writeln!(talk, "\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" })
 }
 
-fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
+fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<u8> {
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
-    if !options.quiet {
+    if !args.common.quiet {
         write!(out, "{}", config::effective(config))?;
         writeln!(out, "\n# Memory at worst: {} MiB.", config::memory(config).div_ceil(1 << 20))?;
         if config.inputs.is_empty() {
@@ -71,7 +61,7 @@ fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dy
         let gap = if i > 0 { "\n" } else { "" };
         write!(talk, "{gap}{warning}")?;
     }
-    Ok(if options.strict && !warnings.is_empty() { WARNED } else { FINE })
+    Ok(if args.strict && !warnings.is_empty() { WARNED } else { FINE })
 }
 
 /// What an input's paths are at this moment.
@@ -182,9 +172,10 @@ fn group_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Common;
     use std::fs;
 
-    fn checked(text: &str, options: &Options) -> (u8, String, String) {
+    fn checked(text: &str, strict: bool, quiet: bool) -> (u8, String, String) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("b.log"), "").unwrap();
         fs::write(folder.path().join("a.log"), "").unwrap();
@@ -192,8 +183,8 @@ mod tests {
         let file = folder.path().join("gatewatch.toml");
         fs::write(&file, text.replace("HERE", folder.path().to_str().unwrap())).unwrap();
         let (mut out, mut talk) = (Vec::new(), Vec::new());
-        let options = Options { config: vec![file], ..options.clone() };
-        let code = run(&options, &mut out, &mut talk).unwrap();
+        let common = Common { config: vec![file], quiet, ..Common::default() };
+        let code = run(&Check { common, strict }, &mut out, &mut talk).unwrap();
         let plain =
             |bytes| String::from_utf8(bytes).unwrap().replace(folder.path().to_str().unwrap(), "HERE");
         (code, plain(out), plain(talk))
@@ -203,7 +194,7 @@ mod tests {
 
     #[test]
     fn prints_what_holds_and_which_files_match() {
-        let (code, out, talk) = checked(GOOD, &Options::default());
+        let (code, out, talk) = checked(GOOD, false, false);
         assert_eq!(code, 0);
         for part in [
             "[rule.ratio.errors]\n",
@@ -220,14 +211,14 @@ mod tests {
 
     #[test]
     fn strict_counts_warnings_and_quiet_prints_nothing_else() {
-        let (code, out, talk) = checked(GOOD, &Options { strict: true, quiet: true, ..Options::default() });
+        let (code, out, talk) = checked(GOOD, true, true);
         assert_eq!((code, out.as_str()), (3, ""));
         assert!(!talk.is_empty());
     }
 
     #[test]
     fn every_mistake_is_printed_and_counted() {
-        let (code, out, talk) = checked("[agent]\nnod = 1\nstep = \"x\"\n", &Options::default());
+        let (code, out, talk) = checked("[agent]\nnod = 1\nstep = \"x\"\n", false, false);
         assert_eq!((code, out.as_str()), (78, ""));
         assert!(
             talk.contains("gatewatch.toml:2:1") && talk.ends_with("\nconfiguration refused: 2 mistakes\n"),

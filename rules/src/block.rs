@@ -1,0 +1,184 @@
+//! A block of leaves: what a collector counted between two takes, as flat lists that are reused from block to block.
+
+use crate::tally::{Detail, Numbers};
+use gatewatch_parsers::{Millis, Status};
+
+/// In place of a step: late by its own file.
+pub(crate) const LATE: i64 = i64::MIN;
+/// In place of a step: future.
+pub(crate) const FUTURE: i64 = i64::MIN + 1;
+/// No cell, no detail.
+const NONE: u32 = u32::MAX;
+/// So many cells of a series are looked through for a step; beyond, a second cell of the same step does no harm.
+const LOOK_BACK: usize = 4;
+
+/// Leaves: counts by series and step. Empty when new; filled by `Collector::take`.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// The label sets' bytes, back to back, and where each ends.
+    sets: Vec<u8>,
+    set_ends: Vec<usize>,
+    cells: Vec<Cell>,
+    details: Vec<Entry>,
+    /// Requests by `Status::index`.
+    statuses: Vec<u32>,
+    late: u64,
+    future: u64,
+    requests: u64,
+    ends: Option<(Millis, Millis)>,
+}
+
+/// Counts of a series in a step. A step may have several.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub series: u32,
+    /// The step's number, [`LATE`] or [`FUTURE`].
+    pub step: i64,
+    pub numbers: Numbers,
+    details: u32,
+    /// The cell of this series before this one.
+    older: u32,
+}
+
+/// A detail of a cell, in a list.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    detail: Detail,
+    count: u32,
+    next: u32,
+}
+
+fn index(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(NONE)
+}
+
+impl Block {
+    /// Empties it; its memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.sets.clear();
+        self.set_ends.clear();
+        self.cells.clear();
+        self.details.clear();
+        self.statuses.fill(0);
+        (self.late, self.future, self.requests, self.ends) = (0, 0, 0, None);
+    }
+
+    /// A request was seen, whatever its series.
+    #[inline]
+    pub(crate) fn see(&mut self, end: Millis, status: Status, step: i64) {
+        self.requests += 1;
+        self.late += u64::from(step == LATE);
+        self.future += u64::from(step == FUTURE);
+        self.ends = Some(self.ends.map_or((end, end), |(first, last)| (first.min(end), last.max(end))));
+        match self.statuses.get_mut(status.index()) {
+            Some(count) => *count += 1,
+            None => {
+                self.statuses.resize(Status::COUNT, 0);
+                if let Some(count) = self.statuses.get_mut(status.index()) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// A series of this block, and its first cell.
+    pub(crate) fn add_series(&mut self, set: &[u8], step: i64) -> u32 {
+        self.sets.extend_from_slice(set);
+        self.set_ends.push(self.sets.len());
+        self.push_cell(index(self.set_ends.len() - 1), step, NONE)
+    }
+
+    /// The cell for this step of the series whose newest cell is `newest`; it may be new.
+    #[inline]
+    pub(crate) fn find_cell(&mut self, newest: u32, step: i64) -> u32 {
+        let (mut at, mut series) = (newest, 0);
+        for _ in 0..LOOK_BACK {
+            let Some(cell) = self.cells.get(at as usize) else { break };
+            if cell.step == step {
+                return at;
+            }
+            (at, series) = (cell.older, cell.series);
+        }
+        self.push_cell(series, step, newest)
+    }
+
+    fn push_cell(&mut self, series: u32, step: i64, older: u32) -> u32 {
+        self.cells.push(Cell { series, step, numbers: Numbers::default(), details: NONE, older });
+        index(self.cells.len() - 1)
+    }
+
+    #[inline]
+    pub(crate) fn numbers(&mut self, cell: u32) -> Option<&mut Numbers> {
+        Some(&mut self.cells.get_mut(cell as usize)?.numbers)
+    }
+
+    pub(crate) fn add_detail(&mut self, cell: u32, detail: Detail) {
+        let new = index(self.details.len());
+        let Some(cell) = self.cells.get_mut(cell as usize) else { return };
+        let mut at = cell.details;
+        while let Some(entry) = self.details.get_mut(at as usize) {
+            if entry.detail == detail {
+                entry.count = entry.count.saturating_add(1);
+                return;
+            }
+            at = entry.next;
+        }
+        self.details.push(Entry { detail, count: 1, next: cell.details });
+        cell.details = new;
+    }
+
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    pub(crate) fn details<'a>(&'a self, cell: &Cell) -> impl Iterator<Item = (Detail, u32)> + 'a {
+        let mut at = cell.details;
+        std::iter::from_fn(move || {
+            let entry = self.details.get(at as usize)?;
+            at = entry.next;
+            Some((entry.detail, entry.count))
+        })
+    }
+
+    pub(crate) fn series(&self) -> usize {
+        self.set_ends.len()
+    }
+
+    /// The bytes of a series' label set.
+    pub(crate) fn set(&self, series: u32) -> &[u8] {
+        let at = series as usize;
+        let start = at.checked_sub(1).and_then(|before| self.set_ends.get(before)).copied().unwrap_or(0);
+        let end = self.set_ends.get(at).copied().unwrap_or(start);
+        self.sets.get(start..end).unwrap_or_default()
+    }
+
+    /// Requests by status, those that are not 0.
+    pub fn statuses(&self) -> impl Iterator<Item = (Status, u64)> {
+        let seen = (0u16..).zip(&self.statuses).filter(|(_, count)| **count > 0);
+        seen.map(|(status, count)| (Status::new(status), u64::from(*count)))
+    }
+
+    /// Requests.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests among them that were placed late by their own file.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Requests among them that were placed in the future.
+    #[must_use]
+    pub fn future(&self) -> u64 {
+        self.future
+    }
+
+    /// The earliest and the latest end, over all its records.
+    #[must_use]
+    pub fn ends(&self) -> Option<(Millis, Millis)> {
+        self.ends
+    }
+}

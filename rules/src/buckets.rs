@@ -1,0 +1,303 @@
+//! Series × steps of event time: the one store of counts, in two tiers. Steps are kept with reasons, the last
+//! [`STEPS_HELD`] closed ones and those still open; minutes without reasons, as many as the longest window needs. Both
+//! are sparse. A closed step never changes.
+
+use crate::block::{Block, FUTURE, LATE};
+use crate::intern::Interner;
+use crate::series::{LabelSet, Plan, SeriesId};
+use crate::tally::Tally;
+use gatewatch_parsers::Millis;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// So many closed steps are held.
+pub const STEPS_HELD: i64 = 60;
+/// The least length of a cell of the second tier.
+const MINUTE: Millis = 60_000;
+
+/// Counts of a series in a step or minute, by its number: start ÷ length.
+type Cells = VecDeque<(i64, Tally)>;
+
+#[derive(Debug, Default)]
+struct Series {
+    steps: Cells,
+    minutes: Cells,
+    pinned: bool,
+    /// An `__other__` series: what it counts is overflow.
+    folded: bool,
+}
+
+impl Series {
+    fn is_idle(&self) -> bool {
+        !self.pinned && self.steps.is_empty() && self.minutes.is_empty()
+    }
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absorbed {
+    /// Requests that were late: by their own file, or since the step was closed.
+    pub late: u64,
+}
+
+/// The one store of counts.
+#[derive(Debug)]
+pub struct Buckets {
+    plan: Arc<Plan>,
+    step: Millis,
+    minute: Millis,
+    minutes_held: i64,
+    interner: Interner,
+    series: Vec<Series>,
+    closed: Option<Millis>,
+    /// Steps after `closed` that have anything.
+    open: BTreeSet<i64>,
+    overflow: u64,
+    generation: u64,
+    /// Idle series were looked for since the last close, and left.
+    swept: bool,
+    /// The ids of a block's series, while it is absorbed.
+    ids: Vec<Option<u32>>,
+}
+
+impl Buckets {
+    /// `minutes`: how many closed minutes are held; `cap`: how many series at most.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, step: Millis, minutes: usize, cap: usize) -> Buckets {
+        let step = step.max(1);
+        Buckets {
+            plan,
+            step,
+            // Whole steps, so that no step belongs to two minutes.
+            minute: MINUTE
+                .div_euclid(step)
+                .saturating_add(i64::from(MINUTE % step != 0))
+                .saturating_mul(step),
+            minutes_held: i64::try_from(minutes).unwrap_or(i64::MAX),
+            interner: Interner::new(cap),
+            series: Vec::new(),
+            closed: None,
+            open: BTreeSet::new(),
+            overflow: 0,
+            generation: 0,
+            swept: false,
+            ids: Vec::new(),
+        }
+    }
+
+    /// Which labels the series carry.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Length of a step.
+    #[must_use]
+    pub fn step(&self) -> Millis {
+        self.step
+    }
+
+    /// Length of a minute: 60 s, or the least multiple of a step that is longer.
+    #[must_use]
+    pub fn minute(&self) -> Millis {
+        self.minute
+    }
+
+    /// Adds a block's cells to their steps. Those whose step ends at or before `late_before`, or is closed, are late:
+    /// they are not added.
+    pub fn absorb(&mut self, block: &Block, late_before: Millis) -> Absorbed {
+        let mut late = block.late();
+        let bound = self.closed.map_or(late_before, |closed| late_before.max(closed));
+        self.ids.clear();
+        self.ids.resize(block.series(), None);
+        for cell in block.cells() {
+            if cell.step == LATE || cell.step == FUTURE {
+                continue;
+            }
+            if step_end(cell.step, self.step) <= bound {
+                late += u64::from(cell.numbers.requests);
+                continue;
+            }
+            let id = match self.ids.get(cell.series as usize) {
+                Some(Some(id)) => *id,
+                _ => self.intern(block, cell.series),
+            };
+            let Some(series) = self.series.get_mut(id as usize) else { continue };
+            if series.folded {
+                self.overflow += u64::from(cell.numbers.requests);
+            }
+            let (tally, is_new) = cell_of(&mut series.steps, cell.step);
+            tally.add_numbers(&cell.numbers);
+            for (detail, count) in block.details(cell) {
+                tally.add_detail(detail, count);
+            }
+            if is_new {
+                self.open.insert(cell.step);
+            }
+        }
+        Absorbed { late }
+    }
+
+    /// The id of a series of a block, new or not.
+    fn intern(&mut self, block: &Block, series: u32) -> u32 {
+        let bytes = block.set(series);
+        let id = match self.interner.find(bytes) {
+            Some(id) => id,
+            None => self.add_series(LabelSet::from_bytes(bytes)),
+        };
+        if let Some(slot) = self.ids.get_mut(series as usize) {
+            *slot = Some(id);
+        }
+        id
+    }
+
+    fn add_series(&mut self, set: LabelSet) -> u32 {
+        if self.interner.is_full() && !self.swept {
+            self.swept = true;
+            self.let_idle_leave();
+        }
+        let folded = self.interner.is_full();
+        let before = self.interner.len();
+        let id = if folded { self.interner.fold(&set) } else { self.interner.insert(set) };
+        self.series.resize_with(self.interner.slots(), Series::default);
+        if let Some(series) = self.series.get_mut(id as usize).filter(|_| self.interner.len() > before) {
+            *series = Series { folded, ..Series::default() };
+            self.generation += 1;
+        }
+        id
+    }
+
+    fn let_idle_leave(&mut self) {
+        // Not those that the block being absorbed has found.
+        let taken: BTreeSet<u32> = self.ids.iter().flatten().copied().collect();
+        for (id, series) in (0u32..).zip(&self.series) {
+            if series.is_idle() && !taken.contains(&id) && self.interner.set(id).is_some() {
+                self.interner.remove(id);
+                self.generation += 1;
+            }
+        }
+    }
+
+    /// Closes the steps that end at or before `until`. Minutes that are whole by then enter the second tier; what is
+    /// older than is held leaves.
+    pub fn close(&mut self, until: Millis) {
+        if self.closed.is_some_and(|closed| until <= closed) {
+            return;
+        }
+        let first_open = until.div_euclid(self.step);
+        let first_minute = self.closed.map_or(i64::MIN, |closed| closed.div_euclid(self.minute));
+        let next_minute = until.div_euclid(self.minute);
+        let steps_a_minute = self.minute / self.step;
+        for series in &mut self.series {
+            if next_minute > first_minute && self.minutes_held > 0 {
+                for (step, tally) in &series.steps {
+                    let minute = step.div_euclid(steps_a_minute);
+                    if (first_minute..next_minute).contains(&minute) {
+                        cell_of(&mut series.minutes, minute).0.add_coarse(tally);
+                    }
+                }
+            }
+            drop_before(&mut series.steps, first_open.saturating_sub(STEPS_HELD));
+            drop_before(&mut series.minutes, next_minute.saturating_sub(self.minutes_held));
+        }
+        self.open = self.open.split_off(&first_open);
+        self.closed = Some(first_open.saturating_mul(self.step));
+        self.swept = false;
+    }
+
+    /// The end of the last closed step.
+    #[must_use]
+    pub fn closed_until(&self) -> Option<Millis> {
+        self.closed
+    }
+
+    /// The start of the earliest open step that has anything.
+    #[must_use]
+    pub fn next_open_step(&self) -> Option<Millis> {
+        self.open.first().map(|step| step.saturating_mul(self.step))
+    }
+
+    /// A series' labels; `None`: it has left.
+    #[must_use]
+    pub fn labels(&self, id: SeriesId) -> Option<&LabelSet> {
+        self.interner.set(id.0)
+    }
+
+    /// Every series, in no order of meaning.
+    pub fn ids(&self) -> impl Iterator<Item = SeriesId> {
+        self.interner.ids().map(SeriesId)
+    }
+
+    /// How many series there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.interner.len()
+    }
+
+    /// Whether there is no series.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Changes when series come or go.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// A series' steps that begin in `from..to`, by their start, ascending; open ones too.
+    pub fn steps(&self, id: SeriesId, from: Millis, to: Millis) -> impl Iterator<Item = (Millis, &Tally)> {
+        self.series.get(id.index()).into_iter().flat_map(move |s| range(&s.steps, self.step, from, to))
+    }
+
+    /// A series' closed minutes that begin in `from..to`, by their start, ascending.
+    pub fn minutes(&self, id: SeriesId, from: Millis, to: Millis) -> impl Iterator<Item = (Millis, &Tally)> {
+        self.series.get(id.index()).into_iter().flat_map(move |s| range(&s.minutes, self.minute, from, to))
+    }
+
+    /// A pinned series does not leave.
+    pub fn pin(&mut self, id: SeriesId, pinned: bool) {
+        if let Some(series) = self.series.get_mut(id.index()) {
+            series.pinned = pinned;
+        }
+    }
+
+    /// Requests counted under `__other__`.
+    #[must_use]
+    pub fn series_overflow(&self) -> u64 {
+        self.overflow
+    }
+}
+
+fn step_end(number: i64, step: Millis) -> Millis {
+    number.saturating_add(1).saturating_mul(step)
+}
+
+/// The tally of a step or minute, and whether it is new. Nearly always the newest.
+fn cell_of(cells: &mut Cells, number: i64) -> (&mut Tally, bool) {
+    let newer = cells.iter().rev().take_while(|(n, _)| *n > number).count();
+    let at = cells.len() - newer;
+    let is_new = at.checked_sub(1).and_then(|i| cells.get(i)).is_none_or(|(n, _)| *n != number);
+    if is_new {
+        cells.insert(at, (number, Tally::default()));
+    }
+    (&mut cells[if is_new { at } else { at - 1 }].1, is_new)
+}
+
+fn drop_before(cells: &mut Cells, number: i64) {
+    let old = cells.partition_point(|(n, _)| *n < number);
+    cells.drain(..old);
+    if cells.is_empty() {
+        cells.shrink_to_fit();
+    }
+}
+
+/// The cells that begin in `from..to`.
+fn range(cells: &Cells, length: Millis, from: Millis, to: Millis) -> impl Iterator<Item = (Millis, &Tally)> {
+    let number =
+        |time: Millis| time.div_euclid(length).saturating_add(i64::from(time.rem_euclid(length) != 0));
+    let start = cells.partition_point(|(n, _)| *n < number(from));
+    let end = cells.partition_point(|(n, _)| *n < number(to)).max(start);
+    cells.range(start..end).map(move |(n, tally)| (n.saturating_mul(length), tally))
+}

@@ -1,0 +1,397 @@
+//! The hot path: records → the leaves of a block. A record of a known series costs no allocation.
+
+pub use crate::block::Block;
+use crate::block::{FUTURE, LATE};
+use crate::intern::Interner;
+use crate::latency::Latency;
+use crate::series::{Label, LabelSet, Plan, Regions, Source, cut, write};
+use crate::tally::Detail;
+use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Record};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// So many series are known from block to block; beyond, all are forgotten (their times are kept).
+const KNOWN_MAX: usize = 4096;
+/// Times are kept of so many series; beyond, they fold as series do.
+const LATENCIES_MAX: usize = 50_000;
+/// Regions are kept of so many nodes; beyond, all are looked up anew.
+const NODES_MAX: usize = 1024;
+/// Slots of the table of shortcuts; a power of two.
+const SHORTCUTS: usize = 4096;
+/// How far from its own slot a shortcut may lie.
+const REACH: usize = 4;
+
+/// Where a record counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In its step.
+    Step,
+    /// In totals only: its file had passed that step.
+    Late,
+    /// In totals only: stamped over an hour ahead of its file.
+    Future,
+}
+
+/// Counts records into the leaves of a block.
+#[derive(Debug)]
+pub struct Collector {
+    plan: Arc<Plan>,
+    /// The labels carried without and with an upstream.
+    carried: [Vec<(u8, Label)>; 2],
+    step: Millis,
+    /// The step found last, and its bounds: records come nearly in order, and a division costs.
+    current: (i64, Millis, Millis),
+    block: Block,
+    epoch: u32,
+    ids: HashMap<LabelSet, u32>,
+    known: Vec<Known>,
+    /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
+    shortcuts: Vec<(u32, u32)>,
+    scratch: Vec<u8>,
+    regions: RegionCache,
+    latencies: Option<Latencies>,
+}
+
+#[derive(Debug)]
+struct Known {
+    set: LabelSet,
+    /// The take up to which `cell`, its newest cell in the block, holds.
+    epoch: u32,
+    cell: u32,
+    latency: Latency,
+}
+
+/// No shortcut: no series has this place.
+const EMPTY: (u32, u32) = (0, u32::MAX);
+
+/// Times of series that are no longer known.
+#[derive(Debug)]
+struct Latencies {
+    interner: Interner,
+    by_id: Vec<Latency>,
+}
+
+impl Latencies {
+    fn merge(&mut self, known: Known) {
+        if known.latency.count() == 0 {
+            return;
+        }
+        let id = match self.interner.find(known.set.as_bytes()) {
+            Some(id) => id,
+            None if self.interner.is_full() => self.interner.fold(&known.set),
+            None => self.interner.insert(known.set),
+        };
+        let at = id as usize;
+        if self.by_id.len() <= at {
+            self.by_id.resize_with(at + 1, Latency::default);
+        }
+        if let Some(latency) = self.by_id.get_mut(at) {
+            latency.merge(&known.latency);
+        }
+    }
+}
+
+/// What `[regions]` says of the nodes seen, by the place of the glob that matched.
+#[derive(Debug, Default)]
+struct RegionCache {
+    regions: Arc<Regions>,
+    found: HashMap<Box<[u8]>, usize>,
+}
+
+impl RegionCache {
+    fn find<'a>(&mut self, source: &'a Source, record: &Record<'a>, node: &[u8]) -> &'a [u8] {
+        let own = source.choose(record.region, "region", "");
+        if !own.is_empty() || source.regions.is_empty() {
+            return source.choose(own, "region", &source.region);
+        }
+        if !Arc::ptr_eq(&self.regions, &source.regions) || self.found.len() >= NODES_MAX {
+            self.regions = Arc::clone(&source.regions);
+            self.found.clear();
+        }
+        let node = cut(node);
+        let place = match self.found.get(node) {
+            Some(place) => *place,
+            None => {
+                let place = source.regions.position(node);
+                self.found.insert(node.into(), place);
+                place
+            }
+        };
+        source.region_of(source.regions.name(place))
+    }
+}
+
+/// The values of an attempt's labels.
+struct Values<'a> {
+    /// In the order of [`Label`].
+    built_in: [&'a [u8]; 6],
+    source: &'a Source,
+    record: &'a Record<'a>,
+}
+
+impl<'a> Values<'a> {
+    #[inline]
+    fn get(&self, plan: &Plan, index: u8, label: Label) -> &'a [u8] {
+        match self.built_in.get(label as usize) {
+            Some(value) => cut(value),
+            None => {
+                let name = plan.names().get(usize::from(index)).map_or("", String::as_str);
+                cut(self.source.capture(self.record, name))
+            }
+        }
+    }
+
+    #[inline]
+    fn set_upstream(&mut self, attempt: &Attempt<'a>, pool: &'a [u8]) {
+        self.built_in[Label::Pool as usize] = if attempt.pool.is_empty() { pool } else { attempt.pool };
+        self.built_in[Label::Upstream as usize] = attempt.upstream;
+    }
+
+    #[inline]
+    fn has_upstream(&self) -> bool {
+        !self.built_in[Label::Upstream as usize].is_empty()
+    }
+}
+
+impl Collector {
+    /// `latency`: whether request times are kept by series.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, step: Millis, latency: bool) -> Collector {
+        let latencies =
+            latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
+        Collector {
+            carried: [false, true].map(|has_upstream| plan.carried(has_upstream)),
+            plan,
+            step: step.max(1),
+            current: (0, 0, 0),
+            block: Block::default(),
+            epoch: 1,
+            ids: HashMap::new(),
+            known: Vec::new(),
+            shortcuts: vec![EMPTY; SHORTCUTS],
+            scratch: Vec::new(),
+            regions: RegionCache::default(),
+            latencies,
+        }
+    }
+
+    /// Counts one record: the request in the series of its last attempt, each attempt in its own.
+    pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
+        let step = match place {
+            Place::Step => self.step_of(record.end),
+            Place::Late => LATE,
+            Place::Future => FUTURE,
+        };
+        self.block.see(record.end, record.status, step);
+        let node = source.node(record);
+        let region = if self.plan.carries_region() { self.regions.find(source, record, node) } else { b"" };
+        let site = source.site(record);
+        let pool = source.pool(record);
+        let mut values =
+            Values { built_in: [source.input.as_bytes(), node, region, pool, b"", site], source, record };
+
+        match record.attempts {
+            Attempts::None => self.add(&values, step, None, Some(false)),
+            Attempts::One(attempt) => {
+                values.set_upstream(&attempt, pool);
+                self.add(&values, step, Some(attempt), Some(attempt.failure.is_some()));
+            }
+            _ => self.count_attempts(&mut values, step, pool),
+        }
+    }
+
+    fn count_attempts<'a>(&mut self, values: &mut Values<'a>, step: i64, pool: &'a [u8]) {
+        let mut attempts = values.record.attempts.iter();
+        let mut attempt = attempts.next();
+        let mut any_failed = false;
+        loop {
+            let next = attempts.next();
+            if let Some(attempt) = &attempt {
+                any_failed |= attempt.failure.is_some();
+                values.set_upstream(attempt, pool);
+            }
+            self.add(values, step, attempt, next.is_none().then_some(any_failed));
+            if next.is_none() {
+                return;
+            }
+            attempt = next;
+        }
+    }
+
+    /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
+    pub fn take(&mut self, block: &mut Block) {
+        block.clear();
+        std::mem::swap(block, &mut self.block);
+        self.epoch = self.epoch.wrapping_add(1);
+        if self.known.len() > KNOWN_MAX {
+            self.forget();
+        }
+    }
+
+    /// The request times so far, by series; they start afresh.
+    pub fn latencies(&mut self) -> Vec<(LabelSet, Latency)> {
+        self.forget();
+        let Some(latencies) = &mut self.latencies else { return Vec::new() };
+        let by_id = std::mem::take(&mut latencies.by_id);
+        let interner = std::mem::replace(&mut latencies.interner, Interner::new(LATENCIES_MAX));
+        (0u32..).zip(by_id).filter_map(|(id, latency)| Some((interner.set(id)?.clone(), latency))).collect()
+    }
+
+    #[inline]
+    fn step_of(&mut self, end: Millis) -> i64 {
+        let (step, from, to) = self.current;
+        if from <= end && end < to {
+            return step;
+        }
+        let step = end.div_euclid(self.step);
+        let from = step.saturating_mul(self.step);
+        self.current = (step, from, from.saturating_add(self.step));
+        step
+    }
+
+    /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
+    fn add(&mut self, values: &Values<'_>, step: i64, attempt: Option<Attempt<'_>>, request: Option<bool>) {
+        let known = self.find(values);
+        let Some(known) = self.known.get_mut(known as usize) else { return };
+        if known.epoch != self.epoch {
+            known.epoch = self.epoch;
+            known.cell = self.block.add_series(known.set.as_bytes(), step);
+        }
+        let cell = self.block.find_cell(known.cell, step);
+        // Older cells are found through the newest.
+        known.cell = known.cell.max(cell);
+        if let Some(attempt) = attempt {
+            count_attempt(&mut self.block, cell, &attempt);
+        }
+        let Some(any_failed) = request else { return };
+        count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
+        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
+            && !values.record.is_tunnel()
+        {
+            known.latency.record(time);
+        }
+    }
+
+    /// The place in `known` of the series with these values.
+    #[inline]
+    fn find(&mut self, values: &Values<'_>) -> u32 {
+        let carried = &self.carried[usize::from(values.has_upstream())];
+        let mut hash = 0u64;
+        for &(index, label) in carried {
+            // The input and the region follow from the rest, nearly always.
+            if !matches!(label, Label::Input | Label::Region) {
+                hash = mix(hash, values.get(&self.plan, index, label));
+            }
+        }
+        let tag = (hash >> 32) as u32;
+        let start = hash as usize;
+        for i in 0..REACH {
+            let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
+            if found == tag
+                && let Some(series) = self.known.get(known as usize)
+                && is_set(&series.set, &self.plan, carried, values)
+            {
+                return known;
+            }
+        }
+        self.find_slowly(values, tag, start)
+    }
+
+    #[cold]
+    fn find_slowly(&mut self, values: &Values<'_>, tag: u32, start: usize) -> u32 {
+        let mask = self.plan.mask(values.has_upstream());
+        let labels = (0u8..).zip(self.plan.labels());
+        let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
+            1 => values.get(&self.plan, i, *label),
+            _ => b"",
+        };
+        self.scratch.clear();
+        write(&mut self.scratch, self.plan.labels().len(), labels.map(value));
+        let known = match self.ids.get(&self.scratch[..]) {
+            Some(known) => *known,
+            None => {
+                let known = u32::try_from(self.known.len()).unwrap_or(u32::MAX);
+                let set = LabelSet::from_bytes(&self.scratch);
+                self.ids.insert(set.clone(), known);
+                let epoch = self.epoch.wrapping_sub(1);
+                self.known.push(Known { set, epoch, cell: 0, latency: Latency::default() });
+                known
+            }
+        };
+        let free =
+            (0..REACH).map(|i| start.wrapping_add(i) % SHORTCUTS).find(|&i| self.shortcuts[i] == EMPTY);
+        self.shortcuts[free.unwrap_or(start % SHORTCUTS)] = (tag, known);
+        known
+    }
+
+    /// Forgets the series, but not their times.
+    fn forget(&mut self) {
+        self.ids.clear();
+        self.shortcuts.fill(EMPTY);
+        let known = std::mem::take(&mut self.known);
+        let Some(latencies) = &mut self.latencies else { return };
+        for known in known {
+            latencies.merge(known);
+        }
+    }
+}
+
+fn count_attempt(block: &mut Block, cell: u32, attempt: &Attempt<'_>) {
+    let Some(numbers) = block.numbers(cell) else { return };
+    numbers.attempts += 1;
+    if let Some(cause) = attempt.failure {
+        numbers.failed_attempts += 1;
+        block.add_detail(cell, Detail::failed(cause.reason));
+    }
+}
+
+fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>, any_failed: bool) {
+    let Some(numbers) = block.numbers(cell) else { return };
+    numbers.requests += 1;
+    match record.outcome {
+        Outcome::Fine if any_failed => numbers.masked += 1,
+        Outcome::Fine => {}
+        Outcome::Aborted => numbers.aborted += 1,
+        Outcome::Abandoned => numbers.abandoned += 1,
+        Outcome::GatewayError(cause) => {
+            numbers.gateway_errors += 1;
+            block.add_detail(cell, Detail::reason(cause.reason));
+            block.add_detail(cell, Detail::origin(cause.origin));
+        }
+    }
+    if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
+        block.add_detail(cell, Detail::status(record.status));
+    }
+}
+
+/// One multiplication a value: a hint need not be a good hash.
+#[inline]
+fn mix(hash: u64, value: &[u8]) -> u64 {
+    let word = match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        (Some(first), Some(last)) => u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last),
+        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+            }
+            _ => value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        },
+    };
+    (hash.rotate_left(23) ^ word ^ (value.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// Whether a label set has these values. Labels that are not carried are empty in both: the upstream decides which are
+/// carried, and it is compared.
+#[inline]
+fn is_set(set: &LabelSet, plan: &Plan, carried: &[(u8, Label)], values: &Values<'_>) -> bool {
+    let Some((lengths, mut rest)) = set.parts() else { return false };
+    carried.iter().all(|&(index, label)| {
+        let value = values.get(plan, index, label);
+        let Some(length) = lengths.get(usize::from(index)) else { return false };
+        if usize::from(*length) != value.len() {
+            return false;
+        }
+        let Some((own, after)) = rest.split_at_checked(value.len()) else { return false };
+        rest = after;
+        own == value
+    })
+}

@@ -1,0 +1,109 @@
+//! Label sets → small numbers, never more than a cap. A flood of values of one label (random sites) cannot hide the
+//! others: from the cap on that label reads `__other__` in new series, so sums by every other label stay exact.
+
+use crate::series::{LabelSet, OTHER};
+use std::collections::{HashMap, HashSet};
+
+/// Label values come from log lines, so from anybody: the map's hash is keyed at random, else a flood of chosen values
+/// would make it slow.
+#[derive(Debug)]
+pub(crate) struct Interner {
+    ids: HashMap<LabelSet, u32>,
+    sets: Vec<Option<LabelSet>>,
+    free: Vec<u32>,
+    cap: usize,
+    /// Labels in the order in which they are folded; empty until needed, and again when sets have left.
+    fold_order: Vec<usize>,
+}
+
+impl Interner {
+    /// At most `cap` sets are held (and at least 4, so that there is room to fold).
+    pub fn new(cap: usize) -> Interner {
+        let cap = cap.clamp(4, u32::MAX as usize);
+        Interner { ids: HashMap::new(), sets: Vec::new(), free: Vec::new(), cap, fold_order: Vec::new() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether a new set must be folded: a quarter of the cap is kept for folded ones.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.cap - self.cap / 4
+    }
+
+    pub fn find(&self, bytes: &[u8]) -> Option<u32> {
+        self.ids.get(bytes).copied()
+    }
+
+    pub fn set(&self, id: u32) -> Option<&LabelSet> {
+        self.sets.get(id as usize)?.as_ref()
+    }
+
+    /// One more than the greatest id.
+    pub fn slots(&self) -> usize {
+        self.sets.len()
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = u32> {
+        (0u32..).zip(&self.sets).filter(|(_, set)| set.is_some()).map(|(id, _)| id)
+    }
+
+    /// The id of a set that is new or not. The caller has seen that there is room.
+    pub fn insert(&mut self, set: LabelSet) -> u32 {
+        if let Some(id) = self.find(set.as_bytes()) {
+            return id;
+        }
+        let id = self.free.pop().unwrap_or(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        self.ids.insert(set.clone(), id);
+        match self.sets.get_mut(id as usize) {
+            Some(slot) => *slot = Some(set),
+            None => self.sets.push(Some(set)),
+        }
+        id
+    }
+
+    /// The id of what stands for a set that finds no room: with as few labels folded as possible.
+    pub fn fold(&mut self, set: &LabelSet) -> u32 {
+        if self.fold_order.len() != set.len() {
+            self.fold_order = self.order(set.len());
+        }
+        let mut folded = set.clone();
+        for &label in &self.fold_order {
+            if folded.get(label).is_empty() {
+                continue;
+            }
+            folded = folded.with(label, OTHER.as_bytes());
+            if let Some(id) = self.find(folded.as_bytes()) {
+                return id;
+            }
+            if self.len() + 1 < self.cap {
+                return self.insert(folded);
+            }
+        }
+        // The last place belongs to this one set.
+        self.insert(LabelSet::new(std::iter::repeat_n(OTHER.as_bytes(), set.len())))
+    }
+
+    /// A set leaves.
+    pub fn remove(&mut self, id: u32) {
+        if let Some(set) = self.sets.get_mut(id as usize).and_then(Option::take) {
+            self.ids.remove(&set);
+            self.free.push(id);
+            self.fold_order.clear();
+        }
+    }
+
+    /// Labels by number of distinct values, most first; then in the plan's order.
+    fn order(&self, labels: usize) -> Vec<usize> {
+        let mut seen: Vec<HashSet<&[u8]>> = vec![HashSet::new(); labels];
+        for set in self.sets.iter().flatten() {
+            for (values, value) in seen.iter_mut().zip(set.values()) {
+                values.insert(value);
+            }
+        }
+        let mut order: Vec<usize> = (0..labels).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(seen.get(i).map_or(0, HashSet::len)));
+        order
+    }
+}

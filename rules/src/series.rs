@@ -1,0 +1,284 @@
+//! Series: a record's full label set. A [`Plan`] says which labels are carried, a [`LabelSet`] holds one series' values.
+
+use crate::matcher::Op;
+use crate::rule::Rule;
+use std::borrow::Borrow;
+
+pub use crate::source::{Regions, Source};
+
+/// At most so many labels in a plan; further ones are not carried, so the configuration must refuse them.
+pub const LABELS_MAX: usize = 64;
+/// Longer label values are cut.
+pub const VALUE_MAX: usize = 128;
+/// What stands for all values of a label once there are too many series.
+pub const OTHER: &str = "__other__";
+
+/// The labels that every record can have, in the order in which series carry them; all else is a custom capture.
+pub(crate) const BUILT_IN: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
+
+/// Where a label's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    Input,
+    Node,
+    Region,
+    Pool,
+    Upstream,
+    Site,
+    /// A capture of a custom format or of a path, by the name at this label's place in the plan.
+    Capture,
+}
+
+/// Which labels a series carries, and in which order: just those that some rule, report or export asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    names: Vec<String>,
+    labels: Vec<Label>,
+    /// Bit i: label i is carried where an upstream is known.
+    with_upstream: u64,
+    /// Bit i: label i is carried where none is known.
+    without_upstream: u64,
+    /// By `Status::index`: counted by status in each series.
+    watched: Vec<bool>,
+}
+
+/// When a label is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    WithUpstream,
+    WithoutUpstream,
+}
+
+impl Plan {
+    /// The labels that `rules` group and match by, and those a report asks for. What only rules about records without
+    /// an upstream ask for is carried by those alone, so that `site` does not multiply the upstreams' series.
+    #[must_use]
+    pub fn new(rules: &[Rule], by: &[String]) -> Plan {
+        let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
+        for rule in rules {
+            let when = when(rule);
+            asked.extend(rule.group_by.iter().map(|name| (name.as_str(), when)));
+            for matcher in &rule.matchers {
+                // A rule about upstream="" must still tell the series that have one.
+                let when = if matcher.label == "upstream" { When::Always } else { when };
+                asked.push((&matcher.label, when));
+            }
+        }
+        Plan::of(&asked, rules.iter().flat_map(|rule| rule.status.iter().copied()))
+    }
+
+    /// As [`Plan::new`], and what `analyze` shows: node, pool and upstream, and `by`; without `by`, the site of records
+    /// that have no upstream.
+    #[must_use]
+    pub fn for_report(rules: &[Rule], by: &[String]) -> Plan {
+        let head = ["node", "pool", "upstream"].map(str::to_owned);
+        let all: Vec<String> = by.iter().cloned().chain(head).collect();
+        let mut plan = Plan::new(rules, &all);
+        if by.is_empty() {
+            let mut asked: Vec<(&str, When)> = vec![("site", When::WithoutUpstream)];
+            for (i, name) in plan.names.iter().enumerate() {
+                if plan.with_upstream >> i & 1 == 1 {
+                    asked.push((name, When::WithUpstream));
+                }
+                if plan.without_upstream >> i & 1 == 1 {
+                    asked.push((name, When::WithoutUpstream));
+                }
+            }
+            plan = Plan::of(&asked, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+        }
+        plan
+    }
+
+    fn of(asked: &[(&str, When)], statuses: impl Iterator<Item = u16>) -> Plan {
+        let mut captures: Vec<&str> =
+            asked.iter().map(|a| a.0).filter(|name| !BUILT_IN.contains(name)).collect();
+        captures.sort_unstable();
+        captures.dedup();
+        let built_in = BUILT_IN.into_iter().filter(|name| asked.iter().any(|a| a.0 == *name));
+        let names: Vec<String> = built_in.chain(captures).take(LABELS_MAX).map(str::to_owned).collect();
+        let mask = |unless: When| {
+            let carried = |name: &String| asked.iter().any(|a| a.0 == name && a.1 != unless);
+            names.iter().enumerate().filter(|(_, name)| carried(name)).fold(0, |mask, (i, _)| mask | 1 << i)
+        };
+        let mut watched = vec![false; gatewatch_parsers::Status::COUNT];
+        for status in statuses.chain([502, 503, 504]) {
+            if let Some(slot) = watched.get_mut(usize::from(status)) {
+                *slot = true;
+            }
+        }
+        Plan {
+            labels: names.iter().map(|name| label(name)).collect(),
+            with_upstream: mask(When::WithoutUpstream),
+            without_upstream: mask(When::WithUpstream),
+            watched,
+            names,
+        }
+    }
+
+    /// The labels' names, in the order of [`LabelSet::get`].
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The place of a label; `None`: not carried, so always empty.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|n| n == name)
+    }
+
+    /// Whether every series counts requests with this status.
+    #[must_use]
+    pub fn watches(&self, status: gatewatch_parsers::Status) -> bool {
+        self.watched.get(status.index()).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The labels carried with or without an upstream, and their places.
+    pub(crate) fn carried(&self, has_upstream: bool) -> Vec<(u8, Label)> {
+        let mask = self.mask(has_upstream);
+        (0u8..).zip(&self.labels).filter(|(i, _)| mask >> i & 1 == 1).map(|(i, label)| (i, *label)).collect()
+    }
+
+    pub(crate) fn carries_region(&self) -> bool {
+        self.labels.contains(&Label::Region)
+    }
+
+    pub(crate) fn mask(&self, has_upstream: bool) -> u64 {
+        if has_upstream { self.with_upstream } else { self.without_upstream }
+    }
+}
+
+fn when(rule: &Rule) -> When {
+    let upstream = rule.matchers.iter().filter(|m| m.label == "upstream");
+    for matcher in upstream {
+        match &matcher.op {
+            Op::Equal(value) if value.is_empty() => return When::WithoutUpstream,
+            Op::NotEqual(value) if value.is_empty() => return When::WithUpstream,
+            Op::Equal(_) => return When::WithUpstream,
+            _ => {}
+        }
+    }
+    When::Always
+}
+
+fn label(name: &str) -> Label {
+    match name {
+        "input" => Label::Input,
+        "node" => Label::Node,
+        "region" => Label::Region,
+        "pool" => Label::Pool,
+        "upstream" => Label::Upstream,
+        "site" => Label::Site,
+        _ => Label::Capture,
+    }
+}
+
+/// One series in [`crate::buckets::Buckets`]; may name another series once its own has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesId(pub(crate) u32);
+
+impl SeriesId {
+    /// For tables beside the buckets: small, reused.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One series' label values in the plan's order, in one allocation: how many labels, the length of each value, then the
+/// values. All sets of one store have the same plan, so equal bytes are equal values.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LabelSet(Box<[u8]>);
+
+impl LabelSet {
+    /// The values in the plan's order, each cut to [`VALUE_MAX`] bytes.
+    #[must_use]
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a [u8]>) -> LabelSet {
+        let values: Vec<&[u8]> = values.into_iter().take(LABELS_MAX).map(cut).collect();
+        let mut bytes = Vec::with_capacity(1 + values.len() + values.iter().map(|v| v.len()).sum::<usize>());
+        write(&mut bytes, values.len(), values.iter().copied());
+        LabelSet(bytes.into())
+    }
+
+    /// From what [`write`] wrote.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> LabelSet {
+        LabelSet(bytes.into())
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many labels the plan has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.first().map_or(0, |n| usize::from(*n))
+    }
+
+    /// Whether the plan has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of the label at this place of the plan; empty if it has none.
+    #[must_use]
+    pub fn get(&self, index: usize) -> &[u8] {
+        self.values().nth(index).unwrap_or_default()
+    }
+
+    /// The values in the plan's order.
+    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let (lengths, mut rest) = self.parts().unwrap_or_default();
+        lengths.iter().map(move |length| {
+            let (value, after) = rest.split_at_checked(usize::from(*length)).unwrap_or_default();
+            rest = after;
+            value
+        })
+    }
+
+    /// The values' lengths, and the values back to back.
+    #[inline]
+    pub(crate) fn parts(&self) -> Option<(&[u8], &[u8])> {
+        let (labels, rest) = self.0.split_first()?;
+        rest.split_at_checked(usize::from(*labels))
+    }
+
+    /// The same with another value at one place.
+    #[must_use]
+    pub fn with(&self, index: usize, value: &[u8]) -> LabelSet {
+        LabelSet::new(self.values().enumerate().map(|(i, old)| if i == index { value } else { old }))
+    }
+}
+
+impl std::fmt::Debug for LabelSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values().map(String::from_utf8_lossy)).finish()
+    }
+}
+
+impl Borrow<[u8]> for LabelSet {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Appends a label set's bytes. The values are cut already and as many as `labels`, which fits a byte.
+pub(crate) fn write<'a>(bytes: &mut Vec<u8>, labels: usize, values: impl Iterator<Item = &'a [u8]> + Clone) {
+    bytes.push(u8::try_from(labels).unwrap_or(u8::MAX));
+    bytes.extend(values.clone().map(|value| u8::try_from(value.len()).unwrap_or(u8::MAX)));
+    for value in values {
+        bytes.extend_from_slice(value);
+    }
+}
+
+/// The part of a value that is kept.
+#[inline]
+pub(crate) fn cut(value: &[u8]) -> &[u8] {
+    value.get(..VALUE_MAX).unwrap_or(value)
+}

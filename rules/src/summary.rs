@@ -1,0 +1,294 @@
+//! Totals for reports: of every record, those that are late or future, too.
+
+use crate::alert::Labels;
+use crate::block::{Block, FUTURE, LATE};
+use crate::filter::status_text;
+use crate::intern::Interner;
+use crate::latency::Latency;
+use crate::report::{Counted, Group, Report};
+use crate::series::{LabelSet, Plan};
+use crate::tally::{Detail, Kind, Numbers};
+use crate::timeline::Points;
+use gatewatch_parsers::{Millis, Origin, Reason, Status};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// How many series `analyze` keeps totals of.
+pub const SERIES_MAX: usize = 50_000;
+
+/// Totals by series, by status and over time.
+#[derive(Debug)]
+pub struct Summary {
+    plan: Arc<Plan>,
+    step: Millis,
+    interner: Interner,
+    series: Vec<Total>,
+    statuses: BTreeMap<Status, u64>,
+    timeline: Points,
+    late: u64,
+    future: u64,
+    overflow: u64,
+    /// The ids of a block's series, while it is absorbed.
+    ids: Vec<Option<u32>>,
+}
+
+/// A series' totals.
+#[derive(Clone, Debug, Default)]
+struct Total {
+    counted: Counted,
+    details: Vec<(Detail, u64)>,
+    latency: Latency,
+    folded: bool,
+}
+
+impl Total {
+    fn add_detail(&mut self, detail: Detail, count: u64) {
+        match self.details.iter_mut().find(|d| d.0 == detail) {
+            Some(found) => found.1 += count,
+            None => self.details.push((detail, count)),
+        }
+    }
+
+    fn merge(&mut self, other: &Total) {
+        self.counted.add(&other.counted);
+        for (detail, count) in &other.details {
+            self.add_detail(*detail, *count);
+        }
+        self.latency.merge(&other.latency);
+    }
+
+    fn status(&self, code: u16) -> u64 {
+        let wanted = Detail::status(Status::new(code));
+        self.details.iter().find(|d| d.0 == wanted).map_or(0, |d| d.1)
+    }
+
+    /// Most first.
+    fn reasons(&self) -> Vec<(Reason, u64)> {
+        let reason = |(detail, count): &(Detail, u64)| match detail.kind() {
+            Some(Kind::Reason(reason)) => Some((reason, *count)),
+            _ => None,
+        };
+        let mut reasons: Vec<_> = self.details.iter().filter_map(reason).collect();
+        reasons.sort_by_key(|(reason, count)| (Reverse(*count), *reason));
+        reasons
+    }
+
+    /// All four.
+    fn origins(&self) -> Vec<(Origin, u64)> {
+        let count = |origin| self.details.iter().find(|d| d.0 == Detail::origin(origin)).map_or(0, |d| d.1);
+        Origin::ALL.iter().map(|origin| (*origin, count(*origin))).collect()
+    }
+
+    fn into_group(self, labels: Labels) -> Group {
+        Group {
+            labels,
+            counted: self.counted,
+            status: [502, 503, 504].map(|code| self.status(code)),
+            reasons: self.reasons(),
+            percentiles: self.latency.percentiles(),
+        }
+    }
+}
+
+impl Counted {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Counted) {
+        self.requests += other.requests;
+        self.gateway_errors += other.gateway_errors;
+        self.attempts += other.attempts;
+        self.failed_attempts += other.failed_attempts;
+        self.masked += other.masked;
+        self.aborted += other.aborted;
+        self.abandoned += other.abandoned;
+    }
+}
+
+impl From<&Numbers> for Counted {
+    fn from(numbers: &Numbers) -> Counted {
+        Counted {
+            requests: numbers.requests.into(),
+            gateway_errors: numbers.gateway_errors.into(),
+            attempts: numbers.attempts.into(),
+            failed_attempts: numbers.failed_attempts.into(),
+            masked: numbers.masked.into(),
+            aborted: numbers.aborted.into(),
+            abandoned: numbers.abandoned.into(),
+        }
+    }
+}
+
+impl Summary {
+    /// Totals of series of this plan, [`SERIES_MAX`] at most.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, step: Millis) -> Summary {
+        Summary::with_cap(plan, step, SERIES_MAX)
+    }
+
+    /// With another cap.
+    #[must_use]
+    pub fn with_cap(plan: Arc<Plan>, step: Millis, cap: usize) -> Summary {
+        Summary {
+            plan,
+            step: step.max(1),
+            interner: Interner::new(cap),
+            series: Vec::new(),
+            statuses: BTreeMap::new(),
+            timeline: Points::new(),
+            late: 0,
+            future: 0,
+            overflow: 0,
+            ids: Vec::new(),
+        }
+    }
+
+    /// Adds a block. Cells whose step ends at or before `late_before` are late: pass what the buckets were given, and no
+    /// less than what they have closed, so that both say the same.
+    pub fn absorb(&mut self, block: &Block, late_before: Millis) {
+        self.late += block.late();
+        self.future += block.future();
+        for (status, count) in block.statuses() {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.ids.clear();
+        self.ids.resize(block.series(), None);
+        for cell in block.cells() {
+            let id = match self.ids.get(cell.series as usize) {
+                Some(Some(id)) => *id,
+                _ => self.intern(block, cell.series),
+            };
+            let counted = Counted::from(&cell.numbers);
+            let Some(total) = self.series.get_mut(id as usize) else { continue };
+            if total.folded {
+                self.overflow += counted.requests;
+            }
+            total.counted.add(&counted);
+            for (detail, count) in block.details(cell) {
+                total.add_detail(detail, count.into());
+            }
+            if cell.step == LATE || cell.step == FUTURE || counted.requests == 0 {
+                continue;
+            }
+            let start = cell.step.saturating_mul(self.step);
+            if start.saturating_add(self.step) <= late_before {
+                self.late += counted.requests;
+            } else {
+                self.timeline.add(start, counted.requests, counted.gateway_errors);
+            }
+        }
+    }
+
+    fn intern(&mut self, block: &Block, series: u32) -> u32 {
+        let bytes = block.set(series);
+        let id = match self.interner.find(bytes) {
+            Some(id) => id,
+            None => self.add_series(LabelSet::from_bytes(bytes)),
+        };
+        if let Some(slot) = self.ids.get_mut(series as usize) {
+            *slot = Some(id);
+        }
+        id
+    }
+
+    fn add_series(&mut self, set: LabelSet) -> u32 {
+        if let Some(id) = self.interner.find(set.as_bytes()) {
+            return id;
+        }
+        let folded = self.interner.is_full();
+        let id = if folded { self.interner.fold(&set) } else { self.interner.insert(set) };
+        if self.series.len() < self.interner.slots() {
+            self.series.push(Total { folded, ..Total::default() });
+        }
+        id
+    }
+
+    /// Adds request times of a collector, when it has counted all it will.
+    pub fn merge_latencies(&mut self, latencies: Vec<(LabelSet, Latency)>) {
+        for (set, latency) in latencies {
+            let id = self.add_series(set);
+            if let Some(total) = self.series.get_mut(id as usize) {
+                total.latency.merge(&latency);
+            }
+        }
+    }
+
+    /// Requests so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+
+    /// Requests so far that were late.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// The report, as far as counts go; groups by these labels, or if there are none, by upstream if any record has one,
+    /// else by site, else by node.
+    #[must_use]
+    pub fn into_report(self, by: &[String]) -> Report {
+        let by = if by.is_empty() { vec![self.default_label().to_owned()] } else { by.to_vec() };
+        let mut all = Total::default();
+        // Times apart: nobody asks for percentiles over everything.
+        for total in &self.series {
+            all.counted.add(&total.counted);
+            total.details.iter().for_each(|(detail, count)| all.add_detail(*detail, *count));
+        }
+        let head = ["node", "pool", "upstream"];
+        let by_label = head.map(|label| {
+            let mut groups = self.groups(&[label.to_owned()]);
+            groups.retain(|group| !group.labels.is_empty());
+            (label.to_owned(), groups)
+        });
+        Report {
+            late: self.late,
+            future: self.future,
+            series_overflow: self.overflow,
+            counted: all.counted,
+            status: self.statuses.iter().map(|(status, count)| (status_text(*status), *count)).collect(),
+            origin: all.origins(),
+            reasons: all.reasons(),
+            groups: self.groups(&by),
+            by,
+            by_label: by_label.into(),
+            timeline: self.timeline.finish(),
+            ..Report::default()
+        }
+    }
+
+    fn default_label(&self) -> &'static str {
+        let has = |label: &str| {
+            let place = self.plan.index(label);
+            place.is_some_and(|i| self.sets().any(|(set, _)| !set.get(i).is_empty()))
+        };
+        ["upstream", "site"].into_iter().find(|label| has(label)).unwrap_or("node")
+    }
+
+    fn sets(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
+        (0u32..).zip(&self.series).filter_map(|(id, total)| Some((self.interner.set(id)?, total)))
+    }
+
+    /// Most gateway errors, then most requests first; ties by labels.
+    fn groups(&self, by: &[String]) -> Vec<Group> {
+        let places: Vec<Option<usize>> = by.iter().map(|name| self.plan.index(name)).collect();
+        let mut totals: HashMap<Vec<&[u8]>, Total> = HashMap::new();
+        for (set, total) in self.sets() {
+            let values = places.iter().map(|place| place.map_or(b"" as &[u8], |i| set.get(i)));
+            totals.entry(values.collect()).or_default().merge(total);
+        }
+        let labels = |values: Vec<&[u8]>| -> Labels {
+            let some = by.iter().zip(values).filter(|(_, value)| !value.is_empty());
+            some.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+        };
+        // A series that has only times would be a group of nothing.
+        let some = totals.into_iter().filter(|(_, total)| total.counted != Counted::default());
+        let mut groups: Vec<Group> = some.map(|(values, total)| total.into_group(labels(values))).collect();
+        groups.sort_by(|a, b| {
+            let key =
+                |group: &Group| (Reverse(group.counted.gateway_errors), Reverse(group.counted.requests));
+            key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels))
+        });
+        groups
+    }
+}

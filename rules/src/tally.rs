@@ -1,0 +1,238 @@
+//! What is counted, and its addition. Tallies add in any order and grouping, so they merge across threads, files, series
+//! and steps. Counts saturate.
+
+use crate::rule::Counts;
+use gatewatch_parsers::{Origin, Reason, Status};
+
+/// The counts that every tally has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub requests: u32,
+    pub gateway_errors: u32,
+    pub attempts: u32,
+    pub failed_attempts: u32,
+    pub masked: u32,
+    pub aborted: u32,
+    pub abandoned: u32,
+}
+
+impl Numbers {
+    pub fn add(&mut self, other: &Numbers) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.gateway_errors = self.gateway_errors.saturating_add(other.gateway_errors);
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.failed_attempts = self.failed_attempts.saturating_add(other.failed_attempts);
+        self.masked = self.masked.saturating_add(other.masked);
+        self.aborted = self.aborted.saturating_add(other.aborted);
+        self.abandoned = self.abandoned.saturating_add(other.abandoned);
+    }
+}
+
+/// A count that only few tallies have: which one, in two bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Detail(u16);
+
+/// What a [`Detail`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Gateway errors for this reason.
+    Reason(Reason),
+    /// Gateway errors of this origin.
+    Origin(Origin),
+    /// Failed attempts for this reason.
+    Failed(Reason),
+    /// Requests with this status.
+    Status(Status),
+}
+
+const ORIGINS: u16 = 64;
+const FAILED: u16 = 128;
+const STATUSES: u16 = 256;
+
+impl Detail {
+    pub fn reason(reason: Reason) -> Detail {
+        Detail(reason as u16)
+    }
+
+    pub fn origin(origin: Origin) -> Detail {
+        Detail(ORIGINS + origin as u16)
+    }
+
+    pub fn failed(reason: Reason) -> Detail {
+        Detail(FAILED + reason as u16)
+    }
+
+    pub fn status(status: Status) -> Detail {
+        Detail(STATUSES + u16::try_from(status.index()).unwrap_or(0))
+    }
+
+    /// `None` never happens for what the functions above made.
+    pub fn kind(self) -> Option<Kind> {
+        let at = |base: u16| usize::from(self.0 - base);
+        match self.0 {
+            0..ORIGINS => Reason::ALL.get(at(0)).map(|r| Kind::Reason(*r)),
+            ORIGINS..FAILED => Origin::ALL.get(at(ORIGINS)).map(|o| Kind::Origin(*o)),
+            FAILED..STATUSES => Reason::ALL.get(at(FAILED)).map(|r| Kind::Failed(*r)),
+            STATUSES.. => Some(Kind::Status(Status::new(self.0 - STATUSES))),
+        }
+    }
+
+    fn is_status(self) -> bool {
+        self.0 >= STATUSES
+    }
+}
+
+/// Sorted by detail, so that equal counts are equal values.
+type Details = Vec<(Detail, u32)>;
+
+/// Counts of some requests and attempts. Those without an error or a watched status allocate nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    numbers: Numbers,
+    // Most tallies have none; a box keeps each at 40 bytes.
+    details: Option<Box<Details>>,
+}
+
+impl Tally {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Tally) {
+        self.numbers.add(&other.numbers);
+        for (detail, count) in other.details() {
+            self.add_detail(detail, count);
+        }
+    }
+
+    /// Adds another's counts without its reasons and origins: what the tier of minutes keeps.
+    pub(crate) fn add_coarse(&mut self, other: &Tally) {
+        self.numbers.add(&other.numbers);
+        for (detail, count) in other.details().filter(|(detail, _)| detail.is_status()) {
+            self.add_detail(detail, count);
+        }
+    }
+
+    pub(crate) fn add_numbers(&mut self, numbers: &Numbers) {
+        self.numbers.add(numbers);
+    }
+
+    pub(crate) fn add_detail(&mut self, detail: Detail, count: u32) {
+        let details = self.details.get_or_insert_default();
+        match details.binary_search_by_key(&detail, |d| d.0) {
+            Ok(at) => {
+                if let Some(found) = details.get_mut(at) {
+                    found.1 = found.1.saturating_add(count);
+                }
+            }
+            Err(at) => details.insert(at, (detail, count)),
+        }
+    }
+
+    pub(crate) fn details(&self) -> impl Iterator<Item = (Detail, u32)> {
+        self.details.iter().flat_map(|details| details.iter().copied())
+    }
+
+    fn detail(&self, detail: Detail) -> u64 {
+        let found = |d: &Details| Some(d.get(d.binary_search_by_key(&detail, |d| d.0).ok()?)?.1);
+        self.details.as_deref().and_then(found).map_or(0, u64::from)
+    }
+
+    /// Finished requests.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.numbers.requests.into()
+    }
+
+    /// Gateway errors among them.
+    #[must_use]
+    pub fn gateway_errors(&self) -> u64 {
+        self.numbers.gateway_errors.into()
+    }
+
+    /// Tries at upstreams.
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
+        self.numbers.attempts.into()
+    }
+
+    /// Failed ones among them.
+    #[must_use]
+    pub fn failed_attempts(&self) -> u64 {
+        self.numbers.failed_attempts.into()
+    }
+
+    /// Requests that ended well after a failed attempt.
+    #[must_use]
+    pub fn masked(&self) -> u64 {
+        self.numbers.masked.into()
+    }
+
+    /// Requests cut after the header.
+    #[must_use]
+    pub fn aborted(&self) -> u64 {
+        self.numbers.aborted.into()
+    }
+
+    /// Requests whose client left before the upstream's header.
+    #[must_use]
+    pub fn abandoned(&self) -> u64 {
+        self.numbers.abandoned.into()
+    }
+
+    /// What a rule counts.
+    #[must_use]
+    pub fn count(&self, counts: Counts) -> u64 {
+        match counts {
+            Counts::GatewayErrors => self.gateway_errors(),
+            Counts::FailedAttempts => self.failed_attempts(),
+            Counts::Masked => self.masked(),
+            Counts::Abandoned => self.abandoned(),
+            Counts::Aborted => self.aborted(),
+        }
+    }
+
+    /// What a rule divides by.
+    #[must_use]
+    pub fn of(&self, counts: Counts) -> u64 {
+        match counts {
+            Counts::FailedAttempts | Counts::Masked => self.attempts(),
+            Counts::GatewayErrors | Counts::Abandoned | Counts::Aborted => self.requests(),
+        }
+    }
+
+    /// Requests with this status, if it is 502, 503, 504, that of a gateway error, or watched by a rule; else 0.
+    #[must_use]
+    pub fn status(&self, status: Status) -> u64 {
+        self.detail(Detail::status(status))
+    }
+
+    /// Requests by such statuses, ascending.
+    pub fn statuses(&self) -> impl Iterator<Item = (Status, u64)> {
+        self.details().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Status(status) => Some((status, u64::from(count))),
+            _ => None,
+        })
+    }
+
+    /// Gateway errors by reason, in the order of `Reason::ALL`. None in the tier of minutes.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.details().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Reason(reason) => Some((reason, u64::from(count))),
+            _ => None,
+        })
+    }
+
+    /// Gateway errors by origin, in the order of `Origin::ALL`. None in the tier of minutes.
+    pub fn origins(&self) -> impl Iterator<Item = (Origin, u64)> {
+        self.details().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Origin(origin) => Some((origin, u64::from(count))),
+            _ => None,
+        })
+    }
+
+    /// Failed attempts by reason, in the order of `Reason::ALL`. None in the tier of minutes.
+    pub fn failed_reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.details().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Failed(reason) => Some((reason, u64::from(count))),
+            _ => None,
+        })
+    }
+}

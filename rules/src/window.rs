@@ -1,0 +1,212 @@
+//! A window: the last closed steps, or, where it is longer than steps are held, the last whole minutes. Stretched by
+//! doubling for groups with little traffic.
+
+use gatewatch_parsers::Millis;
+
+/// So many closed steps are held one by one.
+pub const HELD_STEPS: i64 = 60;
+/// So many whole minutes are held behind them.
+pub const HELD_MINUTES: i64 = 360;
+/// A minute.
+pub const MINUTE: Millis = 60_000;
+
+/// A stretch of time that ends with a closed step, and the length of its points: a step, or a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Start of the first point.
+    pub from: Millis,
+    /// End of the last point.
+    pub to: Millis,
+    /// Length of a point.
+    pub unit: Millis,
+}
+
+impl Span {
+    /// The window of this length that a step ending at `end` closes. One longer than [`HELD_STEPS`] steps consists of
+    /// whole minutes and ends with the last full one: it slides by the minute.
+    #[must_use]
+    pub fn ending(end: Millis, length: Millis, step: Millis) -> Span {
+        let step = step.max(1);
+        if length <= HELD_STEPS * step {
+            let whole = length.max(1).div_ceil_by(step);
+            return Span { from: end - whole, to: end, unit: step };
+        }
+        let to = end.div_euclid(MINUTE) * MINUTE;
+        Span { from: to - length.div_ceil_by(MINUTE), to, unit: MINUTE }
+    }
+
+    /// Whether it consists of minutes.
+    #[must_use]
+    pub fn is_minutes(&self, step: Millis) -> bool {
+        self.unit != step
+    }
+
+    /// How many points it has.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        usize::try_from((self.to - self.from) / self.unit.max(1)).unwrap_or(0)
+    }
+}
+
+trait DivCeil {
+    fn div_ceil_by(self, unit: Self) -> Self;
+}
+
+impl DivCeil for Millis {
+    /// The least multiple of `unit` that is not below.
+    fn div_ceil_by(self, unit: Millis) -> Millis {
+        (self + unit - 1).div_euclid(unit) * unit
+    }
+}
+
+/// The lengths to try, shortest first: the window, doubled until `stretch` is reached.
+pub fn lengths(window: Millis, stretch: Option<Millis>) -> impl Iterator<Item = Millis> {
+    let most = stretch.unwrap_or(window).max(window);
+    std::iter::successors(Some(window), move |&last| {
+        (last > 0 && last < most).then(|| last.saturating_mul(2).min(most))
+    })
+}
+
+/// Errors among requests (or attempts) in one step or minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    /// Errors.
+    pub errors: u64,
+    /// Requests, or attempts.
+    pub requests: u64,
+}
+
+impl Point {
+    /// Errors ÷ requests; 0 without requests.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    pub fn ratio(self) -> f64 {
+        if self.requests == 0 { 0.0 } else { self.errors as f64 / self.requests as f64 }
+    }
+}
+
+impl std::ops::AddAssign for Point {
+    fn add_assign(&mut self, other: Point) {
+        self.errors += other.errors;
+        self.requests += other.requests;
+    }
+}
+
+/// What a group did in a window: its points, oldest first, and their sum. Reused from group to group.
+#[derive(Clone, Debug)]
+pub struct Window {
+    span: Span,
+    points: Vec<Point>,
+    sum: Point,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { span: Span { from: 0, to: 0, unit: 1 }, points: Vec::new(), sum: Point::default() }
+    }
+}
+
+impl Window {
+    /// Empties it for another span.
+    pub fn reset(&mut self, span: Span) {
+        self.span = span;
+        self.sum = Point::default();
+        self.points.clear();
+        self.points.resize(span.points(), Point::default());
+    }
+
+    /// Adds what was counted in the step or minute that starts at `start`.
+    pub fn add(&mut self, start: Millis, counted: Point) {
+        let at = usize::try_from((start - self.span.from).div_euclid(self.span.unit));
+        if let Some(point) = at.ok().and_then(|i| self.points.get_mut(i)) {
+            *point += counted;
+            self.sum += counted;
+        }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The sum of its points.
+    #[must_use]
+    pub fn sum(&self) -> Point {
+        self.sum
+    }
+
+    /// Its points, oldest first.
+    #[must_use]
+    pub fn points(&self) -> &[Point] {
+        &self.points
+    }
+
+    /// The sum of the points of its last `length`, at least of one.
+    #[must_use]
+    pub fn last(&self, length: Millis) -> Point {
+        let count = usize::try_from(length / self.span.unit).unwrap_or(1).max(1);
+        let mut sum = Point::default();
+        for point in self.points.iter().rev().take(count) {
+            sum += *point;
+        }
+        sum
+    }
+
+    /// Start of the first point that is bad by itself, and end of the last.
+    pub fn bad_between(&self, bad: impl Fn(Point) -> bool) -> Option<(Millis, Millis)> {
+        let first = self.points.iter().position(|&p| bad(p))?;
+        let last = self.points.iter().rposition(|&p| bad(p))?;
+        let at = |i: usize| self.span.from + i64::try_from(i).unwrap_or(0) * self.span.unit;
+        Some((at(first), at(last) + self.span.unit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        let cases = [
+            // end, length, step → from, to, unit
+            ((100_000, 60_000, 5_000), (40_000, 100_000, 5_000)),
+            ((100_000, 300_000, 5_000), (-200_000, 100_000, 5_000)),
+            ((100_000, 305_000, 5_000), (-300_000, 60_000, 60_000)),
+            ((120_000, 600_000, 5_000), (-480_000, 120_000, 60_000)),
+            ((-5_000, 600_000, 5_000), (-660_000, -60_000, 60_000)),
+            // a cap of the stretch that no step divides is rounded up
+            ((100_000, 7_000, 5_000), (90_000, 100_000, 5_000)),
+        ];
+        for ((end, length, step), (from, to, unit)) in cases {
+            assert_eq!(Span::ending(end, length, step), Span { from, to, unit }, "{end} {length} {step}");
+        }
+        assert_eq!(Span::ending(120_000, 600_000, 5_000).points(), 10);
+    }
+
+    #[test]
+    fn a_window_doubles_up_to_its_stretch() {
+        let all = |w, s| lengths(w, s).collect::<Vec<_>>();
+        assert_eq!(all(60, None), [60]);
+        assert_eq!(all(60, Some(600)), [60, 120, 240, 480, 600]);
+        assert_eq!(all(60, Some(60)), [60]);
+        assert_eq!(all(60, Some(5)), [60]);
+        assert_eq!(all(0, Some(5)), [0]);
+    }
+
+    #[test]
+    fn points_add_up_and_strangers_are_ignored() {
+        let mut window = Window::default();
+        window.reset(Span::ending(20_000, 20_000, 5_000));
+        for (start, errors, requests) in
+            [(0, 1, 10), (5_000, 5, 10), (5_000, 1, 1), (15_000, 9, 9), (20_000, 7, 7), (-5_000, 3, 3)]
+        {
+            window.add(start, Point { errors, requests });
+        }
+        assert_eq!(window.sum(), Point { errors: 16, requests: 30 });
+        assert_eq!(window.last(10_000), Point { errors: 9, requests: 9 });
+        assert_eq!(window.last(1), Point { errors: 9, requests: 9 });
+        assert_eq!(window.bad_between(|p| p.ratio() > 0.5), Some((5_000, 20_000)));
+        assert_eq!(window.bad_between(|p| p.ratio() > 1.0), None);
+    }
+}
