@@ -29,7 +29,7 @@ use problem::Log;
 use std::io;
 use std::path::PathBuf;
 
-/// Labels that every record can bear.
+/// Labels that every record may bear.
 const LABELS: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
 
 /// Everything that is configured, presets and defaults filled in.
@@ -157,14 +157,18 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
 
     let agent = agent::agent(own.agent.as_ref(), outside, &mut log);
     let regions = agent::regions(own.regions.as_ref(), &mut log);
-    let inputs = inputs::inputs(&own.inputs, &mut log);
+    let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let knows_region =
+        agent.region.is_some() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
+    labels.retain(|l| (l != "region" || knows_region) && (l != "upstream" || knows_upstream));
     labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
     let around = rules::Surroundings {
         step: agent.step,
         receivers: own.receivers.iter().map(|e| e.name).collect(),
         labels,
+        presets: written,
     };
     let below = if agent.presets { below.rules.as_slice() } else { &[] };
     let (rules, dropped) = rules::rules(below, &own.rules, &around, &mut log);

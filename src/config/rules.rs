@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'c> {
     pub receivers: Vec<&'c str>,
     /// Labels that records may bear.
     pub labels: Vec<String>,
+    /// Index of the presets among the sources.
+    pub presets: usize,
 }
 
 /// Effective rules, presets first; and the presets that were dropped.
@@ -175,13 +177,18 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
     rule.status.dedup();
 }
 
+/// A rule of one's own by a label that nothing gives is a mistake; a preset is just silent.
 fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
-    if !around.labels.iter().any(|known| known == label) {
-        let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
-        let hint =
-            values::did_you_mean(label, &known).unwrap_or_else(|| format!("known: {}", known.join(", ")));
-        log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
+    if spot.file == around.presets || around.labels.iter().any(|known| known == label) {
+        return;
     }
+    let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
+    let hint = match label {
+        "region" => "set it in [agent], [regions] or an input".to_owned(),
+        "upstream" => "no log_format of the inputs has it".to_owned(),
+        _ => values::did_you_mean(label, &known).unwrap_or_else(|| format!("known: {}", known.join(", "))),
+    };
+    log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
 }
 
 fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
