@@ -5,5 +5,8 @@ pub mod causes;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod delivery;
+pub mod message;
+pub mod notifiers;
 pub mod receiver;
 pub mod reports;

@@ -3,6 +3,7 @@
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Severity;
 use std::fmt;
+use std::path::PathBuf;
 
 /// One `[notify.KIND.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// How long to wait for more alerts of the same rule; `None`: 10 s, for a critical one not at all.
     pub group_wait: Option<Millis>,
+    /// Certificates (PEM) that its server's must come from, and no others; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How a receiver is reached.

@@ -44,6 +44,7 @@ fn outside() -> Outside<'static> {
     Outside {
         file: &|path| match path {
             "/etc/gatewatch/smtp.pass" => Ok("pass word\n".to_owned()),
+            "/etc/gatewatch/ca.pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
         variable: &|name| (name == "TOKEN").then(|| "t0ken".to_owned()),

@@ -1,9 +1,11 @@
 //! Named values → [`Record`]: what the formats share whose fields have names of their own (`json`, `pattern`, `regex`).
 //! A format puts each value it recognises into a slot; [`Values::record`] makes the request of them.
 
+use memchr::{memchr, memmem};
+
 use crate::context::Context;
+use crate::reason::{Cause, Reason};
 use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
-use crate::reason::Cause;
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
@@ -48,10 +50,10 @@ pub enum Slot {
     Region,
 }
 
-/// How many slots there are.
-const SLOTS: usize = Slot::Region as usize + 1;
-
 impl Slot {
+    /// How many there are.
+    pub const COUNT: usize = Slot::Region as usize + 1;
+
     /// The slots that a setting can name, by the names it may use; the first name of a slot is the one that messages
     /// recommend.
     pub const NAMES: &[(&str, Slot)] = &[
@@ -160,7 +162,9 @@ pub struct Unusable<'a> {
 /// The values of one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
-    slots: [Option<&'a [u8]>; SLOTS],
+    /// The line that all of them lie in.
+    line: &'a [u8],
+    slots: [Option<&'a [u8]>; Slot::COUNT],
     extra: [&'a [u8]; EXTRA_LABELS_MAX],
     /// What `Slot::RequestTime` counts.
     pub unit: Unit,
@@ -168,8 +172,8 @@ pub struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// No values yet.
-    pub fn new(unit: Unit) -> Values<'a> {
-        Values { slots: [None; SLOTS], extra: [b""; EXTRA_LABELS_MAX], unit }
+    pub fn new(line: &'a [u8], unit: Unit) -> Values<'a> {
+        Values { line, slots: [None; Slot::COUNT], extra: [b""; EXTRA_LABELS_MAX], unit }
     }
 
     /// Puts a value into its place, over what was there.
@@ -185,6 +189,15 @@ impl<'a> Values<'a> {
                     *place = if is_missing(value) { b"" } else { value };
                 }
             }
+        }
+    }
+
+    /// Puts a label's value into its place unless one is there.
+    pub fn set_first(&mut self, target: Target, value: &'a [u8]) {
+        if let Target::Extra(index) = target
+            && self.extra.get(usize::from(index)).is_some_and(|held| held.is_empty())
+        {
+            self.set(target, value);
         }
     }
 
@@ -211,17 +224,14 @@ impl<'a> Values<'a> {
         };
         let mut record = Record::new(end, status);
         record.request_time = request_time.and_then(|ms| u32::try_from(ms).ok());
-        let (method, path) = match self.get(Slot::Request) {
-            Some(request) => text::request(request),
-            None => (&b""[..], &b""[..]),
-        };
+        let request = text::request_line(self.or_empty(Slot::Request));
         let own = |slot, other| Some(self.or_empty(slot)).filter(|own| !own.is_empty()).unwrap_or(other);
-        record.method = own(Slot::Method, method);
-        record.path = own(Slot::Path, path);
+        record.method = own(Slot::Method, request.method);
+        record.path = own(Slot::Path, request.target);
         record.node = self.or_empty(Slot::Node);
         record.region = self.or_empty(Slot::Region);
         record.pool = self.or_empty(Slot::Pool);
-        record.site = text::without_port(self.or_empty(Slot::Site));
+        record.site = text::site(self.or_empty(Slot::Site));
         record.extra = self.extra;
         Ok(record)
     }
@@ -234,7 +244,7 @@ impl<'a> Values<'a> {
         let mut record = self.bare_record(context)?;
         if let Some(lists) = self.lists(record.status) {
             record.attempts = lists.attempts();
-            record.outcome = todo_outcome(&record, &lists, context);
+            record.outcome = nginx_outcome(&record, &lists, context);
         } else {
             let is_gateway = matches!(record.status.code(), Some(502 | 504));
             if context.is_gateway_status(record.status, is_gateway) {
@@ -248,7 +258,7 @@ impl<'a> Values<'a> {
     /// nginx's lists, if anything that only nginx logs is there.
     fn lists(&self, request_status: Status) -> Option<Lists<'a>> {
         let addr = self.get(Slot::Upstream).unwrap_or_default();
-        let is_list = memchr::memmem::find(addr, b", ").is_some() || memchr::memmem::find(addr, b" : ").is_some();
+        let is_list = memmem::find(addr, b", ").is_some() || memmem::find(addr, b" : ").is_some();
         let own = [Slot::UpstreamStatus, Slot::ConnectTime, Slot::HeaderTime];
         if !is_list && own.iter().all(|slot| self.get(*slot).is_none()) {
             return None;
@@ -267,11 +277,11 @@ impl<'a> Values<'a> {
     /// A single server by its name, whatever it looks like: it shared the fate of the request.
     pub fn single(&self, record: &Record<'a>) -> Attempts<'a> {
         let upstream = match self.or_empty(Slot::Upstream) {
-            b"" => with_pool(record.pool, self.or_empty(Slot::Server)),
+            b"" => with_pool(self.line, record.pool, self.or_empty(Slot::Server)),
             upstream => upstream,
         };
         // HAProxy's `<NOSRV>`, `<STATS>`: no server.
-        if upstream.is_empty() || upstream.first() == Some(&b'<') {
+        if upstream.is_empty() || memchr(b'<', upstream).is_some() {
             return Attempts::None;
         }
         let failure = record.outcome.gateway_error();
@@ -297,23 +307,158 @@ impl<'a> Values<'a> {
     }
 }
 
+/// What nginx's status and upstream variables say together.
+fn nginx_outcome(record: &Record<'_>, lists: &Lists<'_>, context: &Context) -> Outcome {
+    let by_default = matches!(record.status.code(), Some(502 | 504 | 9));
+    if !context.is_gateway_status(record.status, by_default) {
+        let is_abandoned = record.status == Status::new(499) && lists.last_header_came() == Some(false);
+        return if is_abandoned { Outcome::Abandoned } else { Outcome::Fine };
+    }
+    Outcome::GatewayError(match record.attempts.last() {
+        // No server was tried, or none of the last group: the name did not resolve, or the configuration says so.
+        None => Cause::proxy(Reason::Unknown),
+        Some(_) if lists.ends_before_connecting() => Cause::proxy(Reason::Unknown),
+        Some(last) => last.failure.unwrap_or(Cause::UNKNOWN),
+    })
+}
+
 /// What formats write where there is nothing.
 pub fn is_missing(value: &[u8]) -> bool {
     matches!(value, b"" | b"-" | b"null" | b"\"-\"")
 }
 
-/// The server with its pool, as HAProxy writes them, if the line has them so: nothing can be joined that is borrowed.
-fn with_pool<'a>(pool: &'a [u8], server: &'a [u8]) -> &'a [u8] {
+/// The server with its pool, as HAProxy writes them, where the line has them so: what is borrowed cannot be joined.
+fn with_pool<'a>(line: &'a [u8], pool: &'a [u8], server: &'a [u8]) -> &'a [u8] {
+    let (from, at) = (offset_in(line, pool), offset_in(line, server));
+    if !pool.is_empty()
+        && !server.is_empty()
+        && from + pool.len() + 1 == at
+        && line.get(at - 1) == Some(&b'/')
+    {
+        return line.get(from..at + server.len()).unwrap_or(server);
+    }
     server
 }
 
-/// A status: three digits (`009` and `000` are real), or none: empty, `-`, `-1`.
+/// Where a part of the line begins in it; 0 for anything that is no part of it.
+pub fn offset_in(line: &[u8], part: &[u8]) -> usize {
+    let offset = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
+    if offset <= line.len() { offset } else { 0 }
+}
+
+/// Any form of date. JSON may escape a slash.
+fn time(value: &[u8], context: &mut Context) -> Option<Millis> {
+    let mut plain = [0; 40];
+    if memchr(b'\\', value).is_none() {
+        return context.dates.any(value);
+    }
+    let mut len = 0;
+    for byte in value.iter().filter(|byte| **byte != b'\\') {
+        *plain.get_mut(len)? = *byte;
+        len += 1;
+    }
+    context.dates.any(plain.get(..len)?)
+}
+
+/// A length of time in milliseconds, rounded: `0.001`, `2.7e-06`, `12`, `50ms`, `1m30.5s`.
+pub fn duration(value: &[u8], unit: Unit) -> Option<Millis> {
+    let mut rest = value;
+    let mut total = 0;
+    loop {
+        let (number, after) = decimal(rest)?;
+        if after.is_empty() {
+            // Only a number alone counts in the unit that its name implies.
+            return (rest.len() == value.len()).then(|| number.scaled(unit.exponent()?)).flatten();
+        }
+        let letters = after.iter().position(|b| b.is_ascii_digit()).unwrap_or(after.len());
+        let (written, next) = after.split_at(letters);
+        let part = match written {
+            b"h" => number.scaled(3)?.checked_mul(3600)?,
+            b"m" => number.scaled(3)?.checked_mul(60)?,
+            _ => number.scaled(Unit::named(written)?.exponent()?)?,
+        };
+        total = part.checked_add(total)?;
+        if next.is_empty() {
+            return Some(total);
+        }
+        rest = next;
+    }
+}
+
+/// A decimal number: its digits, and the power of ten they count.
+#[derive(Clone, Copy)]
+struct Decimal {
+    digits: u64,
+    exponent: i32,
+}
+
+impl Decimal {
+    /// Rounded, times a power of ten.
+    fn scaled(self, exponent: i32) -> Option<i64> {
+        let exponent = self.exponent.checked_add(exponent)?;
+        let power = 10u64.checked_pow(exponent.unsigned_abs());
+        if exponent >= 0 {
+            return i64::try_from(self.digits.checked_mul(power?)?).ok();
+        }
+        let Some(power) = power else { return Some(0) };
+        i64::try_from((self.digits / power) + u64::from(self.digits % power >= power.div_ceil(2))).ok()
+    }
+}
+
+/// The number at the start, and what follows it.
+fn decimal(text: &[u8]) -> Option<(Decimal, &[u8])> {
+    let mut number = Decimal { digits: 0, exponent: 0 };
+    let mut seen = false;
+    let mut point = false;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'0'..=b'9' => {
+                seen = true;
+                // Digits beyond what a length of time can need are dropped, not refused.
+                match number.digits.checked_mul(10).and_then(|n| n.checked_add(u64::from(byte - b'0'))) {
+                    Some(digits) => {
+                        number.digits = digits;
+                        number.exponent -= i32::from(point);
+                    }
+                    None if point => {}
+                    None => return None,
+                }
+            }
+            b'.' if !point => point = true,
+            _ => break,
+        }
+        at += 1;
+    }
+    let after = text.get(at..)?;
+    if let [b'e' | b'E', sign @ (b'-' | b'+'), digits @ ..] = after
+        && (1..=2).contains(&digits.len())
+        && digits.iter().all(u8::is_ascii_digit)
+    {
+        let power = digits.iter().fold(0, |n, digit| n * 10 + i32::from(digit - b'0'));
+        number.exponent += if *sign == b'-' { -power } else { power };
+        return seen.then_some((number, b""));
+    }
+    seen.then_some((number, after))
+}
+
+/// A status: up to three digits (`009` and `000` are real), or none: empty, `-`, `-1`. JSON writers make `200.0` of it.
 pub fn status(value: &[u8]) -> Option<Status> {
     match value {
-        b"" | b"-" | b"-1" => Some(Status::NONE),
-        [a, b, c] if value.iter().all(u8::is_ascii_digit) => {
-            Some(Status::new(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0')))
-        }
-        _ => None,
+        b"" | b"-" | b"-1" | b"null" => Some(Status::NONE),
+        _ => count(value.strip_suffix(b".0").unwrap_or(value))
+            .filter(|_| value.len() <= 5)
+            .and_then(|code| (code <= 999).then(|| Status::new(code))),
     }
+}
+
+/// A small number.
+pub fn count(digits: &[u8]) -> Option<u16> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u16, |n, b| {
+        let digit = b.is_ascii_digit().then(|| u16::from(b - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
 }

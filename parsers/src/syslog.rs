@@ -211,7 +211,7 @@ impl Seen {
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
-fn start_of(whole: &[u8], part: &[u8]) -> Option<usize> {
+pub(crate) fn start_of(whole: &[u8], part: &[u8]) -> Option<usize> {
     let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     (!part.is_empty() && start + part.len() <= whole.len()).then_some(start)
 }

@@ -146,6 +146,28 @@ impl Dates {
         Some(minute + millis)
     }
 
+    /// The same, where what surrounds the stamp (a syslog header) says how far east of UTC its clock is. A zone of the
+    /// stamp's own goes before.
+    #[must_use]
+    pub fn clf_east(&mut self, text: &[u8], east: i32) -> Option<Millis> {
+        let (head, tail) = text.split_at_checked(17)?;
+        let (millis, zone) = seconds(tail)?;
+        if !zone.is_empty() {
+            return self.clf(text);
+        }
+        // No zone as text looks like these bytes: they are not all printable.
+        let zone = east.to_ne_bytes();
+        let minute = match self.clf.get(head, &zone) {
+            Some(minute) => minute,
+            None => {
+                let minute = clf_minute(head)? - Millis::from(east);
+                self.clf.set(head, &zone, minute, true);
+                minute
+            }
+        };
+        Some(minute + millis)
+    }
+
     /// `2026-11-22T14:53:53`, with `T` or a space, then perhaps a fraction, then perhaps `Z`, `+01:00` or `+0100`.
     #[must_use]
     pub fn iso(&mut self, text: &[u8]) -> Option<Millis> {

@@ -189,3 +189,15 @@ proptest! {
         let _ = dates.ambiguous_near(near);
     }
 }
+
+#[test]
+fn a_header_says_how_far_east() {
+    let mut dates = Dates::new(Zone::Named(chrono_tz::Europe::Berlin), 0);
+    let text = b"22/Nov/2026:14:53:53.243";
+    for _ in 0..2 {
+        let utc = dates.clf_east(text, 0).unwrap();
+        assert_eq!(dates.clf_east(text, 7_200_000), Some(utc - 7_200_000));
+        assert_eq!(dates.clf(text), Some(utc - 3_600_000));
+        assert_eq!(dates.clf_east(b"22/Nov/2026:14:53:53.243 +0100", 0), Some(utc - 3_600_000));
+    }
+}

@@ -5,7 +5,7 @@ use super::{Config, Input};
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
-use gatewatch_rules::window::{HELD_MINUTES, HELD_STEPS, MINUTE};
+use gatewatch_rules::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use std::fmt::Write as _;
 
 /// Everything that holds: what was written, presets and defaults. Secrets are left out.
@@ -181,6 +181,9 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
         out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
     }
     out.put("send_resolved", receiver.send_resolved);
+    if let Some(file) = &receiver.ca_file {
+        out.text("ca_file", &file.display().to_string());
+    }
     if let Some(wait) = receiver.group_wait {
         out.time("group_wait", wait);
     }
@@ -208,9 +211,9 @@ const ALERT_BYTES: u64 = 6 << 10;
 /// 6 KiB + 4 MiB, where minutes is the longest window that slides by the minute.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
-    let held = HELD_STEPS * config.agent.step;
+    let held = STEPS_HELD * config.agent.step;
     let longest = config.rules.iter().map(Rule::longest_window).filter(|length| *length > held).max();
-    let minutes = longest.map_or(0, |length| (length / MINUTE).min(HELD_MINUTES)).unsigned_abs();
+    let minutes = longest.map_or(0, |length| (length / MINUTE).min(MINUTES_HELD)).unsigned_abs();
     let mut labels: Vec<&str> = Vec::new();
     for rule in &config.rules {
         labels.extend(rule.group_by.iter().map(String::as_str));
@@ -218,7 +221,7 @@ pub fn memory(config: &Config) -> u64 {
     }
     labels.sort_unstable();
     labels.dedup();
-    let steps = HELD_STEPS.unsigned_abs() * STEP_BYTES;
+    let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
     let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
     SERIES_MAX * series + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES + IN_FLIGHT
 }

@@ -166,7 +166,7 @@ fn printable(c: char) -> char {
 }
 
 /// Keys of `[notify]` whose values may be shown. Any other key there may be a misspelt `password`.
-const OPEN_KEYS: [&str; 10] = [
+const OPEN_KEYS: [&str; 11] = [
     "smtp",
     "tls",
     "username",
@@ -177,6 +177,7 @@ const OPEN_KEYS: [&str; 10] = [
     "group_wait",
     "url_file",
     "password_file",
+    "ca_file",
 ];
 
 /// The line with secrets taken out, since messages end up in journals and tickets: what stands behind `url =` or

@@ -1,5 +1,9 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod custom;
+pub mod haproxy;
+pub mod json;
+
 use crate::context::Context;
 use crate::record::Record;
 
@@ -55,6 +59,7 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Whether its stamps carry no zone, so that the zone is a setting.
     fn needs_zone(&self) -> bool;
 
+
     /// One line, without its line end (`\n`, `\r\n`).
     ///
     /// # Errors
@@ -80,7 +85,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[];
+pub const FORMATS: &[Kind] = &[haproxy::KIND, json::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

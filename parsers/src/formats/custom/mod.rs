@@ -56,7 +56,9 @@ impl Captures {
     fn target(&mut self, name: &str, unit: Option<&str>) -> Result<Target, String> {
         // A group's name in a regular expression cannot hold a colon: `request_time_ms`.
         let (base, unit) = match name.strip_prefix("request_time_") {
-            Some(suffix) if unit.is_none() && Unit::named(suffix.as_bytes()).is_some() => ("request_time", Some(suffix)),
+            Some(suffix) if unit.is_none() && Unit::named(suffix.as_bytes()).is_some() => {
+                ("request_time", Some(suffix))
+            }
             _ => (name, unit),
         };
         if let Some(slot) = Slot::named(base) {
@@ -112,7 +114,10 @@ impl Captures {
         };
         let labels = match self.labels.is_empty() {
             true => String::new(),
-            false => format!("; these names mean nothing to gatewatch and would become labels: {}", self.labels.join(", ")),
+            false => format!(
+                "; these names mean nothing to gatewatch and would become labels: {}",
+                self.labels.join(", ")
+            ),
         };
         Err(SpecError { message: format!("nothing captures {missing}{labels}"), at: setting.len() })
     }
@@ -124,7 +129,11 @@ impl Captures {
     /// A malformed line's field as the setting names it.
     fn malformed<'a>(&'a self, line: &[u8], unusable: Unusable<'_>) -> Malformed<'a> {
         let field = self.name_of(unusable.slot).unwrap_or(unusable.slot.name());
-        Malformed { field, at: unusable.value.map_or(0, |value| offset_in(line, value)), reason: unusable.reason }
+        Malformed {
+            field,
+            at: unusable.value.map_or(0, |value| offset_in(line, value)),
+            reason: unusable.reason,
+        }
     }
 }
 
@@ -139,15 +148,16 @@ fn parse<'a>(
     if line.trim_ascii().is_empty() {
         return Ok(Parsed::Other);
     }
-    let mut try_at = |text: &'a [u8], node: &'a [u8]| {
+    let try_at = |text: &'a [u8], node: &'a [u8], context: &mut Context| {
         let mut values = Values::new(line, captures.unit);
         if !node.is_empty() {
             values.set(Target::Slot(Slot::Node), node);
         }
         capture(text, &mut values)?;
+        whole_status(line, &values)?;
         values.record(context).map_err(|unusable| captures.malformed(line, unusable))
     };
-    let failure = match try_at(line, b"") {
+    let failure = match try_at(line, b"", context) {
         Ok(record) => return Ok(Parsed::Record(record)),
         Err(failure) => failure,
     };
@@ -157,10 +167,24 @@ fn parse<'a>(
         return Err(failure);
     }
     context.prefix = prefix;
-    try_at(header.rest, header.host).map(Parsed::Record).map_err(|_| failure)
+    try_at(header.rest, header.host, context).map(Parsed::Record).map_err(|_| failure)
+}
+
+/// A status has three digits, or it may be the first one or two of a cut line.
+fn whole_status<'a>(line: &[u8], values: &Values<'_>) -> Result<(), Malformed<'a>> {
+    let Some(status) = values.get(Slot::Status) else { return Ok(()) };
+    let at = offset_in(line, status);
+    let is_short = status.len() < 3 && status.iter().all(u8::is_ascii_digit);
+    if is_short && (status != b"0" || at + status.len() == line.len()) && !status.is_empty() {
+        return Err(Malformed { field: Slot::Status.name(), at, reason: "a status has three digits" });
+    }
+    Ok(())
 }
 
 /// What was captured, for people.
 fn field<'a>(name: &str, line: &'a [u8], value: &'a [u8]) -> Field<'a> {
     Field { name: name.to_owned(), value, at: offset_in(line, value) }
 }
+
+#[cfg(test)]
+mod tests;

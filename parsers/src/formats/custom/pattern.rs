@@ -52,8 +52,10 @@ pub fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
             continue;
         };
         if literals.len() > 1 && literals.last().is_some_and(Vec::is_empty) {
-            let message = format!("nothing between this capture and the one before it: where would it begin? Put the \
-                 text that separates them, or make them one");
+            let message = format!(
+                "nothing between this capture and the one before it: where would it begin? Put the \
+                 text that separates them, or make them one"
+            );
             return Err(SpecError { message, at });
         }
         captures.add(capture.name, capture.unit, at)?;
@@ -111,7 +113,11 @@ fn steps(captures: &Captures, head: &[u8], literals: &[Vec<u8>]) -> Vec<Step> {
 
 impl Pattern {
     /// Walks the line and reports every capture.
-    fn walk<'a>(&'a self, line: &'a [u8], mut found: impl FnMut(usize, &'a [u8])) -> Result<(), Malformed<'a>> {
+    fn walk<'a>(
+        &'a self,
+        line: &'a [u8],
+        mut found: impl FnMut(usize, &'a [u8]),
+    ) -> Result<(), Malformed<'a>> {
         let Some(mut rest) = line.strip_prefix(self.head.as_slice()) else {
             return Err(Malformed { field: "", at: 0, reason: "the pattern begins with other text" });
         };

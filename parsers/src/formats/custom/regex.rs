@@ -48,7 +48,9 @@ fn build(setting: &str) -> Result<Regex, SpecError> {
     };
     with_unicode(false).or_else(|_| with_unicode(true)).map_err(|error| match error {
         regex::Error::CompiledTooBig(limit) => SpecError {
-            message: format!("the expression needs more than {limit} bytes; use smaller repetitions, or a pattern"),
+            message: format!(
+                "the expression needs more than {limit} bytes; use smaller repetitions, or a pattern"
+            ),
             at: 0,
         },
         error => refused(&error.to_string()),

@@ -5,6 +5,8 @@
 
 use memchr::{memchr, memchr2};
 
+use crate::text;
+
 /// How many names may lead to a value (`http.response.status_code` has three); what lies deeper is skipped.
 pub const DEPTH_MAX: usize = 3;
 
@@ -41,7 +43,10 @@ pub struct Broken {
 ///
 /// # Errors
 /// Where the object stops making sense. Members before that have been reported.
-pub fn members<'a>(text: &'a [u8], mut member: impl FnMut(&[&'a [u8]], Value<'a>, usize)) -> Result<(), Broken> {
+pub fn members<'a>(
+    text: &'a [u8],
+    mut member: impl FnMut(&[&'a [u8]], Value<'a>, usize),
+) -> Result<(), Broken> {
     let mut scan = Scan { text, at: 0 };
     let mut names: [&[u8]; DEPTH_MAX] = [b""; DEPTH_MAX];
     let mut depth = 0;
@@ -129,7 +134,11 @@ impl<'a> Scan<'a> {
         loop {
             self.space();
             if *depth == 0 {
-                return if self.rest().is_empty() { Ok(true) } else { Err(self.broken("more after the object's end")) };
+                return if self.rest().is_empty() {
+                    Ok(true)
+                } else {
+                    Err(self.broken("more after the object's end"))
+                };
             }
             *depth -= 1;
             if self.take(b',') {
@@ -142,17 +151,13 @@ impl<'a> Scan<'a> {
     /// What lies between two quotes, and steps over the second.
     fn string(&mut self, otherwise: &'static str) -> Result<&'a [u8], Broken> {
         self.expect(b'"', otherwise)?;
-        let text = self.rest();
-        let mut from = 0;
-        while let Some(found) = text.get(from..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            let end = from + found;
-            if text.get(end) == Some(&b'"') {
-                self.at += end + 1;
-                return Ok(text.get(..end).unwrap_or_default());
+        match text::escaped(self.rest()) {
+            Ok((_, string)) => {
+                self.at += string.len() + 1;
+                Ok(string)
             }
-            from = end + 2;
+            Err(_) => Err(self.broken("a string without its end")),
         }
-        Err(self.broken("a string without its end"))
     }
 
     /// A value without quotes: up to the object's end, or to the comma before the next member. A comma before anything
@@ -188,7 +193,9 @@ impl<'a> Scan<'a> {
         let text = self.rest();
         memchr(b']', text).is_some_and(|end| {
             text.get(end + 1) == Some(&b':')
-                && text.get(1..end).is_some_and(|t| t.iter().all(|b| b.is_ascii_hexdigit() || *b == b':' || *b == b'.'))
+                && text
+                    .get(1..end)
+                    .is_some_and(|t| t.iter().all(|b| b.is_ascii_hexdigit() || *b == b':' || *b == b'.'))
         })
     }
 
@@ -237,9 +244,15 @@ mod tests {
         let table: &[(&str, &[(&str, &str)])] = &[
             ("{}", &[]),
             (r#" { "a" : 1 , "b" : "x" } "#, &[("a", "1"), ("b", "x")]),
-            (r#"{"a":"x\",\"status\":\"502\",\"y\":\"","b":1}"#, &[("a", r#"x\",\"status\":\"502\",\"y\":\""#), ("b", "1")]),
+            (
+                r#"{"a":"x\",\"status\":\"502\",\"y\":\"","b":1}"#,
+                &[("a", r#"x\",\"status\":\"502\",\"y\":\""#), ("b", "1")],
+            ),
             (r#"{"a":"\\","b":"\\\"}{"}"#, &[("a", r"\\"), ("b", r#"\\\"}{"#)]),
-            (r#"{"a":{"b":{"c":1,"d":"e"},"f":2},"g":3}"#, &[("a.b.c", "1"), ("a.b.d", "e"), ("a.f", "2"), ("g", "3")]),
+            (
+                r#"{"a":{"b":{"c":1,"d":"e"},"f":2},"g":3}"#,
+                &[("a.b.c", "1"), ("a.b.d", "e"), ("a.f", "2"), ("g", "3")],
+            ),
             (r#"{"a":{"b":{"c":{"d":"}]","e":{}},"f":1}}}"#, &[("a.b.f", "1")]),
             (r#"{"a":{},"b":[],"c":[{"x":"]"},[1,"}"]],"d":1}"#, &[("d", "1")]),
             (r#"{"a":{"b":1}}"#, &[("a.b", "1")]),
@@ -261,9 +274,26 @@ mod tests {
     #[test]
     fn what_is_refused() {
         for text in [
-            "", "x", "[]", "{", r#"{"a"#, r#"{"a""#, r#"{"a":"#, r#"{"a":1"#, r#"{"a":"x"#, r#"{"a":"x\"}"#, r#"{"a":"x\"#,
-            r#"{"a":1}x"#, r#"{"a":1}{"b":2}"#, r#"{"a":{"b":1}"#, r#"{"a":[1}"#, r#"{"a" 1}"#, r#"{a:1}"#, r#"{"a":1 "b":2}"#,
-            r#"{"a":x","b":1}"#, r#"{"a":1,"b{"a":1}"#,
+            "",
+            "x",
+            "[]",
+            "{",
+            r#"{"a"#,
+            r#"{"a""#,
+            r#"{"a":"#,
+            r#"{"a":1"#,
+            r#"{"a":"x"#,
+            r#"{"a":"x\"}"#,
+            r#"{"a":"x\"#,
+            r#"{"a":1}x"#,
+            r#"{"a":1}{"b":2}"#,
+            r#"{"a":{"b":1}"#,
+            r#"{"a":[1}"#,
+            r#"{"a" 1}"#,
+            r#"{a:1}"#,
+            r#"{"a":1 "b":2}"#,
+            r#"{"a":x","b":1}"#,
+            r#"{"a":1,"b{"a":1}"#,
         ] {
             assert!(scan(text).is_err(), "{text}: {:?}", scan(text));
         }

@@ -1,0 +1,142 @@
+//! What HAProxy writes beside sessions: its own start and stop, servers going down and up, health checks. No access-log
+//! lines, and never "malformed"; but half an access-log line is not an event.
+
+use nom::Parser;
+use nom::bytes::complete::{tag, take_while1};
+use nom::character::complete::{char, space1};
+use nom::combinator::eof;
+use nom::sequence::delimited;
+
+use super::fields::{Notes, Step, stop};
+
+/// How the messages begin that HAProxy itself sends to its logs.
+const BEGINNINGS: &[&str] = &[
+    "Server ",
+    "Backup Server ",
+    "Proxy ",
+    "proxy ",
+    "Backend ",
+    "backend ",
+    "Frontend ",
+    "frontend ",
+    "Listener ",
+    "Health check for ",
+    "Agent check for ",
+    "Starting ",
+    "Started ",
+    "Stopping ",
+    "Stopped ",
+    "Pausing ",
+    "Paused ",
+    "Resuming ",
+    "Resumed ",
+    "Enabling ",
+    "Disabling ",
+    "Loading ",
+    "Initializing ",
+    "Reexecuting ",
+    "Exiting ",
+    "New worker ",
+    "New program ",
+    "Current worker ",
+    "Current program ",
+    "Former worker ",
+    "Former program ",
+    "All workers exited",
+    "Process ",
+    "Peers ",
+    "[NOTICE]",
+    "[WARNING]",
+    "[ALERT]",
+    "[INFO]",
+    "[DIAG]",
+];
+
+/// Whether this is one of HAProxy's messages by its first words.
+pub(super) fn is_known(message: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|beginning| message.starts_with(beginning.as_bytes())) || is_address_change(message)
+}
+
+/// `be/s1 changed its IP from 10.0.0.1 to 10.0.0.2 by dns/ns1.`
+fn is_address_change(message: &[u8]) -> bool {
+    memchr::memmem::find(message, b" changed its IP from ")
+        .and_then(|at| message.get(..at))
+        .is_some_and(|server| !server.contains(&b' '))
+}
+
+/// Whether a message that bears HAProxy's name in its header can be no line of a log: at least two words, of which the
+/// first is one, and no client (`127.0.0.1:5`, `unix:2`, `fe80::1:5`).
+pub(super) fn is_message(program: &[u8], message: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b' ', message) else { return false };
+    let (first, _) = message.split_at(at);
+    let first = first.strip_suffix(b":").unwrap_or(first);
+    memchr::memmem::find(&program.to_ascii_lowercase(), b"haproxy").is_some()
+        && message.first().is_some_and(|b| b.is_ascii_alphabetic() || *b == b'[')
+        && !first.contains(&b':')
+}
+
+/// `Connect from 127.0.0.1:55040 to 127.0.0.1:41746 (fe/HTTP)`: the default log, written when a connection comes. It
+/// knows neither what was asked for nor how that ended.
+pub(super) fn connect<'a, N: Notes<'a>>(input: &'a [u8], notes: &mut N) -> Step<'a, ()> {
+    let place = |i| take_while1::<_, &[u8], nom::error::Error<&[u8]>>(|b: u8| b != b' ').parse(i);
+    let name = take_while1(|b: u8| b != b')');
+    let mut whole = (
+        tag(&b"Connect from "[..]),
+        place,
+        (space1, tag(&b"to"[..]), space1),
+        place,
+        space1,
+        delimited(char('('), name, char(')')),
+        eof,
+    );
+    match whole.parse(input.trim_ascii_end()) {
+        Ok((_, (_, from, _, to, _, frontend, _))) => {
+            notes.note("source_ip:port", from);
+            notes.note("destination_ip:port", to);
+            notes.note("frontend/mode", frontend);
+            Ok((&[], ()))
+        }
+        Err(_) => stop(input, "Connect from", "the line ends too early"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_and_halves_of_lines() {
+        let cases = [
+            ("Server be_app/s1 is DOWN, reason: Layer4 connection problem", true),
+            ("backend be_app has no server available!", true),
+            ("Proxy fe_main started.", true),
+            ("Proxy fe_main stopped (cumulated conns: FE: 10, BE: 0).", true),
+            ("Stopping frontend GLOBAL in 0 ms.", true),
+            ("Health check for server be/s1 succeeded, reason: Layer4 check passed", true),
+            ("be/s1 changed its IP from 10.0.0.1 to 10.0.0.2 by dns/ns1.", true),
+            ("[WARNING] 325/141500 (7) : Server be/s1 is DOWN", true),
+            ("sendmsg()/writev() failed in logger #1: No such file or directory (errno=2)", true),
+            ("127.0.0.1:53900 [22/Nov/20", false),
+            ("fe80::1:53900 [22/Nov/20", false),
+            ("unix:2 [22/Nov/20", false),
+            ("-:22222 [22/Nov/20", false),
+            ("127.0.0.1 - - [22/Nov", false),
+            ("unix", false),
+            ("", false),
+        ];
+        for (message, want) in cases {
+            let message = message.as_bytes();
+            assert_eq!(is_known(message) || is_message(b"haproxy", message), want, "{message:?}");
+        }
+        assert!(!is_message(b"sshd", b"Accepted publickey for root"));
+    }
+
+    #[test]
+    fn connects_are_whole_or_not_at_all() {
+        let line = b"Connect from 10.0.1.2:33312 to 10.0.3.31:8012  (www/HTTP)";
+        assert!(connect(line, &mut ()).is_ok());
+        for end in 0..line.len() {
+            assert!(connect(&line[..end], &mut ()).is_err(), "{end}");
+        }
+    }
+}

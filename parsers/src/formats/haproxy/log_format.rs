@@ -1,0 +1,529 @@
+//! A `log-format` as it stands in the configuration → a [`Template`], and its values → a record.
+
+use nom::bytes::complete::{take_until, take_while, take_while1};
+use nom::character::complete::char;
+use nom::combinator::opt;
+use nom::sequence::delimited;
+use nom::{IResult, Parser};
+
+use super::events;
+use super::names::Names;
+use super::session::{Mode, Request, Session};
+use super::template::{Field, Piece, Shape, Slot, Template, Values};
+use super::termination::Termination;
+use super::{explained, is_blank_or_comment, offset_of};
+use crate::context::Context;
+use crate::formats::{self, Format, Malformed, Parsed, SpecError};
+use crate::record::Record;
+use crate::syslog::{Header, strip, strip_before_date};
+use crate::text::dash;
+
+/// HAProxy's own names of what it can log: name, shape, and where the value goes if it bears on a record.
+const ALIASES: &[(&str, Shape, Slot)] = &[
+    ("ci", Shape::Word, Slot::None),
+    ("Ci", Shape::Word, Slot::None),
+    ("cp", Shape::Number, Slot::None),
+    ("Cp", Shape::Number, Slot::None),
+    ("fi", Shape::Word, Slot::None),
+    ("Fi", Shape::Word, Slot::None),
+    ("fp", Shape::Number, Slot::None),
+    ("Fp", Shape::Number, Slot::None),
+    ("bi", Shape::Word, Slot::None),
+    ("Bi", Shape::Word, Slot::None),
+    ("bp", Shape::Number, Slot::None),
+    ("Bp", Shape::Number, Slot::None),
+    ("si", Shape::Word, Slot::ServerAddress),
+    ("Si", Shape::Word, Slot::ServerAddress),
+    ("sp", Shape::Number, Slot::ServerPort),
+    ("Sp", Shape::Number, Slot::ServerPort),
+    ("f", Shape::Word, Slot::None),
+    ("ft", Shape::Word, Slot::None),
+    ("b", Shape::Word, Slot::Backend),
+    ("s", Shape::Word, Slot::Server),
+    ("t", Shape::Date, Slot::AcceptDate),
+    ("tr", Shape::Date, Slot::RequestDate),
+    ("trg", Shape::Date, Slot::RequestDateZoned),
+    ("trl", Shape::Date, Slot::RequestDateZoned),
+    ("T", Shape::Date, Slot::AcceptDateZoned),
+    ("Tl", Shape::Date, Slot::AcceptDateZoned),
+    ("Ts", Shape::Number, Slot::AcceptSeconds),
+    ("ms", Shape::Number, Slot::AcceptMillis),
+    ("Ta", Shape::Number, Slot::Ta),
+    ("Tt", Shape::Number, Slot::Tt),
+    ("Th", Shape::Number, Slot::Th),
+    ("Ti", Shape::Number, Slot::Ti),
+    ("TR", Shape::Number, Slot::TR),
+    ("Tw", Shape::Number, Slot::Tw),
+    ("Tc", Shape::Number, Slot::Tc),
+    ("Tr", Shape::Number, Slot::Tr),
+    ("Td", Shape::Number, Slot::Td),
+    ("Tq", Shape::Number, Slot::None),
+    ("Tu", Shape::Number, Slot::None),
+    ("TU", Shape::Number, Slot::None),
+    ("ST", Shape::Number, Slot::Status),
+    ("st", Shape::Number, Slot::Status),
+    ("ts", Shape::Word, Slot::State),
+    ("tsc", Shape::Word, Slot::State),
+    ("rc", Shape::Number, Slot::Retries),
+    ("B", Shape::Number, Slot::None),
+    ("U", Shape::Number, Slot::None),
+    ("CC", Shape::Word, Slot::None),
+    ("cc", Shape::Word, Slot::None),
+    ("CS", Shape::Word, Slot::None),
+    ("cs", Shape::Word, Slot::None),
+    ("ac", Shape::Number, Slot::None),
+    ("fc", Shape::Number, Slot::None),
+    ("bc", Shape::Number, Slot::None),
+    ("sc", Shape::Number, Slot::None),
+    ("sq", Shape::Number, Slot::None),
+    ("bq", Shape::Number, Slot::None),
+    ("lc", Shape::Number, Slot::None),
+    ("rt", Shape::Number, Slot::None),
+    ("pid", Shape::Number, Slot::None),
+    ("hr", Shape::Captures, Slot::None),
+    ("hs", Shape::Captures, Slot::None),
+    ("hrl", Shape::Text, Slot::None),
+    ("hsl", Shape::Text, Slot::None),
+    ("r", Shape::Text, Slot::Request),
+    ("HM", Shape::Word, Slot::Method),
+    ("HU", Shape::Text, Slot::Target),
+    ("HP", Shape::Text, Slot::Path),
+    ("HPO", Shape::Text, Slot::Path),
+    ("HQ", Shape::Text, Slot::None),
+    ("HV", Shape::Word, Slot::None),
+    ("H", Shape::Word, Slot::Node),
+    ("ID", Shape::Text, Slot::None),
+    ("E", Shape::Text, Slot::None),
+    ("sslc", Shape::Word, Slot::None),
+    ("sslv", Shape::Word, Slot::None),
+];
+
+/// Sample fetches that say the same as an alias.
+const FETCHES: &[(&str, &str)] = &[
+    ("be_name", "b"),
+    ("srv_name", "s"),
+    ("fe_name", "f"),
+    ("status", "ST"),
+    ("txn.status", "ST"),
+    ("txn.sess_term_state", "ts"),
+    ("txn.conn_retries", "rc"),
+    ("txn.timer.total", "Ta"),
+    ("method", "HM"),
+    ("capture.req.method", "HM"),
+    ("capture.req.uri", "HU"),
+    ("path", "HP"),
+    ("pathq", "HU"),
+    ("hostname", "H"),
+];
+
+/// A compiled `log-format`.
+#[derive(Debug)]
+pub(super) struct LogFormat {
+    name: String,
+    template: Template,
+    times: Times,
+    mode: Mode,
+    names: Names,
+    /// Whether a line begins with a date, so that none is taken for a header's.
+    begins_with_date: bool,
+}
+
+/// Which fields say when a session ended.
+#[derive(Debug)]
+struct Times {
+    date: Slot,
+    /// From that date to the end; without it, `phases` together are a lower bound.
+    total: Option<Slot>,
+    /// Phases before what `total` counts.
+    before: &'static [Slot],
+}
+
+const PHASES: &[Slot] = &[Slot::Th, Slot::Ti, Slot::TR, Slot::Tw, Slot::Tc, Slot::Tr, Slot::Td];
+const REQUEST_PHASES: &[Slot] = &[Slot::TR, Slot::Tw, Slot::Tc, Slot::Tr, Slot::Td];
+
+impl Times {
+    fn of(template: &Template) -> Option<Times> {
+        let has = |slot: &Slot| template.has(*slot);
+        let request = [Slot::RequestDate, Slot::RequestDateZoned].into_iter().find(has);
+        let accept = [Slot::AcceptDate, Slot::AcceptDateZoned, Slot::AcceptSeconds].into_iter().find(has);
+        let ta = Some(Slot::Ta).filter(has);
+        let tt = Some(Slot::Tt).filter(has);
+        match (request, accept) {
+            (Some(date), _) if ta.is_some() => Some(Times { date, total: ta, before: &[] }),
+            (_, Some(date)) if tt.is_some() => Some(Times { date, total: tt, before: &[] }),
+            (Some(date), _) => Some(Times { date, total: tt, before: &[] }),
+            // `%Tt` = `%Th` + `%Ti` + `%Ta`.
+            (None, Some(date)) => Some(Times { date, total: ta, before: &[Slot::Th, Slot::Ti] }),
+            (None, None) => None,
+        }
+    }
+
+    fn phases(&self) -> &'static [Slot] {
+        match self.date {
+            Slot::RequestDate | Slot::RequestDateZoned => REQUEST_PHASES,
+            _ => PHASES,
+        }
+    }
+}
+
+impl LogFormat {
+    /// Compiles the string of a `log-format` line, with or without that word, quotes and escapes.
+    pub fn compile(setting: &str) -> Result<LogFormat, SpecError> {
+        let text = unquoted(setting);
+        let pieces = pieces(&text, setting)?;
+        let template = Template::new(pieces).map_err(|message| SpecError { message, at: 0 })?;
+        let Some(times) = Times::of(&template) else {
+            let message = "this log-format has no date: add %tr (or %t, %trg, %T, %Ts)".to_owned();
+            return Err(SpecError { message, at: 0 });
+        };
+        if !template.has(Slot::Status) && !template.has(Slot::State) {
+            let message =
+                "this log-format has neither a status (%ST) nor a termination state (%tsc)".to_owned();
+            return Err(SpecError { message, at: 0 });
+        }
+        let mode = if template.has(Slot::Status) { Mode::Http } else { Mode::Tcp };
+        let begins_with_date = template.begins_with_date();
+        let template = template.needing(&[
+            times.date,
+            times.total.unwrap_or(Slot::None),
+            Slot::Status,
+            Slot::State,
+            Slot::Retries,
+            Slot::Backend,
+            Slot::Server,
+        ]);
+        let name = format!("haproxy:{setting}");
+        Ok(LogFormat { name, template, times, mode, names: Names::new(), begins_with_date })
+    }
+
+    fn header<'a>(&self, line: &'a [u8], context: &mut Context) -> Header<'a> {
+        if self.begins_with_date {
+            strip_before_date(line, &mut context.prefix)
+        } else {
+            strip(line, &mut context.prefix)
+        }
+    }
+
+    fn session<'a>(&'a self, line: &'a [u8], values: &Values<'a>) -> Result<Session<'a>, Wrong<'a>> {
+        let date = values.get(self.times.date);
+        let mut session = Session::new(self.mode, date);
+        if let Some(text) = self.logged(values, Slot::Status) {
+            session.status =
+                super::httplog::status(text).ok_or(Wrong("%ST", text, "a status should be here"))?;
+        }
+        if let Some(text) = self.logged(values, Slot::State) {
+            session.termination =
+                Termination::parse(text).ok_or(Wrong("%tsc", text, "no termination state"))?;
+        }
+        (session.backend, session.server) = (dash(values.get(Slot::Backend)), dash(values.get(Slot::Server)));
+        session.upstream = self.upstream(line, &mut session, values);
+        session.retries = if self.template.has(Slot::Retries) { values.get(Slot::Retries) } else { b"0" };
+        session.site = dash(values.get(Slot::Site));
+        session.node = dash(values.get(Slot::Node));
+        session.request = if self.template.has(Slot::Request) {
+            Request::Line(values.get(Slot::Request))
+        } else {
+            let target = match values.get(Slot::Target) {
+                b"" => values.get(Slot::Path),
+                target => target,
+            };
+            Request::Parts { method: dash(values.get(Slot::Method)), target: dash(target) }
+        };
+        self.set_times(&mut session, values)?;
+        Ok(session)
+    }
+
+    fn logged<'a>(&self, values: &Values<'a>, slot: Slot) -> Option<&'a [u8]> {
+        self.template.has(slot).then(|| values.get(slot))
+    }
+
+    /// `%b/%s` as one slice of the line if they stand so; else made once for all lines. Without a server's name, its
+    /// address.
+    fn upstream<'a>(&'a self, line: &'a [u8], session: &mut Session<'a>, values: &Values<'a>) -> &'a [u8] {
+        let address = dash(values.get(Slot::ServerAddress));
+        if session.server.is_empty() && !address.is_empty() {
+            session.server = address;
+            return joined(line, address, b':', values.get(Slot::ServerPort)).unwrap_or(address);
+        }
+        joined(line, session.backend, b'/', session.server)
+            .unwrap_or_else(|| self.names.join(session.backend, session.server))
+    }
+
+    fn set_times<'a>(&self, session: &mut Session<'a>, values: &Values<'a>) -> Result<(), Wrong<'a>> {
+        use super::fields::{Timer, timer};
+        let phase = |slot: &Slot| timer(values.get(*slot)).map_or(0, |timer| timer.ms.max(0));
+        session.later = self.times.before.iter().map(phase).sum();
+        if matches!(self.times.date, Slot::AcceptDateZoned | Slot::AcceptSeconds)
+            && self.template.has(Slot::AcceptMillis)
+        {
+            session.later += phase(&Slot::AcceptMillis).min(999);
+        }
+        session.total = match self.times.total {
+            Some(slot) => {
+                let text = values.get(slot);
+                Some(timer(text).ok_or(Wrong("%Ta", text, "a time in milliseconds should be here"))?)
+            }
+            None => {
+                let ms = self.times.phases().iter().filter(|slot| self.template.has(**slot)).map(phase).sum();
+                Some(Timer { ms, at_least: true })
+            }
+        };
+        Ok(())
+    }
+
+    fn record<'a>(
+        &'a self,
+        header: &Header<'a>,
+        values: &Values<'a>,
+        context: &mut Context,
+    ) -> Result<Record<'a>, Wrong<'a>> {
+        let session = self.session(header.rest, values)?;
+        let wrong = Wrong("%tr", session.date, "this is no date");
+        if self.times.date != Slot::AcceptSeconds {
+            return session.record(header, context).ok_or(wrong);
+        }
+        let start = crate::time::epoch(session.date).ok_or(wrong)?;
+        Ok(session.record_from(start, header, context))
+    }
+}
+
+/// A field's name, its value, and what is wrong with it.
+struct Wrong<'a>(&'static str, &'a [u8], &'static str);
+
+/// Two neighbours in the line with this byte between them, as one slice.
+fn joined<'a>(line: &'a [u8], left: &'a [u8], between: u8, right: &'a [u8]) -> Option<&'a [u8]> {
+    if left.is_empty() || right.is_empty() {
+        return None;
+    }
+    let (from, at) = (offset_of(line, left), offset_of(line, right));
+    let end = from + left.len();
+    (at == end + 1 && line.get(end) == Some(&between)).then(|| line.get(from..at + right.len()))?
+}
+
+impl Format for LogFormat {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn title(&self) -> String {
+        "HAProxy log-format".to_owned()
+    }
+
+    fn knows_upstream(&self) -> bool {
+        self.template.has(Slot::Server) || self.template.has(Slot::ServerAddress)
+    }
+
+    fn needs_zone(&self) -> bool {
+        matches!(self.times.date, Slot::RequestDate | Slot::AcceptDate)
+    }
+
+    fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
+        let header = self.header(line, context);
+        let mut values = Values::default();
+        if let Err(stopped) = self.template.run(header.rest, &mut values) {
+            // Errors of connections and messages about servers do not follow the log-format.
+            let is_other = is_blank_or_comment(line)
+                || events::is_known(header.rest)
+                || events::connect(header.rest, &mut ()).is_ok()
+                || matches!(
+                    super::httplog::line(header.rest, &mut ()),
+                    Ok((_, super::httplog::Line::Failed))
+                );
+            if is_other {
+                return Ok(Parsed::Other);
+            }
+            let (field, at) =
+                (self.template.name_of(stopped.piece), line.len() - header.rest.len() + stopped.at);
+            return Err(Malformed { field, at, reason: "the line goes on otherwise" });
+        }
+        match self.record(&header, &values, context) {
+            Ok(record) => Ok(Parsed::Record(record)),
+            Err(Wrong(field, text, reason)) => Err(Malformed { field, at: offset_of(line, text), reason }),
+        }
+    }
+
+    fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<formats::Field<'a>> {
+        let header = self.header(line, context);
+        let mut found: Vec<(usize, &'a [u8])> = Vec::new();
+        // Where it stops is what `parse` says.
+        let _ = self.template.run(header.rest, &mut found);
+        let mut fields = explained(line, &header, Vec::new());
+        fields.extend(found.into_iter().map(|(piece, value)| formats::Field {
+            name: self.template.name_of(piece).to_owned(),
+            value,
+            at: offset_of(line, value),
+        }));
+        fields
+    }
+}
+
+/// The string without `log-format`, the quotes around it, and the backslashes that the configuration needs.
+fn unquoted(setting: &str) -> String {
+    let text = setting.trim();
+    let text = text.strip_prefix("log-format ").map_or(text, str::trim);
+    for quote in ['"', '\''] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote)) {
+            return if quote == '"' { unescaped(inner) } else { inner.to_owned() };
+        }
+    }
+    unescaped(text)
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match chars.peek() {
+            Some(&next) if c == '\\' && matches!(next, ' ' | '"' | '\'' | '\\' | '#') => {
+                out.push(next);
+                chars.next();
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Splits the string at its variables.
+fn pieces(text: &str, setting: &str) -> Result<Vec<Piece>, SpecError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    let mut flags = Flags::default();
+    while !rest.is_empty() {
+        let at = setting.find(rest).unwrap_or(0);
+        let Some(after) = rest.strip_prefix('%') else {
+            let end = rest.find('%').unwrap_or(rest.len());
+            let (literal, after) = rest.split_at(end);
+            Piece::push_text(&mut pieces, literal);
+            rest = after;
+            continue;
+        };
+        if let Some(after) = after.strip_prefix('%') {
+            Piece::push_text(&mut pieces, "%");
+            rest = after;
+            continue;
+        }
+        let Ok((after, variable)) = variable(after) else {
+            let message = "a variable should follow this % (write %% for the character)".to_owned();
+            return Err(SpecError { message, at });
+        };
+        rest = after;
+        let own = flags.changed(variable.flags);
+        match variable.what {
+            // `%{+Q}o` sets the flags of all that follow.
+            What::Alias("o") => flags = own,
+            what => pieces.push(Piece::Field(field(what, own).map_err(|message| SpecError { message, at })?)),
+        }
+    }
+    Ok(pieces)
+}
+
+/// What a variable's braces say about how it is written.
+#[derive(Clone, Copy, Default)]
+struct Flags {
+    quoted: bool,
+    escaped: bool,
+    hex: bool,
+}
+
+impl Flags {
+    fn changed(mut self, changes: &str) -> Flags {
+        for change in changes.split(',') {
+            let (on, name) = match change.split_at_checked(1) {
+                Some(("+", name)) => (true, name),
+                Some(("-", name)) => (false, name),
+                _ => continue,
+            };
+            match name {
+                "Q" => self.quoted = on,
+                "E" => self.escaped = on,
+                "X" => self.hex = on,
+                _ => {}
+            }
+        }
+        self
+    }
+}
+
+enum What<'t> {
+    Alias(&'t str),
+    Expression(&'t str),
+}
+
+struct Variable<'t> {
+    flags: &'t str,
+    what: What<'t>,
+}
+
+/// `ci`, `{+Q}r`, `[capture.req.hdr(0),lower]`, `(name:type){+Q}[…]`, behind the `%`.
+fn variable(input: &str) -> IResult<&str, Variable<'_>> {
+    let named = delimited(char('('), take_until(")"), char(')'));
+    let flags = delimited(char('{'), take_until("}"), char('}'));
+    let (rest, (_, flags)) = (opt(named), opt(flags)).parse(input)?;
+    let flags = flags.unwrap_or_default();
+    if rest.starts_with('[') {
+        let (rest, expression) = expression(rest)?;
+        return Ok((rest, Variable { flags, what: What::Expression(expression) }));
+    }
+    let (rest, alias) = take_while1(|c: char| c.is_ascii_alphanumeric()).parse(rest)?;
+    Ok((rest, Variable { flags, what: What::Alias(alias) }))
+}
+
+/// `[expression]`, in which brackets may stand within parentheses (a regular expression's).
+fn expression(input: &str) -> IResult<&str, &str> {
+    let (rest, _) = char('[').parse(input)?;
+    let mut depth = 0_usize;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ']' if depth == 0 => {
+                let (expression, rest) = rest.split_at(at);
+                let (rest, _) = char(']').parse(rest)?;
+                return Ok((rest, expression));
+            }
+            _ => {}
+        }
+    }
+    // Unbalanced parentheses: the first bracket ends it.
+    delimited(char('['), take_while(|c| c != ']'), char(']')).parse(input)
+}
+
+fn field(what: What<'_>, flags: Flags) -> Result<Field, String> {
+    let (name, alias) = match what {
+        What::Alias(alias) => (format!("%{alias}"), Some(alias)),
+        What::Expression(expression) => {
+            let name = format!("%[{expression}]");
+            let fetch = expression.trim();
+            let same = FETCHES.iter().find(|(name, _)| *name == fetch);
+            if same.is_none() {
+                let slot = if names_host(fetch) { Slot::Site } else { Slot::None };
+                return Ok(Field {
+                    name,
+                    shape: Shape::Text,
+                    slot,
+                    escaped: flags.escaped,
+                    quoted: flags.quoted,
+                });
+            }
+            (name, same.map(|(_, alias)| *alias))
+        }
+    };
+    let known = ALIASES.iter().find(|(known, _, _)| Some(*known) == alias);
+    let Some(&(_, shape, slot)) = known else {
+        return Err(format!("HAProxy has no variable {name}"));
+    };
+    // In hexadecimal it is only skipped.
+    let (shape, slot) =
+        if flags.hex && shape == Shape::Number { (Shape::Word, Slot::None) } else { (shape, slot) };
+    Ok(Field { name, shape, slot, escaped: flags.escaped, quoted: flags.quoted })
+}
+
+/// Whether a sample expression gives the host that was asked for.
+fn names_host(expression: &str) -> bool {
+    let lower = expression.to_ascii_lowercase();
+    lower.starts_with("ssl_fc_sni")
+        || lower.contains("hdr(host")
+        || (lower.starts_with("var(")
+            && lower.split([')', ',']).next().is_some_and(|name| name.contains("host")))
+}

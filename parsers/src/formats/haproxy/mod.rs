@@ -1,0 +1,178 @@
+//! HAProxy. One file may hold the lines of several frontends: `haproxy` understands `option httplog`, `httpslog`,
+//! `tcplog` and `httplog clf`, the default log, the error log and the messages about servers, line by line.
+//! `haproxy:<log-format>` understands a `log-format` as it stands in the configuration.
+
+mod clf;
+mod events;
+mod fields;
+mod httplog;
+mod log_format;
+mod names;
+mod session;
+mod template;
+mod termination;
+
+use fields::{Notes, Stopped};
+use httplog::Line;
+use names::Names;
+
+use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use crate::context::Context;
+use crate::syslog::{Header, start_of, strip};
+
+/// HAProxy's logs.
+pub const KIND: Kind = Kind {
+    name: "haproxy",
+    summary: "HAProxy: httplog, httpslog, tcplog, clf and error lines, mixed; or any log-format",
+    example: "haproxy:%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %rc %{+Q}r",
+    compile,
+    built_in: || vec![Box::new(HaProxy::new())],
+};
+
+/// The names of the built-in formats: all of them are the one that understands all.
+const BUILT_IN: [&str; 6] = ["httplog", "httpslog", "tcplog", "clf", "default", "error"];
+
+fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
+    match setting {
+        None => Ok(Box::new(HaProxy::new())),
+        Some(name) if BUILT_IN.contains(&name) => Ok(Box::new(HaProxy::new())),
+        Some(text) => Ok(Box::new(log_format::LogFormat::compile(text)?)),
+    }
+}
+
+/// The built-in formats, told apart line by line.
+#[derive(Debug)]
+struct HaProxy {
+    names: Names,
+}
+
+impl HaProxy {
+    fn new() -> HaProxy {
+        HaProxy { names: Names::new() }
+    }
+
+    /// The line behind its header: `None` is no session.
+    fn session<'a, N: Notes<'a>>(
+        &'a self,
+        header: &Header<'a>,
+        notes: &mut N,
+    ) -> Result<Option<session::Session<'a>>, Stopped<'a>> {
+        let stopped = match httplog::line(header.rest, notes) {
+            Ok((_, Line::Session(session))) => return Ok(Some(session)),
+            Ok((_, Line::Failed)) => return Ok(None),
+            Err(error) => stopped(error),
+        };
+        self.other_line(header, stopped, notes)
+    }
+
+    #[cold]
+    fn other_line<'a, N: Notes<'a>>(
+        &'a self,
+        header: &Header<'a>,
+        stopped: Stopped<'a>,
+        notes: &mut N,
+    ) -> Result<Option<session::Session<'a>>, Stopped<'a>> {
+        let rest = header.rest;
+        if stopped.field == "%tr" && stopped.rest.starts_with(b"- ") {
+            let session = clf::line(rest, &self.names, notes).map_err(self::stopped)?;
+            return Ok(Some(session.1));
+        }
+        if rest.starts_with(b"Connect from ") {
+            events::connect(rest, notes).map_err(self::stopped)?;
+            return Ok(None);
+        }
+        if events::is_known(rest) || events::is_message(header.tag, rest) {
+            notes.note("message", rest);
+            return Ok(None);
+        }
+        Err(stopped)
+    }
+}
+
+impl Format for HaProxy {
+    fn name(&self) -> &str {
+        "haproxy"
+    }
+
+    fn title(&self) -> String {
+        "HAProxy".to_owned()
+    }
+
+    fn knows_upstream(&self) -> bool {
+        true
+    }
+
+    fn needs_zone(&self) -> bool {
+        true
+    }
+
+    fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
+        let header = strip(line, &mut context.prefix);
+        match self.session(&header, &mut ()) {
+            Ok(Some(session)) => match session.record(&header, context) {
+                Some(record) => Ok(Parsed::Record(record)),
+                None => Err(no_date(line, session.date)),
+            },
+            Ok(None) => Ok(Parsed::Other),
+            Err(_) if is_blank_or_comment(line) => Ok(Parsed::Other),
+            Err(stopped) => Err(stopped.malformed(line)),
+        }
+    }
+
+    fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
+        let header = strip(line, &mut context.prefix);
+        let mut notes: Vec<(&'static str, &'a [u8])> = Vec::new();
+        // Where it stops is what `parse` says.
+        let _ = self.session(&header, &mut notes);
+        explained(line, &header, notes)
+    }
+}
+
+/// Blank lines and comments are no access-log lines by nature.
+fn is_blank_or_comment(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.is_empty() || line.starts_with(b"#")
+}
+
+fn stopped(error: nom::Err<Stopped<'_>>) -> Stopped<'_> {
+    match error {
+        nom::Err::Error(stopped) | nom::Err::Failure(stopped) => stopped,
+        nom::Err::Incomplete(_) => Stopped { rest: b"", field: "", reason: "the line ends here" },
+    }
+}
+
+impl<'a> Stopped<'a> {
+    fn malformed(self, line: &[u8]) -> Malformed<'a> {
+        let at =
+            if self.rest.is_empty() { line.len() } else { start_of(line, self.rest).unwrap_or(line.len()) };
+        Malformed { field: self.field, at, reason: self.reason }
+    }
+}
+
+fn no_date<'a>(line: &[u8], date: &[u8]) -> Malformed<'a> {
+    Malformed { field: "%tr", at: start_of(line, date).unwrap_or(0), reason: "this is no date" }
+}
+
+/// The header's fields, then the line's, in the order of the line.
+fn explained<'a>(
+    line: &'a [u8],
+    header: &Header<'a>,
+    notes: Vec<(&'static str, &'a [u8])>,
+) -> Vec<Field<'a>> {
+    let of_header =
+        [("syslog date", header.stamp), ("syslog host", header.host), ("syslog program", header.tag)];
+    let mut fields: Vec<Field<'a>> = of_header
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .chain(notes)
+        .map(|(name, value)| Field { name: name.to_owned(), value, at: offset_of(line, value) })
+        .collect();
+    fields.sort_by_key(|field| field.at);
+    fields
+}
+
+/// Where a slice of the line begins, empty or not; the line's end for what is no slice of it.
+fn offset_of(line: &[u8], part: &[u8]) -> usize {
+    let at = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
+    at.min(line.len())
+}

@@ -1,0 +1,508 @@
+use super::super::notification::News;
+use super::*;
+use crate::receiver::{Receiver, ReceiverKind, Secret};
+use gatewatch_rules::alert::{End, State as AlertState};
+use proptest::prelude::*;
+
+const T: Millis = 1_793_492_552_000;
+const MINUTE: Millis = 60_000;
+
+fn alert(n: u32, rule: &str, severity: Severity) -> Alert {
+    let mut alert: Alert = serde_json::from_str(include_str!("../../tests/messages/alert.json")).unwrap();
+    rule.clone_into(&mut alert.rule);
+    alert.fingerprint = format!("{n:016x}");
+    alert.incident = format!("{n:04x}-1");
+    alert.severity = severity;
+    alert
+}
+
+fn change(kind: ChangeKind, alert: &Alert) -> Change {
+    let mut alert = alert.clone();
+    if kind == ChangeKind::Resolved {
+        alert.state = AlertState::Resolved;
+        alert.end = Some(End::Recovered);
+    }
+    Change { kind, at: T, alert }
+}
+
+fn receiver(name: &str) -> Receiver {
+    Receiver {
+        name: name.into(),
+        kind: ReceiverKind::Webhook { url: Secret::new("http://127.0.0.1:9/x".into()) },
+        severity: Vec::new(),
+        send_resolved: true,
+        group_wait: None,
+        ca_file: None,
+    }
+}
+
+fn outbox() -> Outbox {
+    Outbox::new(&[receiver("ops")], &[Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)])], 7)
+}
+
+fn retry(after: Option<Millis>) -> Outcome {
+    Outcome::Retry { after, why: "503".into() }
+}
+
+fn refused() -> Outcome {
+    Outcome::Failed { why: "404".into() }
+}
+
+/// What is said to `ops`, as words.
+fn said(notifications: &[Notification]) -> Vec<Vec<News>> {
+    notifications.iter().map(|n| n.items.iter().map(|item| item.news).collect()).collect()
+}
+
+/// A step of an episode of one alert.
+enum Step {
+    Push(ChangeKind),
+    /// What is due after so many milliseconds; none: nothing.
+    Due(Millis, Option<News>),
+    Done(Outcome),
+    CatchingUp(bool),
+}
+
+fn play(name: &str, receiver: Receiver, severity: Severity, steps: Vec<Step>) {
+    let rule = Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)]);
+    let mut outbox = Outbox::new(&[receiver], &[rule], 7);
+    let mut alert = alert(1, "errors", severity);
+    let mut now = T;
+    let mut last = 0;
+    for (i, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Push(kind) => {
+                if kind == ChangeKind::Escalated {
+                    alert.severity = Severity::Critical;
+                }
+                outbox.push(change(kind, &alert), now);
+            }
+            Step::Due(wait, expected) => {
+                now += wait;
+                let due = outbox.due(now);
+                let news = due.first().map(|n| n.items[0].news);
+                assert_eq!((due.len(), news), (expected.iter().len(), expected), "{name}, step {i}");
+                last = due.first().map_or(last, |n| n.id);
+            }
+            Step::Done(outcome) => outbox.done(last, &outcome, now),
+            Step::CatchingUp(yes) => {
+                alert.detected_late = true;
+                outbox.set_catching_up(yes);
+            }
+        }
+    }
+}
+
+#[test]
+fn episodes() {
+    use ChangeKind::{Escalated, Firing, Reopened, Resolved};
+    use Severity::{Critical, Warning};
+    use Step::{CatchingUp, Done, Due, Push};
+    let sent = || Done(Outcome::Sent);
+    let ops = || receiver("ops");
+    let quiet = || Receiver { send_resolved: false, ..ops() };
+    let pager = || Receiver { severity: vec![Critical], ..ops() };
+    let mail = || Receiver { severity: vec![Warning], ..ops() };
+    let hour = 60 * MINUTE;
+    let from = |severity| Some(News::Escalated { from: severity });
+    let (firing, resolved, both) = (Some(News::Firing), Some(News::Resolved), Some(News::FiredAndResolved));
+
+    play("critical: at once", ops(), Critical, vec![Push(Firing), Due(0, firing)]);
+    play("warning: group_wait", ops(), Warning, vec![Push(Firing), Due(9_999, None), Due(1, firing)]);
+    let slow = Receiver { group_wait: Some(30_000), ..ops() };
+    play("own group_wait", slow, Critical, vec![Push(Firing), Due(29_999, None), Due(1, firing)]);
+    let there = vec![
+        Push(Firing),
+        Due(0, firing),
+        sent(),
+        Push(Resolved),
+        Due(0, resolved),
+        sent(),
+        Due(9 * hour, None),
+    ];
+    play("there and back", ops(), Critical, there);
+    let without = vec![Push(Firing), Due(0, firing), sent(), Push(Resolved), Due(9 * hour, None)];
+    play("send_resolved = false", quiet(), Critical, without);
+    let in_flight = vec![Push(Firing), Due(0, firing), Push(Resolved), sent(), Due(hour, None)];
+    play("send_resolved = false, over while in flight", quiet(), Critical, in_flight);
+    play(
+        "unseen",
+        ops(),
+        Warning,
+        vec![Push(Firing), Push(Resolved), Due(10_000, both), sent(), Due(9 * hour, None)],
+    );
+    let two = vec![Push(Firing), Due(0, firing), sent(), Push(Firing), Due(hour, None)];
+    play("said twice", ops(), Critical, two);
+    let fly = vec![Push(Firing), Due(0, firing), Push(Resolved), Due(hour, None), sent(), Due(0, resolved)];
+    play("resolved while firing is in flight", ops(), Critical, fly);
+    let lost = vec![Push(Firing), Due(0, firing), Push(Resolved), Done(retry(None)), Due(MINUTE, both)];
+    play("resolved while a firing fails", ops(), Critical, lost);
+    let gone = vec![Push(Firing), Due(0, firing), sent(), Push(Resolved), Push(Reopened), Due(hour, None)];
+    play("reopened before its end was told", ops(), Critical, gone);
+    let back = vec![
+        Push(Firing),
+        Due(0, firing),
+        sent(),
+        Push(Resolved),
+        Due(0, resolved),
+        sent(),
+        Push(Reopened),
+        Due(10 * MINUTE - 1, None),
+        Push(Resolved),
+        Due(9 * hour, None),
+    ];
+    play("reopened for a while: no page", ops(), Critical, back);
+    let long = vec![
+        Push(Firing),
+        Due(0, firing),
+        sent(),
+        Push(Resolved),
+        Due(0, resolved),
+        sent(),
+        Push(Reopened),
+        Due(10 * MINUTE, Some(News::Reopened)),
+        sent(),
+        Push(Resolved),
+        Due(0, resolved),
+    ];
+    play("reopened for long: the last word must not stay wrong", ops(), Critical, long);
+    let up = vec![Push(Firing), Due(10_000, firing), sent(), Push(Escalated), Due(0, from(Warning)), sent()];
+    play("escalated", ops(), Warning, up);
+    let up = vec![Push(Firing), Push(Escalated), Due(0, firing), sent(), Due(hour, None)];
+    play("escalated unseen", ops(), Warning, up);
+    let up = vec![Push(Firing), Due(10_000, firing), Push(Escalated), sent(), Due(0, from(Warning))];
+    play("escalated while in flight", ops(), Warning, up);
+    let page = vec![
+        Push(Firing),
+        Due(hour, None),
+        Push(Escalated),
+        Due(0, firing),
+        sent(),
+        Push(Resolved),
+        Due(0, resolved),
+    ];
+    play("a pager takes it once it is critical", pager(), Warning, page);
+    play(
+        "never its own",
+        pager(),
+        Warning,
+        vec![Push(Firing), Due(hour, None), Push(Resolved), Due(hour, None)],
+    );
+    let mild = vec![
+        Push(Firing),
+        Due(10_000, firing),
+        sent(),
+        Push(Escalated),
+        Due(hour, None),
+        Push(Resolved),
+        Due(0, resolved),
+    ];
+    play("who was told is told the end", mail(), Warning, mild);
+    let still = Some(News::Repeated);
+    let repeat = vec![
+        Push(Firing),
+        Due(0, firing),
+        sent(),
+        Due(4 * hour - 1, None),
+        Due(1, still),
+        sent(),
+        Due(4 * hour, still),
+    ];
+    play("repeat_interval", ops(), Critical, repeat);
+    play("an end of nothing", ops(), Critical, vec![Push(Resolved), Due(hour, None)]);
+    let refuse = vec![
+        Push(Firing),
+        Due(0, firing),
+        Done(refused()),
+        Due(15 * MINUTE - 1, None),
+        Due(1, firing),
+        sent(),
+    ];
+    play("refused, then taken", ops(), Critical, refuse);
+    let give_up = vec![
+        Push(Firing),
+        Due(0, firing),
+        Done(refused()),
+        Due(hour, firing),
+        Done(refused()),
+        Due(4 * hour - 1, None),
+        Due(1, firing),
+        Done(refused()),
+        Push(Resolved),
+        Due(hour, None),
+    ];
+    play("refused for an hour", ops(), Critical, give_up);
+    let late = vec![CatchingUp(true), Push(Firing), Due(hour, None), CatchingUp(false), Due(0, firing)];
+    play("detected late, and still fires", ops(), Critical, late);
+    let late = vec![
+        CatchingUp(true),
+        Push(Firing),
+        Push(Resolved),
+        Due(hour, None),
+        CatchingUp(false),
+        Due(0, both),
+    ];
+    play("detected late, and over", ops(), Critical, late);
+}
+
+#[test]
+fn one_message_per_receiver_and_rule_worst_first() {
+    let mut outbox = outbox();
+    let mut mild = alert(1, "errors", Severity::Warning);
+    mild.window_errors = 400;
+    for alert in [&mild, &alert(2, "errors", Severity::Critical), &alert(3, "node", Severity::Warning)] {
+        outbox.push(change(ChangeKind::Firing, alert), T);
+    }
+    let due = outbox.due(T);
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].subject, Subject::Rule("errors".into()));
+    let severities: Vec<_> = due[0].items.iter().map(|item| item.alert.severity).collect();
+    assert_eq!(severities, [Severity::Critical, Severity::Warning]);
+    assert!(outbox.due(T + MINUTE).is_empty(), "one in flight");
+    outbox.done(due[0].id, &Outcome::Sent, T + MINUTE);
+    let due = outbox.due(T + MINUTE);
+    assert_eq!(due[0].subject, Subject::Rule("node".into()));
+}
+
+#[test]
+fn a_down_receiver_gets_one_coalesced_message() {
+    let mut outbox = outbox();
+    let mut now = T;
+    let mut keys = BTreeSet::new();
+    for n in 0..12 {
+        outbox.push(change(ChangeKind::Firing, &alert(n, "errors", Severity::Critical)), now);
+    }
+    while now < T + 10 * MINUTE {
+        for notification in outbox.due(now) {
+            keys.insert(notification.key.clone());
+            outbox.done(notification.id, &retry(None), now);
+        }
+        now = outbox.next_due().unwrap().max(now + 1);
+        assert!(now - T < 11 * MINUTE);
+    }
+    assert_eq!(keys.len(), 1, "the same key for the same content");
+    for n in 0..3 {
+        outbox.push(change(ChangeKind::Resolved, &alert(n, "errors", Severity::Critical)), now);
+    }
+    let due = outbox.due(now + MINUTE);
+    assert_eq!(due.len(), 1);
+    assert!(!keys.contains(&due[0].key));
+    let over = due[0].items.iter().filter(|item| item.news == News::FiredAndResolved).count();
+    assert_eq!((due[0].items.len(), over), (12, 3));
+}
+
+#[test]
+fn unseen_for_an_hour_is_one_summary_over_all_rules() {
+    let mut outbox = outbox();
+    for (n, rule) in ["errors", "node", "region"].iter().enumerate() {
+        let alert = alert(n as u32, rule, Severity::Critical);
+        outbox.push(change(ChangeKind::Firing, &alert), T);
+        outbox.push(change(ChangeKind::Resolved, &alert), T);
+    }
+    let first = outbox.due(T);
+    outbox.done(first[0].id, &retry(None), T);
+    let due = outbox.due(T + TTL + 1);
+    assert_eq!(due[0].subject, Subject::Missed);
+    assert_eq!(said(&due), [vec![News::FiredAndResolved; 3]]);
+    outbox.done(due[0].id, &Outcome::Sent, T + TTL + 1);
+    assert_eq!((outbox.pending(), outbox.next_due(), outbox.state.alerts.len()), (0, None, 0));
+}
+
+#[test]
+fn backoff_grows_to_a_minute_and_honours_retry_after() {
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Critical)), T);
+    let mut now = T;
+    let mut longest = 0;
+    for n in 0..200 {
+        let due = outbox.due(now);
+        outbox.done(due[0].id, &retry(None), now);
+        let wait = outbox.next_due().unwrap() - now;
+        assert!((0..=BACKOFF_MAX.min(1_000 << n.min(6))).contains(&wait), "{n}: {wait}");
+        longest = longest.max(wait);
+        now += wait;
+    }
+    assert!(longest > 50_000);
+    for (asked, at_least, at_most) in
+        [(120_000, 120_000, 120_000), (9_999_999, 900_000, 900_000), (-5, 0, 60_000)]
+    {
+        let due = outbox.due(now);
+        outbox.done(due[0].id, &retry(Some(asked)), now);
+        let wait = outbox.next_due().unwrap() - now;
+        assert!((at_least..=at_most).contains(&wait), "{asked}: {wait}");
+        now += wait;
+    }
+}
+
+#[test]
+fn at_the_cap_undelivered_firings_go_and_ends_stay() {
+    let mut outbox = outbox();
+    let told = 600;
+    for n in 0..told {
+        outbox.push(change(ChangeKind::Firing, &alert(n, "errors", Severity::Warning)), T);
+    }
+    let due = outbox.due(T + MINUTE);
+    outbox.done(due[0].id, &Outcome::Sent, T + MINUTE);
+    for n in 0..told {
+        outbox.push(change(ChangeKind::Resolved, &alert(n, "errors", Severity::Warning)), T + MINUTE);
+    }
+    for n in told..told + 500 {
+        let severity = if n % 5 == 0 { Severity::Critical } else { Severity::Warning };
+        outbox.push(change(ChangeKind::Firing, &alert(n, "errors", severity)), T + MINUTE);
+    }
+    assert_eq!((outbox.pending(), outbox.counters().deliveries_dropped), (CAP, 100));
+    let due = outbox.due(T + 2 * MINUTE);
+    let count = |news| due[0].items.iter().filter(|item| item.news == news).count();
+    let critical = due[0].firing().filter(|item| item.alert.severity == Severity::Critical).count();
+    assert_eq!((count(News::Resolved), count(News::Firing), critical), (told as usize, 400, 100));
+}
+
+#[test]
+fn a_reload_says_nothing_and_keeps_what_is_known() {
+    let mut outbox = outbox();
+    let rules = [Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)])];
+    let alert = alert(1, "errors", Severity::Critical);
+    outbox.push(change(ChangeKind::Firing, &alert), T);
+    let due = outbox.due(T);
+    for _ in 0..100 {
+        outbox.reconfigure(&[receiver("ops"), receiver("new")], &rules, T);
+        assert!(outbox.due(T + MINUTE).is_empty());
+    }
+    outbox.done(due[0].id, &Outcome::Sent, T + MINUTE);
+    outbox.reconfigure(&[receiver("ops")], &rules, T + MINUTE);
+    assert!(outbox.due(T + MINUTE).is_empty());
+    outbox.push(change(ChangeKind::Resolved, &alert), T + MINUTE);
+    assert_eq!(said(&outbox.due(T + MINUTE)), [[News::Resolved]]);
+    outbox.reconfigure(&[], &rules, T + MINUTE);
+    assert_eq!((outbox.pending(), outbox.state.alerts.len()), (0, 0));
+}
+
+#[test]
+fn a_reminder_shows_the_newest_figures() {
+    let mut outbox = outbox();
+    let mut alert = alert(1, "errors", Severity::Critical);
+    outbox.push(change(ChangeKind::Firing, &alert), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &Outcome::Sent, T);
+    alert.errors = 99_999;
+    outbox.refresh(&alert);
+    let due = outbox.due(T + REPEAT_INTERVAL);
+    assert_eq!((due[0].items[0].news, due[0].items[0].alert.errors), (News::Repeated, 99_999));
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Push(u32, ChangeKind, bool),
+    Wait(Millis),
+    Answer(u8),
+    Restart,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let kind = prop_oneof![
+        3 => Just(ChangeKind::Firing), 1 => Just(ChangeKind::Escalated),
+        1 => Just(ChangeKind::Reopened), 3 => Just(ChangeKind::Resolved),
+    ];
+    let act = prop_oneof![
+        4 => (0..6_u32, kind, any::<bool>()).prop_map(|(n, kind, late)| Act::Push(n, kind, late)),
+        3 => prop_oneof![0..20_000_i64, 0..5 * 3_600_000_i64].prop_map(Act::Wait),
+        4 => any::<u8>().prop_map(Act::Answer),
+        1 => Just(Act::Restart),
+    ];
+    prop::collection::vec(act, 1..120)
+}
+
+/// Alerts as an engine makes them: only changes that follow from the state before.
+fn engine(alerts: &mut BTreeMap<u32, Alert>, n: u32, kind: ChangeKind, late: bool) -> Option<Change> {
+    let fresh = alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, Severity::Warning);
+    let known = alerts.entry(n).or_insert(Alert { state: AlertState::Pending, ..fresh });
+    let number: u32 = known.incident[5..].parse().unwrap();
+    match (kind, known.state) {
+        (ChangeKind::Firing, AlertState::Pending | AlertState::Resolved) => {
+            known.incident = format!("{n:04x}-{}", number + 1);
+            known.severity = Severity::Warning;
+            known.detected_late = late;
+        }
+        (ChangeKind::Escalated, AlertState::Firing) if known.severity == Severity::Warning => {
+            known.severity = Severity::Critical;
+        }
+        (ChangeKind::Reopened, AlertState::Resolved) => {}
+        (ChangeKind::Resolved, AlertState::Firing) => {}
+        _ => return None,
+    }
+    known.state = if kind == ChangeKind::Resolved { AlertState::Resolved } else { AlertState::Firing };
+    Some(change(kind, known))
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens(acts in acts()) {
+        let receivers = [receiver("a"), Receiver { group_wait: Some(0), ..receiver("b") }];
+        let rules = [Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)])];
+        let mut outbox = Outbox::new(&receivers, &rules, 1);
+        let mut alerts = BTreeMap::new();
+        let mut now = T;
+        let mut flying: Vec<Notification> = Vec::new();
+        let mut keys: BTreeMap<String, Vec<(News, String)>> = BTreeMap::new();
+        // What each receiver believes: fingerprint → fires.
+        let mut believes: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let drain = acts.iter().cloned().chain((0..200).flat_map(|_| [Act::Wait(MINUTE), Act::Answer(0)]));
+        for act in drain {
+            match act {
+                Act::Push(n, kind, late) => {
+                    if let Some(change) = engine(&mut alerts, n, kind, late) {
+                        outbox.push(change, now);
+                    }
+                }
+                Act::Wait(wait) => now += wait,
+                Act::Answer(n) if !flying.is_empty() => {
+                    let notification = flying.remove(usize::from(n) % flying.len());
+                    let outcome = match n % 8 {
+                        0..=4 => Outcome::Sent,
+                        5 | 6 => retry(Some(i64::from(n) * 1_000)),
+                        _ => retry(None),
+                    };
+                    outbox.done(notification.id, &outcome, now);
+                    if outcome == Outcome::Sent {
+                        for item in &notification.items {
+                            let of = (notification.receiver.clone(), item.alert.fingerprint.clone());
+                            believes.insert(of, item.news.is_firing());
+                        }
+                    }
+                }
+                Act::Answer(_) => {}
+                Act::Restart => {
+                    let saved = serde_json::to_string(outbox.state()).unwrap();
+                    outbox = Outbox::restored(serde_json::from_str(&saved).unwrap(), &receivers, &rules, now);
+                    flying.clear();
+                }
+            }
+            for notification in outbox.due(now) {
+                prop_assert!(flying.iter().all(|f| f.receiver != notification.receiver), "two in flight");
+                let mut content = Vec::new();
+                for item in &notification.items {
+                    let n = u32::from_str_radix(&item.alert.fingerprint, 16).unwrap();
+                    let fires = alerts[&n].state == AlertState::Firing;
+                    prop_assert_eq!(item.news.is_firing(), fires, "not what it is now");
+                    prop_assert_eq!(&item.alert.incident, &alerts[&n].incident);
+                    content.push((item.news, item.alert.incident.clone()));
+                }
+                prop_assert!(!content.is_empty());
+                let known = keys.entry(notification.key.clone()).or_insert_with(|| content.clone());
+                prop_assert_eq!(&*known, &content, "one key, two contents");
+                flying.push(notification);
+            }
+            prop_assert!(outbox.pending() <= CAP);
+        }
+        prop_assert!(flying.is_empty());
+        for ((_, fingerprint), fires) in &believes {
+            let n = u32::from_str_radix(fingerprint, 16).unwrap();
+            prop_assert_eq!(*fires, alerts[&n].state == AlertState::Firing, "the last word is wrong");
+        }
+        for alert in alerts.values().filter(|alert| alert.state == AlertState::Firing) {
+            for receiver in ["a", "b"] {
+                let told = believes.get(&(receiver.to_owned(), alert.fingerprint.clone()));
+                prop_assert_eq!(told, Some(&true), "a firing that nobody heard of");
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a notification says, before any target's markup: one headline, and for each of the worst alerts its figures,
+//! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
+
+pub mod figures;
+mod section;
+pub mod words;
+
+pub use section::{Fact, Section, Tone};
+
+use crate::delivery::notification::{Item, News, Notification, Subject};
+use gatewatch_parsers::{Millis, Zone};
+use section::{limits, past_figures, seconds_of};
+use words::{clean, place};
+
+/// So many alerts are shown; the others are counted.
+pub const SHOWN: usize = 10;
+const HEADLINE_MAX: usize = 150;
+const SUBJECT_MAX: usize = 120;
+
+/// What messages say of the agent that sends them.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The zone of local times.
+    pub zone: Zone,
+    /// The agent's own name.
+    pub node: String,
+    /// The log, for the command to try; `None`: there are several.
+    pub log_file: Option<String>,
+}
+
+/// What a notification says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The first line; at most 150 characters.
+    pub headline: String,
+    /// A mail's subject; at most 120 characters, one line.
+    pub subject: String,
+    /// The worst alerts.
+    pub sections: Vec<Section>,
+    /// `2 more: …`
+    pub more: Option<String>,
+    /// Who says so.
+    pub foot: String,
+}
+
+impl Message {
+    /// What `notification` says.
+    #[must_use]
+    pub fn of(notification: &Notification, about: &About) -> Message {
+        let items = &notification.items;
+        let mut sections: Vec<Section> =
+            items.iter().take(SHOWN).map(|item| Section::of(item, notification.at, about)).collect();
+        // Of several, only the worst shows its lines and what to try: the rest are read at a glance.
+        for section in sections.iter_mut().skip(1) {
+            section.samples.clear();
+            section.command = None;
+            section.runbook = None;
+        }
+        let rule = match &notification.subject {
+            Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),
+            Subject::Missed => String::new(),
+        };
+        let headline = match (items.as_slice(), sections.first()) {
+            ([_], Some(section)) => section.head.clone(),
+            _ => clean(&headline(notification), HEADLINE_MAX),
+        };
+        Message {
+            headline,
+            subject: clean(&subject(notification, about), SUBJECT_MAX),
+            sections,
+            more: more(items),
+            foot: format!("{rule}agent {}", clean(&about.node, 60)),
+        }
+    }
+
+    /// The message as plain text, without its headline.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for section in &self.sections {
+            if self.sections.len() > 1 {
+                out.push_str(&section.head);
+                out.push('\n');
+            }
+            out.push_str(&section.text());
+            out.push('\n');
+        }
+        if let Some(more) = &self.more {
+            out.push_str(more);
+            out.push_str("\n\n");
+        }
+        out.push_str(&self.foot);
+        out.push('\n');
+        out
+    }
+}
+
+fn worst_word(item: &Item) -> String {
+    let place = place(&item.alert.labels);
+    format!("{} {}", place.full, section::short_figure(&item.alert))
+}
+
+fn headline(notification: &Notification) -> String {
+    let items = &notification.items;
+    let firing = notification.firing().count();
+    let over = items.len() - firing;
+    let nouns = items.first().map_or("groups", |item| place(&item.alert.labels).nouns);
+    let Some(worst) = items.first() else { return String::new() };
+    if notification.subject == Subject::Missed {
+        let late = items.iter().all(|item| item.alert.detected_late);
+        let how = if late { "before the log was caught up with" } else { "while nobody could be told" };
+        let peak = figures::percent(items.iter().map(|item| item.alert.peak).fold(0.0, f64::max));
+        return format!(
+            "MISSED {} alerts, over by now: they came and went {how}; highest {peak}",
+            items.len()
+        );
+    }
+    let severity = notification.severity().name();
+    match (firing, over) {
+        (0, _) => format!("RESOLVED {over} {nouns}: {}", names(items)),
+        (1, _) => format!("{}; {over} over", section::head(worst, notification.at)),
+        (_, 0) => format!("FIRING {severity}: {firing} {nouns}, worst {}", worst_word(worst)),
+        _ => format!("FIRING {severity}: {firing} {nouns}, worst {}; {over} over", worst_word(worst)),
+    }
+}
+
+fn names(items: &[Item]) -> String {
+    let names: Vec<String> = items.iter().take(5).map(|item| place(&item.alert.labels).full).collect();
+    let rest = if items.len() > 5 { ", …" } else { "" };
+    format!("{}{rest}", names.join(", "))
+}
+
+fn more(items: &[Item]) -> Option<String> {
+    let rest = items.get(SHOWN..).filter(|rest| !rest.is_empty())?;
+    Some(format!("{} more: {}", rest.len(), names(rest)))
+}
+
+fn subject(notification: &Notification, about: &About) -> String {
+    let items = &notification.items;
+    let seen_from = format!("seen from {}", clean(&about.node, 40));
+    let [item] = items.as_slice() else {
+        let severity = notification.severity().name();
+        let nouns = items.first().map_or("groups", |item| place(&item.alert.labels).nouns);
+        let firing = notification.firing().count();
+        return match (&notification.subject, items.first(), firing) {
+            (Subject::Missed, ..) => format!("[MISSED] {} alerts, over by now, {seen_from}", items.len()),
+            (_, Some(worst), 1) => {
+                let over = items.len() - 1;
+                format!("[FIRING {severity}] {}; {over} over, {seen_from}", worst_word(worst))
+            }
+            (_, Some(worst), 2..) => {
+                format!("[FIRING {severity}] {firing} {nouns}, worst {}, {seen_from}", worst_word(worst))
+            }
+            _ => format!("[RESOLVED] {} {nouns}: {}, {seen_from}", items.len(), names(items)),
+        };
+    };
+    let alert = &item.alert;
+    let place = place(&alert.labels).full;
+    if item.news.is_firing() {
+        let again = match item.news {
+            News::Repeated => "STILL ",
+            News::Reopened => "AGAIN ",
+            _ => "",
+        };
+        let status = alert.statuses.iter().find(|(status, _)| *status >= 500 || *status == 9);
+        let status = status.map_or(String::new(), |(status, _)| format!("{status:03} "));
+        let reason =
+            alert.reasons.first().map_or(String::new(), |(reason, _)| format!(", {}", reason.name()));
+        let since = figures::Clock::new(about.zone, notification.at).utc(alert.started);
+        let figure = section::short_figure(alert);
+        return format!(
+            "[{again}FIRING {}] {place} {status}{figure} since {since}{reason}",
+            alert.severity.name()
+        );
+    }
+    let length = figures::span(seconds_of(alert));
+    format!("[{} {length}] {place}: {}{}", section::end_word(item), past_figures(alert), limits(alert))
+}
+
+/// Every alert by itself, for a target that shows each on its own.
+#[must_use]
+pub fn sections(notification: &Notification, about: &About) -> Vec<Section> {
+    notification.items.iter().map(|item| Section::of(item, notification.at, about)).collect()
+}
+
+/// A length of time never shows milliseconds that nobody asked for.
+fn whole_seconds(length: Millis) -> Millis {
+    if length >= 1_000 { length - length % 1_000 } else { length }
+}

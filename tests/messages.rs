@@ -1,0 +1,258 @@
+//! What people and machines are sent, as golden files: `UPDATE_GOLDEN=1 cargo test --test messages` writes them anew.
+
+use gatewatch::delivery::notification::{Item, News, Notification, Subject};
+use gatewatch::message::{About, Message};
+use gatewatch::notifiers::{Payload, html, render};
+use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
+use gatewatch_parsers::{Millis, Origin, Reason, Zone};
+use gatewatch_rules::alert::{Alert, End, State};
+use gatewatch_rules::rule::{Counts, Severity};
+use std::fs;
+use std::path::Path;
+
+const MINUTE: Millis = 60_000;
+
+fn alert() -> Alert {
+    serde_json::from_str(include_str!("messages/alert.json")).unwrap()
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn over(mut alert: Alert, end: End) -> Alert {
+    alert.state = State::Resolved;
+    alert.end = Some(end);
+    alert.last_bad = alert.started + 5 * MINUTE;
+    alert.resolved = Some(alert.last_bad + 2 * MINUTE);
+    (alert.errors, alert.requests, alert.peak) = (14_946, 25_016, 0.611);
+    (alert.window_errors, alert.window_requests) = (14, 5_011);
+    alert.reasons = vec![(Reason::ConnectionTerminated, 14_810), (Reason::ConnectionFailed, 136)];
+    alert.origins = vec![(Origin::Proxy, 14_946)];
+    alert
+}
+
+fn item(news: News, alert: Alert) -> Item {
+    Item { news, reopened: 0, alert }
+}
+
+fn notification(items: Vec<Item>) -> Notification {
+    let at = items.iter().map(|item| item.alert.resolved.unwrap_or(item.alert.fired)).max().unwrap() + 2_000;
+    Notification {
+        id: 1,
+        key: "gw-00c0ffee00c0ffee".into(),
+        receiver: "ops".into(),
+        subject: Subject::Rule("errors".into()),
+        at,
+        items,
+    }
+}
+
+fn twelve() -> Vec<Item> {
+    (0..12_u32)
+        .map(|n| {
+            let mut alert = alert();
+            let server = format!("be_img/srv{n}");
+            alert.labels = labels(&[("input", "edge"), ("pool", "be_img"), ("upstream", &server)]);
+            alert.fingerprint = format!("4f2a9c31d07b{n:04x}");
+            alert.incident = format!("{n:04x}-1");
+            alert.window_errors = 1_058 - u64::from(n) * 60;
+            alert.severity = if n < 8 { Severity::Critical } else { Severity::Warning };
+            alert.above = if n < 8 { 0.2 } else { 0.05 };
+            (alert.share_of_errors, alert.share_of_requests) = (1.0 / 12.0, 1.0 / 12.0);
+            item(News::Firing, alert)
+        })
+        .collect()
+}
+
+fn hostile() -> Notification {
+    let mut alert = alert();
+    let long = "x".repeat(5_000);
+    alert.rule = "errors\r\nBcc: all@example.net".into();
+    alert.labels = labels(&[
+        ("site", "<!channel> *bold* `code` <b>\"&'\r\nBcc: all@example.net\r\n\r\n$(reboot)'; rm -rf ~ #"),
+        ("exit_ip", &long),
+        ("node", "\u{202e}gnp.exe\u{200b}\u{1b}[2J"),
+    ]);
+    alert.rule_labels = labels(&[("alertname", "another"), ("team", "<script>alert(1)</script>")]);
+    alert.runbook = Some("javascript:alert(1)//\"><img src=x onerror=alert(2)>|x>".into());
+    for (i, sample) in alert.samples.iter_mut().enumerate() {
+        let ends =
+            "``` <!here> @channel <https://evil.example|login> </pre><script>alert(1)</script> \u{7} &amp;";
+        sample.line = if i == 0 { ends.into() } else { format!("{long}\r\n.\r\nQUIT") };
+    }
+    Notification {
+        subject: Subject::Rule(alert.rule.clone()),
+        ..notification(vec![item(News::Firing, alert)])
+    }
+}
+
+fn counted() -> Alert {
+    let mut alert = alert();
+    alert.rule = "any-504".into();
+    alert.labels = labels(&[("region", "eu-fra"), ("upstream", "10.0.0.3:8080")]);
+    (alert.is_count, alert.above, alert.window) = (true, 20.0, 5 * MINUTE);
+    (alert.window_errors, alert.window_requests, alert.recent) = (31, 40_112, (4, 2_410));
+    alert.reasons = vec![(Reason::ConnectionReadTimeout, 20), (Reason::UpstreamResponse, 11)];
+    alert.origins = vec![(Origin::Proxy, 20), (Origin::Upstream, 11)];
+    alert.statuses = vec![(504, 31)];
+    (alert.severity, alert.normal) = (Severity::Warning, None);
+    (alert.share_of_errors, alert.share_of_requests) = (1.0, 0.25);
+    alert
+}
+
+fn cases() -> Vec<(&'static str, Notification)> {
+    let mut again = alert();
+    again.normal = Some(0.0);
+    let mut late = alert();
+    (late.detected_late, late.fired) = (true, late.started + 25_000);
+    let mut one_of_many = over(alert(), End::Recovered);
+    one_of_many.labels = labels(&[("input", "edge"), ("pool", "be_img"), ("upstream", "be_img/srv1")]);
+    let mut yesterday = over(alert(), End::Recovered);
+    yesterday.started -= 26 * 60 * MINUTE;
+    let reopened = Item { reopened: 2, ..item(News::Reopened, again) };
+    let missed = [one_of_many.clone(), over(counted(), End::Recovered), yesterday.clone()];
+    let missed = missed.map(|alert| item(News::FiredAndResolved, Alert { detected_late: true, ..alert }));
+    let mixed = vec![item(News::Firing, alert()), item(News::Resolved, one_of_many)];
+    let escalated = item(News::Escalated { from: Severity::Warning }, alert());
+    vec![
+        ("firing", notification(vec![item(News::Firing, alert())])),
+        ("firing_twelve", notification(twelve())),
+        ("firing_count", notification(vec![item(News::Firing, counted())])),
+        ("firing_late", notification(vec![item(News::Firing, late)])),
+        ("escalated", notification(vec![escalated])),
+        ("repeated", notification(vec![item(News::Repeated, alert())])),
+        ("reopened", notification(vec![reopened])),
+        ("resolved", notification(vec![item(News::Resolved, over(alert(), End::Recovered))])),
+        ("resolved_after_midnight", notification(vec![item(News::Resolved, yesterday)])),
+        (
+            "fired_and_resolved",
+            notification(vec![item(News::FiredAndResolved, over(alert(), End::Recovered))]),
+        ),
+        ("expired", notification(vec![item(News::Resolved, over(alert(), End::Expired))])),
+        ("closed", notification(vec![item(News::Resolved, over(alert(), End::Config))])),
+        ("mixed", notification(mixed)),
+        ("missed", Notification { subject: Subject::Missed, ..notification(missed.to_vec()) }),
+        ("hostile", hostile()),
+    ]
+}
+
+fn about() -> About {
+    About { zone: Zone::Named(chrono_tz::Europe::Berlin), node: "loghost-1".into(), log_file: None }
+}
+
+fn receiver(kind: ReceiverKind) -> Receiver {
+    let name = "ops".into();
+    Receiver { name, kind, severity: Vec::new(), send_resolved: true, group_wait: None, ca_file: None }
+}
+
+fn url() -> Secret {
+    Secret::new("https://hooks.example.net/secret".into())
+}
+
+fn email() -> Receiver {
+    receiver(ReceiverKind::Email(EmailSettings {
+        host: "mail.example.net".into(),
+        port: 587,
+        tls: Tls::Starttls,
+        username: None,
+        password: None,
+        from: "gatewatch <gatewatch@example.net>".into(),
+        to: vec!["duty@example.net".into(), "Ops Nächte <ops@example.net>".into()],
+    }))
+}
+
+fn posted(notification: &Notification, kind: ReceiverKind) -> serde_json::Value {
+    match render(notification, &receiver(kind), &about()).unwrap().payload {
+        Payload::Post { body, .. } => serde_json::from_str(&body).unwrap(),
+        Payload::Mail { .. } => panic!("a mail"),
+    }
+}
+
+fn mailed(notification: &Notification) -> String {
+    match render(notification, &email(), &about()).unwrap().payload {
+        Payload::Mail { message, .. } => String::from_utf8(message.formatted()).unwrap(),
+        Payload::Post { .. } => panic!("a POST"),
+    }
+}
+
+#[test]
+fn golden() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/messages");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for (name, notification) in cases() {
+        let message = Message::of(&notification, &about());
+        let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap() + "\n";
+        let files = [
+            ("webhook.json", pretty(&posted(&notification, ReceiverKind::Webhook { url: url() }))),
+            ("slack.json", pretty(&posted(&notification, ReceiverKind::Slack { url: url() }))),
+            ("txt", format!("Subject: {}\n\n{}\n{}", message.subject, message.headline, message.text())),
+            ("html", html::page(&message)),
+            ("eml", mailed(&notification).replace("\r\n", "\n")),
+        ];
+        for (extension, text) in files {
+            let path = folder.join(format!("{name}.{extension}"));
+            if update {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, &text).unwrap();
+            } else if fs::read_to_string(&path).unwrap_or_default() != text {
+                wrong.push(path);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not as written: {wrong:#?}");
+}
+
+/// Limits of Slack and of headers hold for every case, and nothing from a log gets through as markup.
+#[test]
+fn limits() {
+    for (name, notification) in cases() {
+        let message = Message::of(&notification, &about());
+        assert!(message.headline.chars().count() <= 150, "{name}");
+        assert!(message.subject.chars().count() <= 120, "{name}");
+        assert!(!message.subject.contains(['\r', '\n']), "{name}");
+        let slack = posted(&notification, ReceiverKind::Slack { url: url() });
+        let blocks = slack["blocks"].as_array().unwrap();
+        assert!(blocks.len() <= 50, "{name}");
+        for block in blocks {
+            let max = if block["type"] == "header" { 150 } else { 3_000 };
+            let text = block["text"]["text"].as_str().or_else(|| block["elements"][0]["text"].as_str());
+            let text = text.unwrap_or_default();
+            assert!(text.chars().count() <= max, "{name}: {block}");
+            for mention in ["<!", "<@", "<#"] {
+                assert!(!text.contains(mention), "{name}: {block}");
+            }
+        }
+        let page = html::page(&message);
+        for tag in ["<script", "<img", "<b>", "href=\"javascript"] {
+            assert!(!page.contains(tag), "{name}: {tag}");
+        }
+        let mail = mailed(&notification);
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        assert!(head.lines().all(|line| line.len() <= 998 && !line.starts_with("Bcc")), "{name}:\n{head}");
+        let body = posted(&notification, ReceiverKind::Webhook { url: url() });
+        for alert in body["alerts"].as_array().unwrap() {
+            for value in alert["labels"].as_object().unwrap().values() {
+                assert!(!value.as_str().unwrap().contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_an_error_of_the_proxy_has_its_own_words() {
+    let words = [
+        (Counts::GatewayErrors, "fails 20.9 %", "users see 502"),
+        (Counts::FailedAttempts, "fails 20.9 % of its tries", "1,058 of 5,056 tries in 1 min"),
+        (Counts::Masked, "needs a retry for 20.9 %", "users do not see it"),
+        (Counts::Abandoned, "loses 20.9 % of its clients before an answer", "users leave without an answer"),
+        (Counts::Aborted, "cuts 20.9 % of its answers short", "end too early"),
+    ];
+    for (counts, head, lead) in words {
+        let alert = Alert { counts, ..alert() };
+        let message = Message::of(&notification(vec![item(News::Firing, alert)]), &about());
+        assert!(message.headline.contains(head), "{}", message.headline);
+        assert!(message.sections[0].lead.join("\n").contains(lead), "{:?}", message.sections[0].lead);
+    }
+}
