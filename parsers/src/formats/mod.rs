@@ -1,5 +1,7 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod nginx;
+
 use crate::context::Context;
 use crate::record::Record;
 
@@ -80,7 +82,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[];
+pub const FORMATS: &[Kind] = &[nginx::KIND];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
