@@ -82,9 +82,6 @@ fn paths(reader: &mut Reader<'_, '_, '_>, seen: &mut Vec<(String, Spot)>) -> Vec
 /// The setting, and what it compiles to.
 fn log_format(reader: &mut Reader<'_, '_, '_>) -> (Option<String>, Option<Box<dyn Format>>) {
     let Some(spec) = reader.read("log_format", values::text) else { return (None, None) };
-    if formats::FORMATS.is_empty() {
-        return (Some(spec.value), None);
-    }
     match formats::compile(&spec.value) {
         Ok(format) => (Some(spec.value), Some(format)),
         Err(e) => {
