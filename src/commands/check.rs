@@ -225,4 +225,16 @@ mod tests {
             "{talk}"
         );
     }
+
+    /// Root may read everything, so the refusal is made up.
+    #[test]
+    fn a_file_that_may_not_be_read_names_the_group_that_may() {
+        let path = PathBuf::from("/absent/access.log");
+        let seen = Seen { unreadable: vec![(path, ErrorKind::PermissionDenied.into())], ..Seen::default() };
+        let said = seen.warnings("edge").concat();
+        assert_eq!(
+            said,
+            "warning: input `edge` cannot read /absent/access.log: permission denied\n  = add the user to group adm\n"
+        );
+    }
 }
