@@ -9,7 +9,6 @@ mod effective;
 mod files;
 mod inputs;
 mod judge;
-mod matchers;
 mod notify;
 mod problem;
 mod reader;
@@ -20,22 +19,17 @@ pub use effective::{effective, memory};
 pub use files::{DEFAULT_FILE, load};
 pub use inputs::path_glob;
 pub use problem::{Place, Problem, Problems, Source};
-pub use values::{parse_duration, parse_zone, print_duration, print_zone};
+pub use values::{parse_duration, print_duration};
 
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
+use gatewatch_rules::presets::presets;
 use gatewatch_rules::rule::Rule;
 use problem::Log;
 use std::io;
 use std::path::PathBuf;
 
-/// The words that may stand in the middle of `[rule.ratio.errors]`.
-const DETECTORS: &[&str] = &["ratio", "count"];
-
-/// The presets as a source of their own, so that a mistake in an override can be shown beside them.
-const PRESETS: &str = include_str!("../rules/presets/default.toml");
-
-/// Labels that every record can bear.
+/// Labels that every record may bear.
 const LABELS: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
 
 /// Everything that is configured, presets and defaults filled in.
@@ -154,26 +148,30 @@ pub fn parse_str(name: &str, text: &str) -> Result<Config, Problems> {
 /// Every mistake.
 pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, Problems> {
     let written = sources.len();
-    sources.push(Source { name: "built-in presets".to_owned(), text: PRESETS.to_owned() });
+    sources.push(Source { name: "built-in presets".to_owned(), text: presets().to_owned() });
     let mut log = Log::new(&sources);
     let trees: Vec<_> = sources.iter().map(document::parse).collect();
     let (own, presets) = trees.split_at(written);
     let own = document::collect(own, 0, &mut log);
-    let presets = document::collect(presets, written, &mut log);
+    let below = document::collect(presets, written, &mut log);
 
     let agent = agent::agent(own.agent.as_ref(), outside, &mut log);
     let regions = agent::regions(own.regions.as_ref(), &mut log);
-    let inputs = inputs::inputs(&own.inputs, &mut log);
+    let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let knows_region =
+        agent.region.is_some() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
+    labels.retain(|l| (l != "region" || knows_region) && (l != "upstream" || knows_upstream));
     labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
     let around = rules::Surroundings {
         step: agent.step,
         receivers: own.receivers.iter().map(|e| e.name).collect(),
         labels,
+        presets: written,
     };
-    let presets = if agent.presets { presets.rules.as_slice() } else { &[] };
-    let (rules, dropped) = rules::rules(presets, &own.rules, &around, &mut log);
+    let below = if agent.presets { below.rules.as_slice() } else { &[] };
+    let (rules, dropped) = rules::rules(below, &own.rules, &around, &mut log);
     judge::told(&rules, &own.rules, &receivers, &mut log);
 
     let (errors, warnings) = log.finish();

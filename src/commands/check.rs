@@ -1,22 +1,12 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
-use crate::exit::Exit;
+use crate::cli::Check;
 use crate::config::{self, Config, Input, Problem, Problems};
+use crate::exit::Exit;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// As asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// `-c`, in order; empty: the default files.
-    pub config: Vec<PathBuf>,
-    /// Warnings count (exit 3).
-    pub strict: bool,
-    /// Nothing but mistakes and warnings.
-    pub quiet: bool,
-}
 
 /// More files of an input are not listed.
 const FILES_SHOWN: usize = 20;
@@ -25,9 +15,9 @@ const FILES_SHOWN: usize = 20;
 ///
 /// # Errors
 /// If it cannot be printed.
-pub fn run(options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
-    match config::load(&options.config) {
-        Ok(config) => report(&config, options, out, talk),
+pub fn run(args: &Check, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
+    match config::load(&args.common.config) {
+        Ok(config) => report(&config, args, out, talk),
         Err(problems) => {
             refuse(&problems, talk)?;
             Ok(Exit::Configuration)
@@ -45,11 +35,11 @@ pub fn refuse(problems: &Problems, talk: &mut dyn Write) -> io::Result<()> {
     writeln!(talk, "\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" })
 }
 
-fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
+fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result<Exit> {
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
-    if !options.quiet {
+    if !args.common.quiet {
         write!(out, "{}", config::effective(config))?;
         writeln!(out, "\n# Memory at worst: {} MiB.", config::memory(config).div_ceil(1 << 20))?;
         if config.inputs.is_empty() {
@@ -66,7 +56,7 @@ fn report(config: &Config, options: &Options, out: &mut dyn Write, talk: &mut dy
         let gap = if i > 0 { "\n" } else { "" };
         write!(talk, "{gap}{warning}")?;
     }
-    Ok(if options.strict && !warnings.is_empty() { Exit::Warnings } else { Exit::Fine })
+    Ok(if args.strict && !warnings.is_empty() { Exit::Warnings } else { Exit::Fine })
 }
 
 /// What an input's paths are at this moment.
@@ -177,9 +167,10 @@ fn group_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Common;
     use std::fs;
 
-    fn checked(text: &str, options: &Options) -> (u8, String, String) {
+    fn checked(text: &str, strict: bool, quiet: bool) -> (u8, String, String) {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("b.log"), "").unwrap();
         fs::write(folder.path().join("a.log"), "").unwrap();
@@ -187,8 +178,8 @@ mod tests {
         let file = folder.path().join("gatewatch.toml");
         fs::write(&file, text.replace("HERE", folder.path().to_str().unwrap())).unwrap();
         let (mut out, mut talk) = (Vec::new(), Vec::new());
-        let options = Options { config: vec![file], ..options.clone() };
-        let code = run(&options, &mut out, &mut talk).unwrap();
+        let common = Common { config: vec![file], quiet, ..Common::default() };
+        let code = run(&Check { common, strict }, &mut out, &mut talk).unwrap();
         let plain =
             |bytes| String::from_utf8(bytes).unwrap().replace(folder.path().to_str().unwrap(), "HERE");
         (code, plain(out), plain(talk))
@@ -198,7 +189,7 @@ mod tests {
 
     #[test]
     fn prints_what_holds_and_which_files_match() {
-        let (code, out, talk) = checked(GOOD, &Options::default());
+        let (code, out, talk) = checked(GOOD, false, false);
         assert_eq!(code, 0);
         for part in [
             "[rule.ratio.errors]\n",
@@ -215,18 +206,30 @@ mod tests {
 
     #[test]
     fn strict_counts_warnings_and_quiet_prints_nothing_else() {
-        let (code, out, talk) = checked(GOOD, &Options { strict: true, quiet: true, ..Options::default() });
+        let (code, out, talk) = checked(GOOD, true, true);
         assert_eq!((code, out.as_str()), (3, ""));
         assert!(!talk.is_empty());
     }
 
     #[test]
     fn every_mistake_is_printed_and_counted() {
-        let (code, out, talk) = checked("[agent]\nnod = 1\nstep = \"x\"\n", &Options::default());
+        let (code, out, talk) = checked("[agent]\nnod = 1\nstep = \"x\"\n", false, false);
         assert_eq!((code, out.as_str()), (78, ""));
         assert!(
             talk.contains("gatewatch.toml:2:1") && talk.ends_with("\nconfiguration refused: 2 mistakes\n"),
             "{talk}"
+        );
+    }
+
+    /// Root may read everything, so the refusal is made up.
+    #[test]
+    fn a_file_that_may_not_be_read_names_the_group_that_may() {
+        let path = PathBuf::from("/absent/access.log");
+        let seen = Seen { unreadable: vec![(path, ErrorKind::PermissionDenied.into())], ..Seen::default() };
+        let said = seen.warnings("edge").concat();
+        assert_eq!(
+            said,
+            "warning: input `edge` cannot read /absent/access.log: permission denied\n  = add the user to group adm\n"
         );
     }
 }

@@ -36,8 +36,7 @@ pub fn main() -> ExitCode {
 }
 
 fn check(args: &crate::cli::Check) -> Exit {
-    let options = check::Options { config: args.common.config.clone(), strict: args.strict, quiet: args.common.quiet };
-    match check::run(&options, &mut io::stdout().lock(), &mut io::stderr().lock()) {
+    match check::run(args, &mut io::stdout().lock(), &mut io::stderr().lock()) {
         Ok(exit) => exit,
         Err(e) => unwritten(&e),
     }

@@ -2,7 +2,7 @@
 
 use super::problem::{Log, Spot};
 use super::reader::{Reader, Section, in_order, shown};
-use super::values::{self, print_duration, type_of};
+use super::values::{self, print_duration};
 use super::{Agent, Outside};
 use gatewatch_parsers::Millis;
 use std::path::PathBuf;
@@ -60,18 +60,14 @@ pub(super) fn regions(section: Option<&Section<'_>>, log: &mut Log<'_>) -> Vec<(
     let mut regions: Vec<(String, String)> = Vec::new();
     for (key, value) in in_order(section.table) {
         let node: &str = key.get_ref();
-        match value.get_ref().as_str() {
-            Some(region) if !region.is_empty() => regions.push((node.to_owned(), region.to_owned())),
-            Some(_) => log.error(
-                Spot::new(section.spot.file, value.span()),
-                format!("the region of `{}` must be a string", shown(node)),
-                "empty",
-            ),
-            None => log.error(
-                Spot::new(section.spot.file, value.span()),
-                format!("the region of `{}` must be a string", shown(node)),
-                type_of(value.get_ref()),
-            ),
+        match values::text(value.get_ref()) {
+            Ok(region) => regions.push((node.to_owned(), region)),
+            Err(refusal) => {
+                let spot = Spot::new(section.spot.file, value.span());
+                let nested = value.get_ref().is_table();
+                let label = if nested { "a table; put names with dots into quotes" } else { &refusal.label };
+                log.error(spot, format!("the region of `{}` must be a string", shown(node)), label);
+            }
         }
     }
     shadowed(section, &regions, log);

@@ -3,6 +3,7 @@
 use super::problem::{Doubt, Log, Source, Spot};
 use super::reader::{Section, in_order, shown};
 use super::values::{did_you_mean, type_of};
+use gatewatch_rules::detectors::DETECTORS;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -31,13 +32,23 @@ struct Family {
     one: &'static str,
     /// What a kind is called in messages.
     called: &'static str,
-    kinds: &'static [&'static str],
+    kinds: fn() -> Vec<&'static str>,
 }
 
-const INPUT: Family = Family { word: "input", one: "an input", called: "kind of input", kinds: &["file"] };
-const RULE: Family = Family { word: "rule", one: "a rule", called: "detector", kinds: super::DETECTORS };
-const NOTIFY: Family =
-    Family { word: "notify", one: "a receiver", called: "notifier", kinds: &["webhook", "slack", "email"] };
+const INPUT: Family =
+    Family { word: "input", one: "an input", called: "kind of input", kinds: || vec!["file"] };
+const RULE: Family = Family {
+    word: "rule",
+    one: "a rule",
+    called: "detector",
+    kinds: || DETECTORS.iter().map(|detector| detector.name).collect(),
+};
+const NOTIFY: Family = Family {
+    word: "notify",
+    one: "a receiver",
+    called: "notifier",
+    kinds: || vec!["webhook", "slack", "email"],
+};
 const TABLES: [&str; 5] = ["agent", "regions", "input", "rule", "notify"];
 
 /// A syntax tree, as far as the text goes, and what was wrong with the rest.
@@ -122,19 +133,19 @@ fn family<'a>(
     log: &mut Log<'_>,
 ) {
     let word = family.word;
+    let kinds = (family.kinds)();
     for (key, value) in in_order(table) {
         let written: &str = key.get_ref();
         let spot = Spot::new(file, key.span());
-        let known = family.kinds.iter().find(|kind| **kind == written);
+        let known = kinds.iter().find(|kind| **kind == written);
         let (Some(kind), DeValue::Table(names)) = (known, value.get_ref()) else {
-            let example =
-                format!("tables are named like [{word}.{}.NAME]", family.kinds.first().unwrap_or(&"KIND"));
+            let example = format!("tables are named like [{word}.{}.NAME]", kinds.first().unwrap_or(&"KIND"));
             if known.is_some() {
                 log.error(spot, format!("`{word}.{written}` must be a table of tables"), &example);
                 continue;
             }
-            let label = did_you_mean(written, family.kinds)
-                .unwrap_or_else(|| format!("known: {}; {example}", family.kinds.join(", ")));
+            let label = did_you_mean(written, &kinds)
+                .unwrap_or_else(|| format!("known: {}; {example}", kinds.join(", ")));
             log.error(spot, format!("unknown {} `{}`", family.called, shown(written)), &label);
             continue;
         };

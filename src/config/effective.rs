@@ -1,14 +1,12 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
-use super::judge::{MINUTES_HELD, STEPS_HELD};
-use super::values::{print_duration, print_zone, tidy};
-use super::{Config, Input, matchers};
+use super::values::{print_duration, tidy};
+use super::{Config, Input};
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
+use gatewatch_rules::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use std::fmt::Write as _;
-
-const MINUTE: Millis = 60_000;
 
 /// Everything that holds: what was written, presets and defaults. Secrets are left out.
 #[must_use]
@@ -100,7 +98,7 @@ fn agent(out: &mut Toml, config: &Config) {
     out.time("step", agent.step);
     out.time("lateness", agent.lateness);
     if let Some(zone) = agent.timezone {
-        out.text("timezone", &print_zone(zone));
+        out.text("timezone", &zone.to_string());
     }
     out.put("presets", agent.presets);
 }
@@ -115,7 +113,7 @@ fn input_table(out: &mut Toml, input: &Input) {
         }
     }
     if let Some(zone) = input.timezone {
-        out.text("timezone", &print_zone(zone));
+        out.text("timezone", &zone.to_string());
     }
     if let Some(statuses) = &input.gateway_statuses {
         out.list("gateway_statuses", statuses.iter().map(u16::to_string));
@@ -128,7 +126,7 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     let level = |n: f64| if is_count { n.to_string() } else { format!("\"{}%\"", tidy(n * 100.0)) };
     out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
     out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
-    out.list("match", rule.matchers.iter().map(|m| quoted(&matchers::print(m))));
+    out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
     out.text("counts", rule.counts.name());
     if !rule.status.is_empty() {
         out.list("status", rule.status.iter().map(u16::to_string));
@@ -183,6 +181,9 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
         out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
     }
     out.put("send_resolved", receiver.send_resolved);
+    if let Some(file) = &receiver.ca_file {
+        out.text("ca_file", &file.display().to_string());
+    }
     if let Some(wait) = receiver.group_wait {
         out.time("group_wait", wait);
     }
@@ -196,23 +197,22 @@ const OUTBOX_MAX: u64 = 1_000;
 const IN_FLIGHT: u64 = 4 << 20;
 /// A label value is cut to this.
 const LABEL_BYTES: u64 = 128;
-/// A step with errors: counts, reasons, origins, statuses.
+/// A step with errors: its time and counts, and some sixteen reasons, origins and statuses.
 const STEP_BYTES: u64 = 256;
-/// A minute: counts and statuses.
-const MINUTE_BYTES: u64 = 64;
+/// A minute: its time and counts, and a few statuses.
+const MINUTE_BYTES: u64 = 128;
 /// An alert or a notification of one, with samples and labels.
 const ALERT_BYTES: u64 = 6 << 10;
 
 /// What `run` may hold at most: every series active and failing in every step, an alert of every rule on each group of
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
-/// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 64 B) + (2,000 alerts + 1,000 notifications) ×
+/// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
 /// 6 KiB + 4 MiB, where minutes is the longest window that slides by the minute.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
     let held = STEPS_HELD * config.agent.step;
-    let longest =
-        config.rules.iter().map(|r| r.stretch.unwrap_or(r.window)).filter(|length| *length > held).max();
+    let longest = config.rules.iter().map(Rule::longest_window).filter(|length| *length > held).max();
     let minutes = longest.map_or(0, |length| (length / MINUTE).min(MINUTES_HELD)).unsigned_abs();
     let mut labels: Vec<&str> = Vec::new();
     for rule in &config.rules {

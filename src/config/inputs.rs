@@ -5,45 +5,32 @@ use super::problem::{Log, Spot};
 use super::reader::{Reader, inside};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
 use super::{Input, Start};
+use gatewatch_parsers::formats::{self, Format};
 use toml::de::DeValue;
 
-pub(super) fn inputs(entries: &[Entry<'_>], log: &mut Log<'_>) -> Vec<Input> {
+/// The inputs; and whether any of them may name upstreams.
+pub(super) fn inputs(entries: &[Entry<'_>], log: &mut Log<'_>) -> (Vec<Input>, bool) {
     let mut inputs = Vec::with_capacity(entries.len());
     let mut seen: Vec<(String, Spot)> = Vec::new();
+    let mut knows_upstream = entries.is_empty();
     for entry in entries {
-        inputs.push(input(entry, &mut seen, log));
+        inputs.push(input(entry, &mut seen, &mut knows_upstream, log));
     }
-    inputs
+    (inputs, knows_upstream)
 }
 
-fn input(entry: &Entry<'_>, seen: &mut Vec<(String, Spot)>, log: &mut Log<'_>) -> Input {
+fn input(
+    entry: &Entry<'_>,
+    seen: &mut Vec<(String, Spot)>,
+    knows_upstream: &mut bool,
+    log: &mut Log<'_>,
+) -> Input {
     let mut reader = Reader::new(&entry.section, None, log);
-    let lacks = reader.section.table.iter().all(|e| e.0.get_ref() != "paths");
-    let paths = reader.list("paths", path).unwrap_or_default();
-    if lacks {
-        reader.lacks("paths", "like paths = [\"/var/log/nginx/*access.log\"]");
-    } else if let Some(written) = reader.get("paths")
-        && written.value.as_array().is_some_and(|a| a.is_empty())
-    {
-        reader.log.error(written.spot, "`paths` must name a file".to_owned(), "empty");
-    }
-    for path in &paths {
-        if let Some(first) = seen.iter().find(|s| s.0 == path.value) {
-            let place =
-                reader.log.sources.get(first.1.file).map_or(String::new(), |s| s.name_of(first.1.start));
-            reader.log.warn(
-                path.written,
-                format!("`{}` is read twice: its requests count twice", path.value),
-                &format!("first at {place}"),
-            );
-        } else {
-            seen.push((path.value.clone(), path.written));
-        }
-    }
-    let (log_format, labels) = log_format(&mut reader);
-    let mut labels: Vec<String> = labels;
-    labels
-        .extend(paths.iter().flat_map(|p| path_labels(&p.value).unwrap_or_default()).map(|l| l.0.to_owned()));
+    let paths = paths(&mut reader, seen);
+    let (log_format, compiled) = log_format(&mut reader);
+    *knows_upstream |= compiled.as_ref().is_none_or(|format| format.knows_upstream());
+    let mut labels = compiled.map_or(Vec::new(), |format| format.extra_labels().to_vec());
+    labels.extend(paths.iter().flat_map(|p| path_labels(p).unwrap_or_default()).map(|l| l.0.to_owned()));
     let node = reader.value("node", values::text);
     let region = reader.value("region", values::text);
     let timezone = reader.value("timezone", values::zone);
@@ -59,7 +46,7 @@ fn input(entry: &Entry<'_>, seen: &mut Vec<(String, Spot)>, log: &mut Log<'_>) -
     Input {
         name: entry.name.to_owned(),
         kind: entry.kind,
-        paths: paths.into_iter().map(|p| p.value).collect(),
+        paths,
         log_format,
         node,
         region,
@@ -70,18 +57,37 @@ fn input(entry: &Entry<'_>, seen: &mut Vec<(String, Spot)>, log: &mut Log<'_>) -
     }
 }
 
-/// The setting, and the labels that its captures give.
-fn log_format(reader: &mut Reader<'_, '_, '_>) -> (Option<String>, Vec<String>) {
-    let Some(spec) = reader.read("log_format", values::text) else { return (None, Vec::new()) };
-    if gatewatch_parsers::formats::FORMATS.is_empty() {
-        return (Some(spec.value), Vec::new());
+fn paths(reader: &mut Reader<'_, '_, '_>, seen: &mut Vec<(String, Spot)>) -> Vec<String> {
+    let paths = reader.list("paths", path).unwrap_or_default();
+    match reader.get("paths") {
+        None => reader.lacks("paths", "like paths = [\"/var/log/nginx/*access.log\"]"),
+        Some(written) if written.value.as_array().is_some_and(|a| a.is_empty()) => {
+            reader.log.error(written.spot, "`paths` must name a file".to_owned(), "empty");
+        }
+        Some(_) => {}
     }
-    match gatewatch_parsers::formats::compile(&spec.value) {
-        Ok(format) => (Some(spec.value), format.extra_labels().to_vec()),
+    for path in &paths {
+        match seen.iter().find(|s| s.0 == path.value) {
+            Some((_, first)) => {
+                let place = reader.log.sources.get(first.file).map(|s| s.name_of(first.start));
+                let message = format!("`{}` is read twice: its requests count twice", path.value);
+                reader.log.warn(path.written, message, &format!("first at {}", place.unwrap_or_default()));
+            }
+            None => seen.push((path.value.clone(), path.written)),
+        }
+    }
+    paths.into_iter().map(|p| p.value).collect()
+}
+
+/// The setting, and what it compiles to.
+fn log_format(reader: &mut Reader<'_, '_, '_>) -> (Option<String>, Option<Box<dyn Format>>) {
+    let Some(spec) = reader.read("log_format", values::text) else { return (None, None) };
+    match formats::compile(&spec.value) {
+        Ok(format) => (Some(spec.value), Some(format)),
         Err(e) => {
             let spot = inside(reader.log, spec.written, e.at);
             reader.log.error(spot, "`log_format` cannot be read".to_owned(), &e.message);
-            (None, Vec::new())
+            (None, None)
         }
     }
 }

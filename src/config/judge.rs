@@ -1,125 +1,57 @@
-//! What a rule's keys say together: windows against steps, levels against each other, and what can never fire.
+//! What the keys of a rule say together, and rules and receivers: what contradicts itself, and what can never work.
 
 use super::document::Entry;
 use super::problem::{Log, Spot};
-use super::rules::{Ruled, Surroundings};
-use super::values::{print_duration, tidy};
+use super::reader::Reader;
+use super::values::tidy;
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
+use gatewatch_rules::window::{Span, lengths};
 
-const MINUTE: Millis = 60_000;
-/// So many steps are held in full; what is longer slides by the minute.
-pub(super) const STEPS_HELD: Millis = 60;
-/// So many minutes are held.
-pub(super) const MINUTES_HELD: Millis = 360;
-
-pub(super) fn rule(ruled: &Ruled, around: &Surroundings<'_>, log: &mut Log<'_>) {
-    let fits = window_fits(ruled, around.step, log);
-    let fits = stretch_fits(ruled, around.step, log) && fits;
-    recovers_below(ruled, log);
-    if fits {
-        enough_bad_steps(ruled, around.step, log);
+/// A rule whose keys could all be read.
+pub(super) fn rule(reader: &mut Reader<'_, '_, '_>, rule: &Rule, step: Millis) {
+    for problem in rule.problems(step) {
+        match problem.key {
+            // Its elements were refused where they stand, or `above` was.
+            "group_by" | "above" => {}
+            "recover_below" => recover_below(reader, rule),
+            "min_bad_steps" => {}
+            key => {
+                let spot = reader.own(key).unwrap_or(reader.section.spot);
+                reader.log.error(spot, format!("`{key}` {}", problem.message), "");
+            }
+        }
     }
-    has_no_effect(ruled, log);
+    enough_steps(reader, rule, step);
 }
 
-/// Where a key stands; one that was inherited or left out is the business of the whole rule.
-fn spot_of<T>(found: &Option<super::reader::Found<T>>, ruled: &Ruled) -> Spot {
-    found.as_ref().filter(|f| !f.inherited).map_or(ruled.section, |f| f.written)
-}
-
-fn window_fits(ruled: &Ruled, step: Millis, log: &mut Log<'_>) -> bool {
-    let window = ruled.rule.window;
-    let spot = spot_of(&ruled.window, ruled);
-    let (message, label) = if window > MINUTES_HELD * MINUTE {
-        ("`window` must be at most 6h".to_owned(), "so many minutes are held in memory".to_owned())
-    } else if window < step || window % step != 0 {
-        let step = print_duration(step);
-        (format!("`window` must be a multiple of the step, {step}"), print_duration(window))
-    } else if window > STEPS_HELD * step && window % MINUTE != 0 {
-        let label = format!("over {} steps it slides by the minute", STEPS_HELD);
-        ("`window` must be whole minutes".to_owned(), label)
-    } else {
-        return true;
-    };
-    log.error(spot, message, &label);
-    false
-}
-
-fn stretch_fits(ruled: &Ruled, step: Millis, log: &mut Log<'_>) -> bool {
-    let Some(stretch) = ruled.rule.stretch else { return true };
-    let spot = spot_of(&ruled.stretch, ruled);
-    let window = ruled.rule.window;
-    if stretch > MINUTES_HELD * MINUTE {
-        log.error(spot, "`stretch` must be at most 6h".to_owned(), "so many minutes are held in memory");
-        return false;
-    }
-    if stretch < window {
-        let label = format!("the window is {}", print_duration(window));
-        log.error(spot, "`stretch` must be at least the window".to_owned(), &label);
-        return false;
-    }
-    if let Some(odd) =
-        lengths(window, stretch).find(|length| length > &(STEPS_HELD * step) && length % MINUTE != 0)
-    {
-        let label = format!(
-            "the window, doubled, becomes {}; over {STEPS_HELD} steps it must be whole minutes",
-            print_duration(odd)
-        );
-        log.error(spot, "`stretch` does not fit the window".to_owned(), &label);
-        return false;
-    }
-    true
-}
-
-/// The window and its doublings up to `stretch`.
-fn lengths(window: Millis, stretch: Millis) -> impl Iterator<Item = Millis> {
-    std::iter::successors(Some(window.max(1)), |length| length.checked_mul(2))
-        .take_while(move |length| *length <= stretch.max(window))
-}
-
-fn recovers_below(ruled: &Ruled, log: &mut Log<'_>) {
-    let (Some(recover), Some(above)) = (&ruled.recover_below, ruled.above) else { return };
-    let lowest = ruled.rule.lowest_above();
-    if recover.value <= lowest {
-        return;
-    }
-    let percent = |n: f64| {
-        if ruled.rule.detector == "count" { format!("{n}") } else { format!("{} %", tidy(n * 100.0)) }
+/// An override of `above` may leave the preset's `recover_below` higher.
+fn recover_below(reader: &mut Reader<'_, '_, '_>, rule: &Rule) {
+    let level = |n: f64| {
+        if rule.detector == "count" { format!("{n}") } else { format!("{} %", tidy(n * 100.0)) }
     };
     let message = "`recover_below` must not be higher than `above`".to_owned();
-    if recover.inherited {
-        let label = format!("the preset's recover_below is {}; set it, too", percent(recover.value));
-        log.error(above, message, &label);
-    } else {
-        log.error(recover.written, message, &format!("`above` is {}", percent(lowest)));
+    match (reader.own("recover_below"), reader.own("above")) {
+        (None, Some(above)) => {
+            let label = format!("the preset's recover_below is {}; set it, too", level(rule.recover_level()));
+            reader.log.error(above, message, &label);
+        }
+        (own, _) => {
+            let spot = own.unwrap_or(reader.section.spot);
+            reader.log.error(spot, message, &format!("`above` is {}", level(rule.lowest_above())));
+        }
     }
 }
 
-/// Steps of the longest window that the rule judges; minutes, where it slides by the minute.
-fn most_steps(window: Millis, stretch: Option<Millis>, step: Millis) -> Millis {
-    lengths(window, stretch.unwrap_or(window))
-        .map(|length| if length > STEPS_HELD * step { length / MINUTE } else { length / step })
-        .max()
-        .unwrap_or(1)
-}
-
-fn enough_bad_steps(ruled: &Ruled, step: Millis, log: &mut Log<'_>) {
-    let rule = &ruled.rule;
-    let most = most_steps(rule.window, rule.stretch, step);
-    if Millis::from(rule.min_bad_steps) > most {
-        let message = format!("rule `{}` can never fire: its window has {most} steps", rule.name);
-        let label = format!("min_bad_steps is {}", rule.min_bad_steps);
-        log.warn(spot_of(&ruled.min_bad_steps, ruled), message, &label);
-    }
-}
-
-fn has_no_effect(ruled: &Ruled, log: &mut Log<'_>) {
-    let rule = &ruled.rule;
-    if rule.times_rest > 0.0 && rule.group_by.is_empty() {
-        let message = format!("rule `{}` can never fire: without `group_by` there is no rest", rule.name);
-        log.warn(ruled.section, message, "times_rest compares a group with all others");
+/// Depends on the step, so it is said and not refused: a rule must not break a whole host's alerts.
+fn enough_steps(reader: &mut Reader<'_, '_, '_>, rule: &Rule, step: Millis) {
+    let points = |length| Span::ending(0, length, step).points();
+    let most = lengths(rule.window, rule.stretch).map(points).max().unwrap_or(0);
+    if usize::try_from(rule.min_bad_steps).is_ok_and(|least| least > most) {
+        let spot = reader.own("min_bad_steps").unwrap_or(reader.section.spot);
+        let message = format!("rule `{}` can never fire: min_bad_steps is {}", rule.name, rule.min_bad_steps);
+        reader.log.warn(spot, message, &format!("its window has {most}"));
     }
 }
 

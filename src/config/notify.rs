@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::values::{self, Read, Refusal};
 use crate::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use reqwest::Url;
+use std::path::PathBuf;
 use toml::de::DeValue;
 
 pub(super) fn receivers(
@@ -36,8 +37,10 @@ fn receiver(entry: &Entry<'_>, outside: &Outside<'_>, log: &mut Log<'_>) -> Opti
     severity.dedup();
     let send_resolved = reader.value("send_resolved", values::boolean).unwrap_or(true);
     let group_wait = reader.value("group_wait", values::duration);
+    let ca_file = reader.value("ca_file", |v| certificates(v, outside));
     reader.finish();
-    Some(Receiver { name: entry.name.to_owned(), kind: kind?, severity, send_resolved, group_wait, ca_file: None })
+    let name = entry.name.to_owned();
+    Some(Receiver { name, kind: kind?, severity, send_resolved, group_wait, ca_file })
 }
 
 /// A string of `[notify]`: `${env:NAME}` is expanded.
@@ -101,6 +104,16 @@ fn from_file(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<String> {
         return Err(Refusal::new("a file of one line", "it has more, or a control character"));
     }
     Ok(text.to_owned())
+}
+
+/// A file of certificates; it is read where a connection is made, and only looked at here.
+fn certificates(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<PathBuf> {
+    let path = expanded(value, outside)?;
+    match (outside.file)(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(path)),
+        Ok(_) => Err(Refusal::new("a file of PEM certificates", "there is none in it")),
+        Err(e) => Err(Refusal::new("a file that can be read", e.to_string())),
+    }
 }
 
 fn url(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secret> {

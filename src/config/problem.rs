@@ -166,7 +166,7 @@ fn printable(c: char) -> char {
 }
 
 /// Keys of `[notify]` whose values may be shown. Any other key there may be a misspelt `password`.
-const OPEN_KEYS: [&str; 10] = [
+const OPEN_KEYS: [&str; 11] = [
     "smtp",
     "tls",
     "username",
@@ -177,6 +177,7 @@ const OPEN_KEYS: [&str; 10] = [
     "group_wait",
     "url_file",
     "password_file",
+    "ca_file",
 ];
 
 /// The line with secrets taken out, since messages end up in journals and tickets: what stands behind `url =` or
@@ -236,8 +237,14 @@ pub(super) struct Log<'a> {
     pub sources: &'a [Source],
     /// What a file's syntax errors leave in doubt.
     pub doubts: Vec<Doubt>,
-    found: Vec<(Spot, Problem)>,
+    errors: Vec<(Spot, Problem)>,
+    warnings: Vec<(Spot, Problem)>,
+    /// Errors found beyond [`PROBLEMS_MAX`].
+    unsaid: usize,
 }
+
+/// More are counted and not said: finding a place takes a pass over the file, and nobody reads further.
+const PROBLEMS_MAX: usize = 200;
 
 /// Where a file's syntax is broken: what is said about those lines, or about what seems to be missing, may only follow
 /// from that.
@@ -251,43 +258,54 @@ pub(super) struct Doubt {
 
 impl<'a> Log<'a> {
     pub fn new(sources: &'a [Source]) -> Log<'a> {
-        Log { sources, doubts: Vec::new(), found: Vec::new() }
+        Log { sources, doubts: Vec::new(), errors: Vec::new(), warnings: Vec::new(), unsaid: 0 }
     }
 
     /// A mistake.
     pub fn error(&mut self, spot: Spot, message: String, label: &str) {
-        if !self.is_doubtful(spot) {
-            self.push(spot, false, message, label, Vec::new());
+        if self.has_room() && !self.is_doubtful(spot) {
+            self.push(spot, message, label, Vec::new());
         }
     }
 
     /// A mistake that has to do with another place.
     pub fn clash(&mut self, spot: Spot, message: String, label: &str, other: Spot, said: &str) {
-        if !self.is_doubtful(spot) {
+        if self.has_room() && !self.is_doubtful(spot) {
             let note = self.sources.get(other.file).map(|s| format!("{said} {}", s.name_of(other.start)));
-            self.push(spot, false, message, label, note.into_iter().collect());
+            self.push(spot, message, label, note.into_iter().collect());
         }
     }
 
     /// Something is missing; not said if a file is broken, since it may stand there.
     pub fn missing(&mut self, spot: Spot, message: String, label: &str) {
-        if self.doubts.is_empty() {
-            self.push(spot, false, message, label, Vec::new());
+        if self.doubts.is_empty() && self.has_room() {
+            self.push(spot, message, label, Vec::new());
         }
     }
 
     /// It loads, but will not do what it seems to.
     pub fn warn(&mut self, spot: Spot, message: String, label: &str) {
-        if self.doubts.is_empty() {
-            self.push(spot, true, message, label, Vec::new());
+        if self.doubts.is_empty() && self.warnings.len() < PROBLEMS_MAX {
+            let place = self.sources.get(spot.file).map(|s| s.place(spot, false));
+            let label = label.to_owned();
+            let problem = Problem { is_warning: true, message, place, label, notes: Vec::new() };
+            self.warnings.push((spot, problem));
         }
     }
 
     /// A syntax error.
     pub fn syntax(&mut self, spot: Spot, message: String, notes: Vec<String>) {
+        if !self.has_room() {
+            return;
+        }
         let place = self.sources.get(spot.file).map(|s| s.place(spot, true));
         let problem = Problem { is_warning: false, message, place, label: String::new(), notes };
-        self.found.push((spot, problem));
+        self.errors.push((spot, problem));
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.unsaid += usize::from(self.errors.len() >= PROBLEMS_MAX);
+        self.errors.len() < PROBLEMS_MAX
     }
 
     fn is_doubtful(&self, spot: Spot) -> bool {
@@ -297,17 +315,21 @@ impl<'a> Log<'a> {
         })
     }
 
-    fn push(&mut self, spot: Spot, is_warning: bool, message: String, label: &str, notes: Vec<String>) {
+    fn push(&mut self, spot: Spot, message: String, label: &str, notes: Vec<String>) {
         let place = self.sources.get(spot.file).map(|s| s.place(spot, false));
-        self.found.push((spot, Problem { is_warning, message, place, label: label.to_owned(), notes }));
+        let label = label.to_owned();
+        self.errors.push((spot, Problem { is_warning: false, message, place, label, notes }));
     }
 
     /// All mistakes, and all warnings, each in the order of the files.
     pub fn finish(mut self) -> (Vec<Problem>, Vec<Problem>) {
-        self.found.sort_by_key(|found| found.0);
-        let (warnings, errors): (Vec<_>, Vec<_>) =
-            self.found.into_iter().map(|found| found.1).partition(|p| p.is_warning);
-        (errors, warnings)
+        self.errors.sort_by_key(|found| found.0);
+        self.warnings.sort_by_key(|found| found.0);
+        let mut errors: Vec<_> = self.errors.into_iter().map(|found| found.1).collect();
+        if self.unsaid > 0 {
+            errors.push(Problem::whole(format!("and {} more", self.unsaid), ""));
+        }
+        (errors, self.warnings.into_iter().map(|found| found.1).collect())
     }
 }
 

@@ -30,7 +30,6 @@ pub(super) struct Written<'a> {
 pub(super) struct Found<T> {
     pub value: T,
     pub written: Spot,
-    pub inherited: bool,
 }
 
 /// Reads one section; every key that is asked for becomes known.
@@ -64,7 +63,7 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
     ) -> Option<Found<T>> {
         let written = self.get(key)?;
         match read(written.value) {
-            Ok(value) => Some(Found { value, written: written.spot, inherited: written.inherited }),
+            Ok(value) => Some(Found { value, written: written.spot }),
             Err(refusal) => {
                 refuse(self.log, key, written.spot, &refusal);
                 None
@@ -97,7 +96,7 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
         for element in array {
             let spot = Spot::new(written.spot.file, element.span());
             match read(element.get_ref()) {
-                Ok(value) => list.push(Found { value, written: spot, inherited: written.inherited }),
+                Ok(value) => list.push(Found { value, written: spot }),
                 Err(refusal) => refuse(self.log, key, spot, &refusal),
             }
         }
@@ -108,6 +107,11 @@ impl<'r, 'a, 's> Reader<'r, 'a, 's> {
     pub fn lacks(&mut self, key: &str, label: &str) {
         let message = format!("[{}] lacks `{key}`", self.section.title);
         self.log.missing(self.section.spot, message, label);
+    }
+
+    /// Where the value of `key` stands, if it stands in this section.
+    pub fn own(&mut self, key: &'static str) -> Option<Spot> {
+        self.get(key).filter(|written| !written.inherited).map(|written| written.spot)
     }
 
     /// Refuses every key that was not asked for.

@@ -3,12 +3,13 @@
 use super::document::Entry;
 use super::judge;
 use super::problem::{Log, Spot};
-use super::reader::{Found, Reader, Section, in_order, refuse, shown};
+use super::reader::{Reader, Section, in_order, refuse, shown};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::detectors;
 use gatewatch_rules::matcher::Matcher;
 use gatewatch_rules::rule::{GROUP_BY_MAX, Rule, Severity};
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 /// What a rule is checked against.
 pub(super) struct Surroundings<'c> {
@@ -17,18 +18,8 @@ pub(super) struct Surroundings<'c> {
     pub receivers: Vec<&'c str>,
     /// Labels that records may bear.
     pub labels: Vec<String>,
-}
-
-/// A rule as read, and where the parts stand that are judged together.
-pub(super) struct Ruled {
-    pub rule: Rule,
-    /// `None`: `above` was refused or lacks, and the rule is not to be judged further.
-    pub above: Option<Spot>,
-    pub section: Spot,
-    pub window: Option<Found<Millis>>,
-    pub stretch: Option<Found<Option<Millis>>>,
-    pub recover_below: Option<Found<f64>>,
-    pub min_bad_steps: Option<Found<i64>>,
+    /// Index of the presets among the sources.
+    pub presets: usize,
 }
 
 /// Effective rules, presets first; and the presets that were dropped.
@@ -74,105 +65,82 @@ fn rule<'a>(
 ) -> Option<Rule> {
     let mut reader = Reader::new(section, base, log);
     let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
-    let is_count = entry.kind == "count";
-    let severity = reader.read("severity", values::severity);
-    let lacks = reader.get("above").is_none();
-    let above = above(&mut reader, severity, is_count);
-    if lacks && enabled {
-        let label = if is_count { "like above = 20" } else { "like above = \"5%\"" };
-        reader.lacks("above", label);
+    let is_count = detectors::find(entry.kind).is_some_and(|d| d.is_count);
+    let above = above(&mut reader, is_count);
+    if reader.get("above").is_none() && enabled {
+        reader.lacks("above", if is_count { "like above = 20" } else { "like above = \"5%\"" });
     }
-    let mut rule =
-        Rule::new(entry.name, entry.kind, above.as_ref().map(|a| a.value.clone()).unwrap_or_default());
+    let judged = enabled && above.is_some();
+    let mut rule = Rule::new(entry.name, entry.kind, above.unwrap_or_default());
     what_counts(&mut reader, &mut rule, around);
-    let (window, stretch) = time_spans(&mut reader, &mut rule);
-    let (recover_below, min_bad_steps) = thresholds(&mut reader, &mut rule, is_count);
+    time_spans(&mut reader, &mut rule);
+    thresholds(&mut reader, &mut rule, is_count);
     told(&mut reader, &mut rule, around);
-    reader.finish();
-    let ruled = Ruled {
-        rule,
-        above: above.map(|a| a.written),
-        section: section.spot,
-        window,
-        stretch,
-        recover_below,
-        min_bad_steps,
-    };
-    if enabled {
-        judge::rule(&ruled, around, log);
+    if judged {
+        judge::rule(&mut reader, &rule, around.step);
     }
-    enabled.then_some(ruled.rule)
+    reader.finish();
+    enabled.then_some(rule)
 }
 
-/// One value, or one a severity; the mildest first.
-fn above(
-    reader: &mut Reader<'_, '_, '_>,
-    severity: Option<Found<Severity>>,
-    is_count: bool,
-) -> Option<Found<Vec<(Severity, f64)>>> {
+type Above = Vec<(Severity, f64)>;
+
+/// One value, or one a severity; the mildest first. `None`: lacks, or refused.
+fn above(reader: &mut Reader<'_, '_, '_>, is_count: bool) -> Option<Above> {
     let read = if is_count { values::quantity } else { below_all };
+    let severity = reader.value("severity", values::severity);
     let written = reader.get("above")?;
     let DeValue::Table(table) = written.value else {
-        let severity = severity.map_or(Severity::Warning, |s| s.value);
-        return reader.read("above", read).map(|a| Found {
-            value: vec![(severity, a.value)],
-            written: a.written,
-            inherited: a.inherited,
-        });
+        let above = reader.value("above", read)?;
+        return Some(vec![(severity.unwrap_or_default(), above)]);
     };
-    if let Some(severity) = severity
-        && !severity.inherited
-    {
-        let label = "`above` names its own severities";
-        reader.log.warn(severity.written, "`severity` has no effect".to_owned(), label);
+    if let Some(spot) = reader.own("severity") {
+        reader.log.warn(spot, "`severity` has no effect".to_owned(), "`above` names its own severities");
     }
-    let mut list: Vec<(Severity, f64)> = Vec::new();
-    let mut whole = true;
-    for (key, value) in in_order(table) {
-        let name: &str = key.get_ref();
-        let word = DeValue::String(name.into());
-        let spot = |span| Spot::new(written.spot.file, span);
-        match (values::severity(&word), read(value.get_ref())) {
-            (Ok(severity), Ok(above)) => list.push((severity, above)),
-            (Err(refusal), _) => {
-                refuse(
-                    reader.log,
-                    "above",
-                    spot(key.span()),
-                    &Refusal {
-                        wants: "a table of severities".to_owned(),
-                        label: if refusal.label.is_empty() {
-                            "known: warning, critical".to_owned()
-                        } else {
-                            refusal.label
-                        },
-                        at: None,
-                    },
-                );
-                whole = false;
-            }
-            (_, Err(refusal)) => {
-                refuse(reader.log, &format!("above.{name}"), spot(value.span()), &refusal);
-                whole = false;
-            }
-        }
-    }
-    list.sort_by_key(|a| a.0);
+    let list = by_severity(table, written.spot, read, reader.log)?;
     match list.as_slice() {
-        [] if whole => {
+        [] => {
             let label = "like { warning = \"5%\", critical = \"20%\" }";
             reader.log.error(written.spot, "`above` names no severity".to_owned(), label);
+            None
         }
         [(_, warning), (_, critical)] if warning >= critical => {
             let message = "`above`: critical must be above warning".to_owned();
             reader.log.error(written.spot, message, "warning could never be told");
+            None
         }
-        [..] if whole => {
-            return Some(Found { value: list, written: written.spot, inherited: written.inherited });
-        }
-        [..] => {}
+        _ => Some(list),
     }
-    None
+}
+
+/// `{ warning = …, critical = … }`, each refused by itself.
+fn by_severity(
+    table: &DeTable<'_>,
+    written: Spot,
+    read: impl Fn(&DeValue<'_>) -> Read<f64>,
+    log: &mut Log<'_>,
+) -> Option<Above> {
+    let mut list = Vec::new();
+    let mut whole = true;
+    for (key, value) in in_order(table) {
+        let name: &str = key.get_ref();
+        let severity = values::severity(&DeValue::String(name.into()));
+        if let Err(refusal) = &severity {
+            let hint = if refusal.label.is_empty() { "known: warning, critical" } else { &refusal.label };
+            let spot = Spot::new(written.file, key.span());
+            log.error(spot, format!("unknown severity `{}` in `above`", shown(name)), hint);
+        }
+        let above = read(value.get_ref());
+        if let Err(refusal) = &above {
+            refuse(log, &format!("above.{name}"), Spot::new(written.file, value.span()), refusal);
+        }
+        match (severity, above) {
+            (Ok(severity), Ok(above)) => list.push((severity, above)),
+            _ => whole = false,
+        }
+    }
+    list.sort_by_key(|above: &(Severity, f64)| above.0);
+    whole.then_some(list)
 }
 
 /// A ratio that another can be above.
@@ -209,60 +177,49 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
     rule.status.dedup();
 }
 
+/// A rule of one's own by a label that nothing gives is a mistake; a preset is just silent.
 fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
-    if !around.labels.iter().any(|known| known == label) {
-        let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
-        let hint =
-            values::did_you_mean(label, &known).unwrap_or_else(|| format!("known: {}", known.join(", ")));
-        log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
+    if spot.file == around.presets || around.labels.iter().any(|known| known == label) {
+        return;
     }
+    let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
+    let hint = match label {
+        "region" => "set it in [agent], [regions] or an input".to_owned(),
+        "upstream" => "no log_format of the inputs has it".to_owned(),
+        _ => values::did_you_mean(label, &known).unwrap_or_else(|| format!("known: {}", known.join(", "))),
+    };
+    log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
 }
 
 fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
     const WANTS: &str = "a list of matchers";
     let Some(text) = value.as_str() else { return Err(Refusal::new(WANTS, type_of(value))) };
-    super::matchers::parse(text).map_err(|label| Refusal::new(WANTS, label))
+    Matcher::parse(text).map_err(|e| Refusal { wants: WANTS.to_owned(), label: e.message, at: Some(e.at) })
 }
 
-type Spans = (Option<Found<Millis>>, Option<Found<Option<Millis>>>);
-
-fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) -> Spans {
-    let window = reader.read("window", values::duration);
-    rule.window = window.map_or(rule.window, |w| w.value);
-    let stretch = reader.read("stretch", values::duration_or_off);
-    rule.stretch = stretch.and_then(|s| s.value);
-    rule.for_ = reader.value("for", values::duration).unwrap_or(rule.for_);
-    rule.keep_firing_for = reader.value("keep_firing_for", values::duration).unwrap_or(rule.keep_firing_for);
-    rule.stale_after = reader.value("stale_after", values::duration).unwrap_or(rule.stale_after);
-    if let Some(interval) = reader.read("repeat_interval", values::duration) {
-        if interval.value < 60_000 {
-            let label = "while it fires, every receiver is told again so often";
-            reader.log.error(
-                interval.written,
-                "`repeat_interval` must be at least a minute".to_owned(),
-                label,
-            );
-        }
-        rule.repeat_interval = interval.value;
+fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) {
+    rule.stretch = reader.value("stretch", values::duration_or_off).flatten();
+    for (key, length) in [
+        ("window", &mut rule.window),
+        ("for", &mut rule.for_),
+        ("keep_firing_for", &mut rule.keep_firing_for),
+        ("stale_after", &mut rule.stale_after),
+        ("repeat_interval", &mut rule.repeat_interval),
+    ] {
+        *length = reader.value(key, values::duration).unwrap_or(*length);
     }
-    (window, stretch)
 }
 
-fn thresholds(
-    reader: &mut Reader<'_, '_, '_>,
-    rule: &mut Rule,
-    is_count: bool,
-) -> (Option<Found<f64>>, Option<Found<i64>>) {
+fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, is_count: bool) {
     let any = values::count_up_to(1_000_000_000_000);
     rule.min_requests = reader.value("min_requests", &any).map_or(rule.min_requests, i64::unsigned_abs);
     rule.min_errors = reader.value("min_errors", &any).map_or(rule.min_errors, i64::unsigned_abs);
     rule.confidence = reader.value("confidence", values::confidence).flatten();
-    let bad_steps = reader.read("min_bad_steps", values::count_up_to(1_000_000));
-    rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n.value).ok()).unwrap_or(rule.min_bad_steps);
+    let bad_steps = reader.value("min_bad_steps", values::count_up_to(1_000_000));
+    rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n).ok()).unwrap_or(rule.min_bad_steps);
     rule.times_rest = reader.value("times_rest", values::quantity).unwrap_or(rule.times_rest);
-    let recover = reader.read("recover_below", if is_count { values::quantity } else { values::ratio });
-    rule.recover_below = recover.map(|r| r.value);
-    (recover, bad_steps)
+    let level = if is_count { values::quantity } else { values::ratio };
+    rule.recover_below = reader.value("recover_below", level);
 }
 
 fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {

@@ -251,43 +251,10 @@ pub(super) fn label_name(value: &DeValue<'_>) -> Read<String> {
     }
 }
 
-/// A zone by its IANA name, `UTC`, or an offset: `+02:00`.
-#[must_use]
-pub fn parse_zone(text: &str) -> Option<Zone> {
-    if let Ok(zone) = text.parse::<chrono_tz::Tz>() {
-        return Some(Zone::Named(zone));
-    }
-    let (sign, digits) = match text.split_at_checked(1)? {
-        ("+", digits) => (1, digits),
-        ("-", digits) => (-1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = digits.split_once(':').or_else(|| digits.split_at_checked(2))?;
-    let two = |s: &str, max: i32| {
-        let plain = s.len() == 2 && s.bytes().all(|b| b.is_ascii_digit());
-        s.parse::<i32>().ok().filter(|n| plain && *n <= max)
-    };
-    Some(Zone::Fixed(sign * (two(hours, 14)? * 60 + two(minutes, 59)?) * 60_000))
-}
-
-/// A zone's name, as `parse_zone` reads it.
-#[must_use]
-pub fn print_zone(zone: Zone) -> String {
-    match zone {
-        Zone::Named(zone) => zone.name().to_owned(),
-        Zone::Fixed(0) => "UTC".to_owned(),
-        Zone::Fixed(east) => {
-            let sign = if east < 0 { '-' } else { '+' };
-            let minutes = east.abs() / 60_000;
-            format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
-        }
-    }
-}
-
 pub(super) fn zone(value: &DeValue<'_>) -> Read<Zone> {
     const WANTS: &str = "a time zone";
     let Some(name) = value.as_str() else { return Err(Refusal::new(WANTS, type_of(value))) };
-    parse_zone(name).ok_or_else(|| {
+    Zone::parse(name).ok_or_else(|| {
         let names: Vec<_> = chrono_tz::TZ_VARIANTS.iter().map(|z| z.name()).collect();
         let label =
             did_you_mean(name, &names).unwrap_or_else(|| "like \"Europe/Berlin\" or \"UTC\"".to_owned());
@@ -353,17 +320,6 @@ mod tests {
     }
 
     #[test]
-    fn zones() {
-        for text in ["UTC", "Europe/Berlin", "+02:00", "-03:30"] {
-            assert_eq!(parse_zone(text).map(print_zone).as_deref(), Some(text));
-        }
-        assert_eq!(parse_zone("+0530"), Some(Zone::Fixed(19_800_000)));
-        for text in ["", "+", "Berlin", "+2", "+99:00", "+1:000", "+0é", "++1:00"] {
-            assert_eq!(parse_zone(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn ratios() {
         let read = |text: &str| ratio(toml::de::DeValue::parse(text).unwrap().get_ref()).ok();
         for (text, n) in
@@ -398,7 +354,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,20}") {
-            let _ = (parse_duration(&text), parse_zone(&text), did_you_mean(&text, &["above"]));
+            let _ = (parse_duration(&text), did_you_mean(&text, &["above"]));
         }
     }
 }
