@@ -1,4 +1,5 @@
 //! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::send::send;

@@ -1,4 +1,5 @@
 //! Webhook and Slack against a loopback receiver that answers as told, alone and with the outbox and its thread.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::outbox::Outbox;
