@@ -382,6 +382,18 @@ fn a_reminder_shows_the_newest_figures() {
     assert_ne!(next[0].key, due[0].key, "another reminder is another message");
 }
 
+#[test]
+fn a_clock_that_is_set_back_holds_up_nothing() {
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Warning)), T);
+    let earlier = T - 24 * 60 * MINUTE;
+    assert!(outbox.due(earlier).is_empty());
+    assert_eq!(outbox.next_due(), Some(earlier + 10_000));
+    let due = outbox.due(earlier + 10_000);
+    outbox.done(due[0].id, &retry(None), earlier - MINUTE);
+    assert!(outbox.next_due().unwrap() <= earlier - MINUTE + 1_000);
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Push(u32, ChangeKind, bool),
