@@ -1,4 +1,5 @@
 //! What people and machines are sent, as golden files: `UPDATE_GOLDEN=1 cargo test --test messages` writes them anew.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gatewatch::delivery::notification::{Item, News, Notification, Subject};
 use gatewatch::message::{About, Message};

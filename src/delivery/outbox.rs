@@ -44,6 +44,8 @@ pub struct State {
     queues: BTreeMap<String, Queue>,
     counters: Counters,
     random: u64,
+    /// The newest time that it was given.
+    now: Millis,
 }
 
 /// Less is dropped first.
@@ -114,6 +116,7 @@ impl Outbox {
 
     /// Takes what the engine says.
     pub fn push(&mut self, change: Change, now: Millis) {
+        self.set_now(now);
         let Change { kind, alert, .. } = change;
         let repeat = self.repeat(&alert.rule);
         for (name, terms) in &self.terms {
@@ -155,8 +158,9 @@ impl Outbox {
         }
     }
 
-    /// What is to be sent now: at most one per receiver, and none while one is on its way there.
+    /// What is to be sent now, by the wall clock: at most one per receiver, and none while one is on its way there.
     pub fn due(&mut self, now: Millis) -> Vec<Notification> {
+        self.set_now(now);
         let names: Vec<String> = self.state.queues.keys().cloned().collect();
         names.iter().filter_map(|name| self.due_to(name, now)).collect()
     }
@@ -175,6 +179,7 @@ impl Outbox {
 
     /// Takes what became of the notification `id`. One that is not known (its receiver is gone) is ignored.
     pub fn done(&mut self, id: u64, outcome: &Outcome, now: Millis) {
+        self.set_now(now);
         let flown = self.state.queues.iter_mut().find_map(|(name, queue)| {
             let flight = queue.flight.take_if(|flight| flight.id == id)?;
             Some((name.clone(), flight))
@@ -202,6 +207,24 @@ impl Outbox {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.state.counters
+    }
+
+    /// A clock that was set back must hold up nothing: what was due in a second is due in a second still.
+    fn set_now(&mut self, now: Millis) {
+        let back = self.state.now - now;
+        self.state.now = now;
+        if back <= 0 {
+            return;
+        }
+        for queue in self.state.queues.values_mut() {
+            queue.not_before -= back;
+            for entry in queue.entries.values_mut() {
+                match &mut entry.owed {
+                    Owed::News { ready, since } => (*ready, *since) = (*ready - back, *since - back),
+                    Owed::Reminder { at } => *at -= back,
+                }
+            }
+        }
     }
 
     fn repeat(&self, rule: &str) -> Millis {

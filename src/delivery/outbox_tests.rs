@@ -53,195 +53,184 @@ fn said(notifications: &[Notification]) -> Vec<Vec<News>> {
     notifications.iter().map(|n| n.items.iter().map(|item| item.news).collect()).collect()
 }
 
-/// A step of an episode of one alert.
-enum Step {
-    Push(ChangeKind),
-    /// What is due after so many milliseconds; none: nothing.
-    Due(Millis, Option<News>),
-    Done(Outcome),
-    CatchingUp(bool),
+/// Episodes of one alert: what happens, who is told, how bad it is at first, and the steps. `+firing`: a change;
+/// `10s:firing`: what is due after 10 s (`-`: nothing); `sent`, `retry`, `refused`: what becomes of it.
+const EPISODES: &[(&str, &str, Severity, &str)] = {
+    use Severity::{Critical, Warning};
+    &[
+        ("critical: at once", "all", Critical, "+firing 0:firing"),
+        ("warning: group_wait", "all", Warning, "+firing 9999ms:- 1ms:firing"),
+        ("its own group_wait", "slow", Critical, "+firing 29s:- 1s:firing"),
+        ("there and back", "all", Critical, "+firing 0:firing sent +resolved 0:resolved sent 9h:-"),
+        ("send_resolved = false", "quiet", Critical, "+firing 0:firing sent +resolved 9h:-"),
+        ("the same, over while in flight", "quiet", Critical, "+firing 0:firing +resolved sent 9h:-"),
+        ("came and went unseen", "all", Warning, "+firing +resolved 10s:both sent 9h:-"),
+        ("said twice", "all", Critical, "+firing 0:firing sent +firing 1h:-"),
+        (
+            "over while firing is in flight",
+            "all",
+            Critical,
+            "+firing 0:firing +resolved 1h:- sent 0:resolved",
+        ),
+        ("over while firing fails", "all", Critical, "+firing 0:firing +resolved retry 1m:both"),
+        (
+            "reopened before its end was told",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved +reopened 1h:-",
+        ),
+        (
+            "reopened for a while: no page",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved sent +reopened 599s:- +resolved 9h:-",
+        ),
+        (
+            "reopened for long: the last word must not stay wrong",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved sent +reopened 10m:reopened sent +resolved 0:resolved",
+        ),
+        (
+            "reopened and escalated",
+            "all",
+            Warning,
+            "+firing 10s:firing sent +resolved 10s:resolved sent +reopened 1m:- +escalated 0:escalated",
+        ),
+        ("escalated", "all", Warning, "+firing 10s:firing sent +escalated 0:escalated sent 1h:-"),
+        ("escalated unseen", "all", Warning, "+firing +escalated 0:firing sent 1h:-"),
+        ("escalated while in flight", "all", Warning, "+firing 10s:firing +escalated sent 0:escalated"),
+        (
+            "a pager takes it once it is critical",
+            "pager",
+            Warning,
+            "+firing 1h:- +escalated 0:firing sent +resolved 0:resolved",
+        ),
+        ("never the pager's", "pager", Warning, "+firing 1h:- +resolved 1h:-"),
+        (
+            "who was told is told the end",
+            "mild",
+            Warning,
+            "+firing 10s:firing sent +escalated 1h:- +resolved 0:resolved",
+        ),
+        ("repeat_interval", "all", Critical, "+firing 0:firing sent 14399s:- 1s:repeated sent 4h:repeated"),
+        (
+            "over while a reminder is in flight",
+            "all",
+            Critical,
+            "+firing 0:firing sent 4h:repeated +resolved 1h:- retry 1m:resolved sent 9h:-",
+        ),
+        (
+            "the next incident pages, though the last end was not told",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved retry next-incident +firing 1m:firing sent \
+             +resolved 0:resolved sent 9h:-",
+        ),
+        ("an end of nothing", "all", Critical, "+resolved 1h:-"),
+        ("refused, then taken", "all", Critical, "+firing 0:firing refused 899s:- 1s:firing sent 1h:-"),
+        (
+            "refused for an hour",
+            "all",
+            Critical,
+            "+firing 0:firing refused 1h:firing refused 14399s:- 1s:firing refused +resolved 1h:-",
+        ),
+        (
+            "an end is refused for an hour",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved refused 15m:resolved refused 45m:resolved refused 9h:-",
+        ),
+        ("refused, and news of it", "all", Critical, "+firing 0:firing refused 1m:- +resolved 0:both"),
+        ("found late, and still fires", "all", Critical, "catching-up +firing 1h:- caught-up 0:firing"),
+        ("found late, and over", "all", Critical, "catching-up +firing +resolved 1h:- caught-up 0:both"),
+        (
+            "found late, when told before",
+            "all",
+            Critical,
+            "+firing 0:firing sent catching-up +resolved 0:resolved",
+        ),
+    ]
+};
+
+fn length(text: &str) -> Millis {
+    let (digits, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
+    let unit = BTreeMap::from([("", 1), ("ms", 1), ("s", 1_000), ("m", MINUTE), ("h", 60 * MINUTE)])[unit];
+    digits.parse::<Millis>().unwrap() * unit
 }
 
-fn play(name: &str, receiver: Receiver, severity: Severity, steps: Vec<Step>) {
-    let rule = Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)]);
-    let mut outbox = Outbox::new(&[receiver], &[rule], 7);
-    let mut alert = alert(1, "errors", severity);
-    let mut now = T;
-    let mut last = 0;
-    for (i, step) in steps.into_iter().enumerate() {
+fn word(news: News) -> &'static str {
+    match news {
+        News::Firing => "firing",
+        News::Escalated { .. } => "escalated",
+        News::Repeated => "repeated",
+        News::Reopened => "reopened",
+        News::Resolved => "resolved",
+        News::FiredAndResolved => "both",
+    }
+}
+
+/// One episode as it goes on.
+struct Episode {
+    outbox: Outbox,
+    alert: Alert,
+    now: Millis,
+    last: u64,
+}
+
+impl Episode {
+    fn step(&mut self, step: &str) {
+        if let Some((wait, expected)) = step.split_once(':') {
+            self.now += length(wait);
+            let due = self.outbox.due(self.now);
+            let told: Vec<&str> = due.iter().flat_map(|n| &n.items).map(|item| word(item.news)).collect();
+            assert_eq!(told, if expected == "-" { vec![] } else { vec![expected] });
+            self.last = due.first().map_or(self.last, |n| n.id);
+            return;
+        }
+        let mut push = |kind| self.outbox.push(change(kind, &self.alert), self.now);
         match step {
-            Step::Push(kind) => {
-                if kind == ChangeKind::Escalated {
-                    alert.severity = Severity::Critical;
-                }
-                outbox.push(change(kind, &alert), now);
+            "+firing" => push(ChangeKind::Firing),
+            "+escalated" => {
+                self.alert.severity = Severity::Critical;
+                self.outbox.push(change(ChangeKind::Escalated, &self.alert), self.now);
             }
-            Step::Due(wait, expected) => {
-                now += wait;
-                let due = outbox.due(now);
-                let news = due.first().map(|n| n.items[0].news);
-                assert_eq!((due.len(), news), (expected.iter().len(), expected), "{name}, step {i}");
-                last = due.first().map_or(last, |n| n.id);
+            "+reopened" => push(ChangeKind::Reopened),
+            "+resolved" => push(ChangeKind::Resolved),
+            "sent" => self.outbox.done(self.last, &Outcome::Sent, self.now),
+            "retry" => self.outbox.done(self.last, &retry(None), self.now),
+            "refused" => self.outbox.done(self.last, &refused(), self.now),
+            "catching-up" => {
+                self.alert.detected_late = true;
+                self.outbox.set_catching_up(true);
             }
-            Step::Done(outcome) => outbox.done(last, &outcome, now),
-            Step::CatchingUp(yes) => {
-                alert.detected_late = true;
-                outbox.set_catching_up(yes);
-            }
+            "caught-up" => self.outbox.set_catching_up(false),
+            "next-incident" => self.alert.incident = "0001-2".into(),
+            other => panic!("{other}"),
         }
     }
 }
 
 #[test]
 fn episodes() {
-    use ChangeKind::{Escalated, Firing, Reopened, Resolved};
-    use Severity::{Critical, Warning};
-    use Step::{CatchingUp, Done, Due, Push};
-    let sent = || Done(Outcome::Sent);
-    let ops = || receiver("ops");
-    let quiet = || Receiver { send_resolved: false, ..ops() };
-    let pager = || Receiver { severity: vec![Critical], ..ops() };
-    let mail = || Receiver { severity: vec![Warning], ..ops() };
-    let hour = 60 * MINUTE;
-    let from = |severity| Some(News::Escalated { from: severity });
-    let (firing, resolved, both) = (Some(News::Firing), Some(News::Resolved), Some(News::FiredAndResolved));
-
-    play("critical: at once", ops(), Critical, vec![Push(Firing), Due(0, firing)]);
-    play("warning: group_wait", ops(), Warning, vec![Push(Firing), Due(9_999, None), Due(1, firing)]);
-    let slow = Receiver { group_wait: Some(30_000), ..ops() };
-    play("own group_wait", slow, Critical, vec![Push(Firing), Due(29_999, None), Due(1, firing)]);
-    let there = vec![
-        Push(Firing),
-        Due(0, firing),
-        sent(),
-        Push(Resolved),
-        Due(0, resolved),
-        sent(),
-        Due(9 * hour, None),
-    ];
-    play("there and back", ops(), Critical, there);
-    let without = vec![Push(Firing), Due(0, firing), sent(), Push(Resolved), Due(9 * hour, None)];
-    play("send_resolved = false", quiet(), Critical, without);
-    let in_flight = vec![Push(Firing), Due(0, firing), Push(Resolved), sent(), Due(hour, None)];
-    play("send_resolved = false, over while in flight", quiet(), Critical, in_flight);
-    play(
-        "unseen",
-        ops(),
-        Warning,
-        vec![Push(Firing), Push(Resolved), Due(10_000, both), sent(), Due(9 * hour, None)],
-    );
-    let two = vec![Push(Firing), Due(0, firing), sent(), Push(Firing), Due(hour, None)];
-    play("said twice", ops(), Critical, two);
-    let fly = vec![Push(Firing), Due(0, firing), Push(Resolved), Due(hour, None), sent(), Due(0, resolved)];
-    play("resolved while firing is in flight", ops(), Critical, fly);
-    let lost = vec![Push(Firing), Due(0, firing), Push(Resolved), Done(retry(None)), Due(MINUTE, both)];
-    play("resolved while a firing fails", ops(), Critical, lost);
-    let gone = vec![Push(Firing), Due(0, firing), sent(), Push(Resolved), Push(Reopened), Due(hour, None)];
-    play("reopened before its end was told", ops(), Critical, gone);
-    let back = vec![
-        Push(Firing),
-        Due(0, firing),
-        sent(),
-        Push(Resolved),
-        Due(0, resolved),
-        sent(),
-        Push(Reopened),
-        Due(10 * MINUTE - 1, None),
-        Push(Resolved),
-        Due(9 * hour, None),
-    ];
-    play("reopened for a while: no page", ops(), Critical, back);
-    let long = vec![
-        Push(Firing),
-        Due(0, firing),
-        sent(),
-        Push(Resolved),
-        Due(0, resolved),
-        sent(),
-        Push(Reopened),
-        Due(10 * MINUTE, Some(News::Reopened)),
-        sent(),
-        Push(Resolved),
-        Due(0, resolved),
-    ];
-    play("reopened for long: the last word must not stay wrong", ops(), Critical, long);
-    let up = vec![Push(Firing), Due(10_000, firing), sent(), Push(Escalated), Due(0, from(Warning)), sent()];
-    play("escalated", ops(), Warning, up);
-    let up = vec![Push(Firing), Push(Escalated), Due(0, firing), sent(), Due(hour, None)];
-    play("escalated unseen", ops(), Warning, up);
-    let up = vec![Push(Firing), Due(10_000, firing), Push(Escalated), sent(), Due(0, from(Warning))];
-    play("escalated while in flight", ops(), Warning, up);
-    let page = vec![
-        Push(Firing),
-        Due(hour, None),
-        Push(Escalated),
-        Due(0, firing),
-        sent(),
-        Push(Resolved),
-        Due(0, resolved),
-    ];
-    play("a pager takes it once it is critical", pager(), Warning, page);
-    play(
-        "never its own",
-        pager(),
-        Warning,
-        vec![Push(Firing), Due(hour, None), Push(Resolved), Due(hour, None)],
-    );
-    let mild = vec![
-        Push(Firing),
-        Due(10_000, firing),
-        sent(),
-        Push(Escalated),
-        Due(hour, None),
-        Push(Resolved),
-        Due(0, resolved),
-    ];
-    play("who was told is told the end", mail(), Warning, mild);
-    let still = Some(News::Repeated);
-    let repeat = vec![
-        Push(Firing),
-        Due(0, firing),
-        sent(),
-        Due(4 * hour - 1, None),
-        Due(1, still),
-        sent(),
-        Due(4 * hour, still),
-    ];
-    play("repeat_interval", ops(), Critical, repeat);
-    play("an end of nothing", ops(), Critical, vec![Push(Resolved), Due(hour, None)]);
-    let refuse = vec![
-        Push(Firing),
-        Due(0, firing),
-        Done(refused()),
-        Due(15 * MINUTE - 1, None),
-        Due(1, firing),
-        sent(),
-    ];
-    play("refused, then taken", ops(), Critical, refuse);
-    let give_up = vec![
-        Push(Firing),
-        Due(0, firing),
-        Done(refused()),
-        Due(hour, firing),
-        Done(refused()),
-        Due(4 * hour - 1, None),
-        Due(1, firing),
-        Done(refused()),
-        Push(Resolved),
-        Due(hour, None),
-    ];
-    play("refused for an hour", ops(), Critical, give_up);
-    let late = vec![CatchingUp(true), Push(Firing), Due(hour, None), CatchingUp(false), Due(0, firing)];
-    play("detected late, and still fires", ops(), Critical, late);
-    let late = vec![
-        CatchingUp(true),
-        Push(Firing),
-        Push(Resolved),
-        Due(hour, None),
-        CatchingUp(false),
-        Due(0, both),
-    ];
-    play("detected late, and over", ops(), Critical, late);
+    for (name, terms, severity, steps) in EPISODES {
+        println!("{name}");
+        let ops = receiver("ops");
+        let ops = match *terms {
+            "slow" => Receiver { group_wait: Some(30_000), ..ops },
+            "quiet" => Receiver { send_resolved: false, ..ops },
+            "pager" => Receiver { severity: vec![Severity::Critical], ..ops },
+            "mild" => Receiver { severity: vec![Severity::Warning], ..ops },
+            _ => ops,
+        };
+        let rule = Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)]);
+        let outbox = Outbox::new(&[ops], &[rule], 7);
+        let mut episode = Episode { outbox, alert: alert(1, "errors", *severity), now: T, last: 0 };
+        for (i, step) in steps.split_whitespace().enumerate() {
+            println!("  {i}: {step}");
+            episode.step(step);
+        }
+    }
 }
 
 #[test]
@@ -387,6 +376,22 @@ fn a_reminder_shows_the_newest_figures() {
     outbox.refresh(&alert);
     let due = outbox.due(T + REPEAT_INTERVAL);
     assert_eq!((due[0].items[0].news, due[0].items[0].alert.errors), (News::Repeated, 99_999));
+    outbox.done(due[0].id, &Outcome::Sent, T + REPEAT_INTERVAL);
+    let next = outbox.due(T + 2 * REPEAT_INTERVAL);
+    assert_eq!(next[0].items[0].news, News::Repeated);
+    assert_ne!(next[0].key, due[0].key, "another reminder is another message");
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_up_nothing() {
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Warning)), T);
+    let earlier = T - 24 * 60 * MINUTE;
+    assert!(outbox.due(earlier).is_empty());
+    assert_eq!(outbox.next_due(), Some(earlier + 10_000));
+    let due = outbox.due(earlier + 10_000);
+    outbox.done(due[0].id, &retry(None), earlier - MINUTE);
+    assert!(outbox.next_due().unwrap() <= earlier - MINUTE + 1_000);
 }
 
 #[derive(Clone, Debug)]
@@ -493,7 +498,8 @@ proptest! {
             }
             prop_assert!(outbox.pending() <= CAP);
         }
-        prop_assert!(flying.is_empty());
+        let unanswered = flying.iter().flat_map(|notification| &notification.items);
+        prop_assert!(unanswered.into_iter().all(|item| item.news == News::Repeated), "news that nobody took");
         for ((_, fingerprint), fires) in &believes {
             let n = u32::from_str_radix(fingerprint, 16).unwrap();
             prop_assert_eq!(*fires, alerts[&n].state == AlertState::Firing, "the last word is wrong");

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn places() {
-        let cases: [(&[(&str, &str)], &str, &str); 9] = [
+        type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+        let cases: [Case; 9] = [
             (&[("input", "edge"), ("pool", "be_img"), ("upstream", "be_img/srv3")], "server", "be_img/srv3"),
             (&[("pool", "api"), ("upstream", "10.0.0.3:80")], "server", "10.0.0.3:80 of api"),
             (&[("region", "eu"), ("upstream", "b/s")], "server", "b/s in eu"),

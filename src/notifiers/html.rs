@@ -17,7 +17,7 @@ pub fn page(message: &Message) -> String {
     push(&mut out, &[("title", &message.subject)]);
     out.push_str("</head>\n<body style=\"margin:0;padding:16px\">\n");
     out.push_str(&format!(
-        "<div style=\"max-width:680px;margin:0 auto;font-size:15px;line-height:1.45;{FONT}\">\n"
+        "<div style=\"max-width:680px;margin:0 auto;font-size:15px;line-height:1.45;overflow-wrap:anywhere;{FONT}\">\n"
     ));
     if several {
         let style = "margin:0 0 16px;font-size:18px;line-height:1.3";

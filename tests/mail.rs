@@ -1,0 +1,253 @@
+//! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
+use gatewatch::delivery::send::send;
+use gatewatch::message::About;
+use gatewatch::notifiers::{Delivery, render};
+use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
+use gatewatch_parsers::Zone;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+/// Debian's python3-aiosmtpd is for Debian's Python, whatever comes first in PATH.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Says why a test cannot run; with CI set, that is a failure.
+fn skipped(why: &str) -> bool {
+    assert!(std::env::var_os("CI").is_none(), "not in CI: {why}");
+    println!("skipped: {why}");
+    true
+}
+
+fn lacks_servers() -> bool {
+    let works = |command: &mut Command| {
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    if !works(Command::new("openssl").arg("version")) {
+        return skipped("no openssl to make certificates");
+    }
+    if !works(Command::new(PYTHON).args(["-c", "import aiosmtpd"])) {
+        return skipped("no aiosmtpd (Debian: python3-aiosmtpd)");
+    }
+    false
+}
+
+/// A certificate authority of our own, and a certificate for localhost by it.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn new() -> Certificates {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = [
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ca.key -out ca.pem \
+             -subj /CN=tests -addext basicConstraints=critical,CA:TRUE",
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.csr \
+             -subj /CN=localhost",
+            "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out cert.pem -extfile san",
+        ];
+        std::fs::write(folder.path().join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+        for step in steps {
+            let mut command = Command::new("openssl");
+            let output = command.args(step.split_whitespace()).current_dir(folder.path()).output().unwrap();
+            assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Certificates { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// A server of tests/servers; ends with its value.
+struct Server {
+    child: Child,
+    port: u16,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Server {
+    fn start(script: &str, arguments: &[&str], certificates: &Certificates, auth: bool) -> Server {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(script);
+        let mut command = Command::new(PYTHON);
+        command
+            .arg(script)
+            .args(arguments)
+            .args([certificates.path("cert.pem"), certificates.path("key.pem")]);
+        // aiosmtpd complains at length of what these tests do on purpose.
+        command.env_remove("PASSWORD").stdout(Stdio::piped()).stderr(Stdio::null());
+        if auth {
+            command.env("USER", "gatewatch").env("PASSWORD", "correct horse");
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let port = lines.next().expect("the server has ended").unwrap().parse().unwrap();
+        Server { child, port, lines }
+    }
+
+    fn smtp(mode: &str, certificates: &Certificates, auth: bool) -> Server {
+        Server::start("smtp.py", &[mode], certificates, auth)
+    }
+
+    /// What it got next; to be asked only after it was sent.
+    fn next(&mut self) -> serde_json::Value {
+        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn notification() -> Notification {
+    let alert = serde_json::from_str(include_str!("messages/alert.json")).unwrap();
+    let item = Item { news: News::Firing, reopened: 0, alert };
+    let (receiver, key) = ("duty".into(), "gw-00c0ffee00c0ffee".into());
+    let subject = Subject::Rule("errors".into());
+    Notification { id: 1, key, receiver, subject, at: item.alert.fired, items: vec![item] }
+}
+
+fn delivery(kind: ReceiverKind, ca_file: Option<PathBuf>) -> Delivery {
+    let about = About { zone: Zone::Fixed(0), node: "loghost-1".into(), log_file: None };
+    let name = "duty".into();
+    let receiver =
+        Receiver { name, kind, severity: Vec::new(), send_resolved: true, group_wait: None, ca_file };
+    render(&notification(), &receiver, &about).unwrap()
+}
+
+fn settings(port: u16, tls: Tls, to: &[&str]) -> EmailSettings {
+    EmailSettings {
+        host: "127.0.0.1".into(),
+        port,
+        tls,
+        username: None,
+        password: None,
+        from: "gatewatch <gatewatch@example.net>".into(),
+        to: to.iter().map(|to| (*to).to_owned()).collect(),
+    }
+}
+
+fn with_password(settings: EmailSettings, password: &str) -> EmailSettings {
+    EmailSettings {
+        username: Some("gatewatch".into()),
+        password: Some(Secret::new(password.into())),
+        ..settings
+    }
+}
+
+fn sent(delivery: &Delivery) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(send(delivery, Duration::from_secs(10)))
+}
+
+fn mailed(settings: EmailSettings, ca_file: Option<PathBuf>) -> Outcome {
+    sent(&delivery(ReceiverKind::Email(settings), ca_file))
+}
+
+fn decoded(text: &str) -> String {
+    let script = "import base64,sys,email,email.policy\n\
+        m = email.message_from_bytes(base64.b64decode(sys.argv[1]), policy=email.policy.default)\n\
+        print(m['Subject'], m['Auto-Submitted'], m['X-Auto-Response-Suppress'], m['Message-ID'], sep='\\n')\n\
+        for part in m.iter_parts(): print(part.get_content_type()); print(part.get_content())";
+    let output = Command::new(PYTHON).args(["-c", script, text]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn encrypted_and_with_a_password() {
+    if lacks_servers() {
+        return;
+    }
+    let certificates = Certificates::new();
+    for (mode, tls) in [("starttls", Tls::Starttls), ("implicit", Tls::Implicit)] {
+        let mut server = Server::smtp(mode, &certificates, true);
+        let settings = settings(server.port, tls, &["duty@example.net", "Ops <ops@example.net>"]);
+        let ca = || Some(certificates.path("ca.pem"));
+
+        let outcome = mailed(with_password(settings.clone(), "wrong donkey"), ca());
+        let Outcome::Failed { why } = outcome else { panic!("{mode}: {outcome:?}") };
+        assert!(why.contains("535") && !why.contains("donkey"), "{mode}: {why}");
+        assert!(matches!(mailed(settings.clone(), ca()), Outcome::Failed { .. }), "{mode}: without AUTH");
+        let outcome = mailed(with_password(settings.clone(), "correct horse"), None);
+        assert!(matches!(&outcome, Outcome::Retry { .. }), "{mode}: a certificate by nobody: {outcome:?}");
+
+        assert_eq!(mailed(with_password(settings, "correct horse"), ca()), Outcome::Sent, "{mode}");
+        let mail = server.next();
+        assert_eq!(mail["tls"], true, "{mode}");
+        assert_eq!(mail["user"], "gatewatch", "{mode}");
+        assert_eq!(mail["from"], "gatewatch@example.net");
+        assert_eq!(mail["to"], serde_json::json!(["duty@example.net", "ops@example.net"]));
+        let text = decoded(mail["data"].as_str().unwrap());
+        for part in [
+            "[FIRING critical] be_img/srv3 502 20.9 % since 00:22:30 UTC, connection_terminated\n",
+            "auto-generated\nAll\n<gw-00c0ffee00c0ffee@example.net>\ntext/plain\n",
+            "Why     99 % connection_terminated: made by the proxy",
+            "text/html\n<!DOCTYPE html>",
+        ] {
+            assert!(text.contains(part), "{mode}: no {part:?} in {text}");
+        }
+    }
+}
+
+#[test]
+fn plain_only_when_said() {
+    if lacks_servers() {
+        return;
+    }
+    let certificates = Certificates::new();
+    let mut server = Server::smtp("plain", &certificates, false);
+    let to = ["duty@example.net"];
+    let outcome = mailed(settings(server.port, Tls::Starttls, &to), Some(certificates.path("ca.pem")));
+    assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("STARTTLS")), "{outcome:?}");
+    assert_eq!(mailed(settings(server.port, Tls::None, &to), None), Outcome::Sent);
+    assert_eq!(server.next()["tls"], false);
+}
+
+#[test]
+fn refused_addresses() {
+    if lacks_servers() {
+        return;
+    }
+    let certificates = Certificates::new();
+    let mut server = Server::smtp("plain", &certificates, false);
+    let outcome = mailed(settings(server.port, Tls::None, &["nobody@example.net"]), None);
+    assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("no such user")), "{outcome:?}");
+    let outcome = mailed(settings(server.port, Tls::None, &["later@example.net"]), None);
+    assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("greylisted")), "{outcome:?}");
+    let both = ["nobody@example.net", "duty@example.net"];
+    assert_eq!(mailed(settings(server.port, Tls::None, &both), None), Outcome::Sent);
+    assert_eq!(server.next()["to"], serde_json::json!(["duty@example.net"]));
+    let port = server.port;
+    drop(server);
+    let outcome = mailed(settings(port, Tls::None, &both), None);
+    assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("refused")), "{outcome:?}");
+}
+
+#[test]
+fn a_webhook_behind_tls() {
+    if lacks_servers() {
+        return;
+    }
+    let certificates = Certificates::new();
+    let mut server = Server::start("https.py", &[], &certificates, false);
+    let port = server.port;
+    let url = || Secret::new(format!("https://localhost:{port}/hook"));
+    let ca = Some(certificates.path("ca.pem"));
+    let outcome = sent(&delivery(ReceiverKind::Webhook { url: url() }, None));
+    assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("certificate")), "{outcome:?}");
+    assert_eq!(sent(&delivery(ReceiverKind::Slack { url: url() }, ca.clone())), Outcome::Sent);
+    assert_eq!(sent(&delivery(ReceiverKind::Webhook { url: url() }, ca)), Outcome::Sent);
+    assert!(server.next()["blocks"].is_array());
+    assert_eq!(server.next()["version"], "4");
+    let outcome = sent(&delivery(ReceiverKind::Webhook { url: url() }, Some(certificates.path("none.pem"))));
+    assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("none.pem")), "{outcome:?}");
+}
