@@ -53,7 +53,9 @@ pub fn open(path: &Path) -> io::Result<Opened> {
 pub fn open_stream(mut stream: impl Read + Send + 'static) -> io::Result<Opened> {
     let mut head = Vec::with_capacity(MAGIC_LEN);
     // What begins like a log line needs no second look: a pipe may give a line at a time.
-    while head.len() < MAGIC_LEN && head.first().is_none_or(|b| matches!(b, 0x1f | 0x28 | 0x50..=0x5f | 0xfd | b'B')) {
+    while head.len() < MAGIC_LEN
+        && head.first().is_none_or(|b| matches!(b, 0x1f | 0x28 | 0x50..=0x5f | 0xfd | b'B'))
+    {
         let mut more = [0; MAGIC_LEN];
         let room = more.get_mut(..MAGIC_LEN - head.len()).unwrap_or_default();
         match stream.read(room) {
@@ -160,7 +162,9 @@ mod tests {
     use std::io::Write;
 
     fn text() -> Vec<u8> {
-        (0..60_000).flat_map(|i| format!("{i} 127.0.0.1 - - \"GET /{} HTTP/1.1\" 502\n", i * 7919).into_bytes()).collect()
+        (0..60_000)
+            .flat_map(|i| format!("{i} 127.0.0.1 - - \"GET /{} HTTP/1.1\" 502\n", i * 7919).into_bytes())
+            .collect()
     }
 
     fn compress(kind: Compression, text: &[u8]) -> Vec<u8> {
@@ -224,7 +228,9 @@ mod tests {
     fn all_members_count() {
         let (one, two) = (b"one\n".repeat(1_000), b"two\n".repeat(1_000));
         for kind in ALL {
-            let packed = [compress(kind, &one), compress(kind, &two), compress(kind, b""), compress(kind, &one)].concat();
+            let packed =
+                [compress(kind, &one), compress(kind, &two), compress(kind, b""), compress(kind, &one)]
+                    .concat();
             let (got, error) = drain(open_stream(io::Cursor::new(packed)).unwrap());
             assert!(error.is_none(), "{kind:?} {error:?}");
             assert_eq!(got, [&one[..], &two, &one].concat(), "{kind:?}");
@@ -241,7 +247,10 @@ mod tests {
                 let (got, error) = drain(open(&path).unwrap());
                 let error = error.unwrap();
                 assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{kind:?} {error}");
-                assert!(error.to_string().contains(&format!("{} archive ends early", kind.name())), "{error}");
+                assert!(
+                    error.to_string().contains(&format!("{} archive ends early", kind.name())),
+                    "{error}"
+                );
                 assert!(text.starts_with(&got), "{kind:?}");
                 // bzip2's blocks are 100 KiB here, the others give all but the last few.
                 assert!(got.len() > text.len() / 3, "{kind:?} {} of {}", got.len(), text.len());
@@ -283,7 +292,8 @@ mod tests {
         options.dict_size(256 << 20);
         let mut filters = liblzma::stream::Filters::new();
         filters.lzma2(&options);
-        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
+        let stream =
+            liblzma::stream::Stream::new_stream_encoder(&filters, liblzma::stream::Check::Crc32).unwrap();
         let mut to = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
         to.write_all(b"one\n").unwrap();
         let (_, error) = drain(open_stream(io::Cursor::new(to.finish().unwrap())).unwrap());

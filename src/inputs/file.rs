@@ -2,7 +2,7 @@
 //! full, the thread waits, and what was not read yet stays where it is best kept: in the files.
 
 use crate::tail::wake::Wake;
-use crate::tail::{CHUNK, Event, FileId, FileKey, Input, Placed, Place, Position, Progress, Tailer, Trouble};
+use crate::tail::{CHUNK, Event, FileId, FileKey, Input, Place, Placed, Position, Progress, Tailer, Trouble};
 use gatewatch_parsers::Millis;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -323,7 +323,11 @@ impl Files {
     #[must_use]
     pub fn join(mut self) -> Vec<Position> {
         self.stop();
-        self.thread.take().and_then(|thread| thread.join().ok()).map(|tailer| tailer.positions()).unwrap_or_default()
+        self.thread
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .map(|tailer| tailer.positions())
+            .unwrap_or_default()
     }
 }
 
@@ -334,4 +338,152 @@ pub fn max_open() -> usize {
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = soft.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse::<usize>().ok());
     soft.map_or(OPEN_FILES, |soft| (soft / 2).clamp(1, OPEN_FILES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tail::Start;
+    use crate::tail::paths::Pattern;
+    use std::collections::HashMap;
+    use std::io::Write;
+    use std::time::Instant;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn inputs(dir: &Path, pattern: &str) -> Vec<Input> {
+        let paths = vec![Pattern::new(&dir.join(pattern).display().to_string()).unwrap()];
+        vec![Input { name: "test".to_owned(), paths, start: Start::Beginning }]
+    }
+
+    fn began(dir: &Path, sender: &Sender, clock: impl Fn() -> Millis + Send + 'static) -> Files {
+        let beginning = Beginning { inputs: inputs(dir, "*.log"), restore: None, max_open: 10 };
+        start(beginning, sender.clone(), clock).unwrap()
+    }
+
+    fn append(path: &Path, text: &str) {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Receives until the text came, in a bounded time; everything that came before it, with it.
+    fn until(receiver: &Receiver<Message>, want: &str) -> String {
+        let (deadline, mut text) = (Instant::now() + LONG, String::new());
+        while !text.contains(want) {
+            match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(Message { what: Happening::Chunk { bytes, .. }, .. }) => {
+                    text.push_str(&String::from_utf8_lossy(&bytes));
+                }
+                Ok(_) => {}
+                Err(error) => unreachable!("{want} did not come ({error}), only {text:?}"),
+            }
+        }
+        text
+    }
+
+    /// Receives until everything was looked at, at this time.
+    fn looked_at(receiver: &Receiver<Message>, time: Millis) {
+        let deadline = Instant::now() + LONG;
+        loop {
+            let message = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap();
+            if matches!(message.what, Happening::Reconciled) && message.at == time {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn an_append_is_seen_by_its_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a.log");
+        append(&log, "one\n");
+        let (sender, receiver) = Sender::new();
+        // A clock that stands still but for this test: no look is due unless an event brings one.
+        let time = Arc::new(AtomicU64::new(0));
+        let shown = Arc::clone(&time);
+        let files =
+            began(dir.path(), &sender, move || Millis::try_from(shown.load(Ordering::Relaxed)).unwrap_or(0));
+        until(&receiver, "one");
+        // Quiet by now: its directory is watched, and looked at once more because of that.
+        for now in [5_000i64, 5_100] {
+            time.store(now.unsigned_abs(), Ordering::Relaxed);
+            looked_at(&receiver, now);
+        }
+        append(&log, "two\n");
+        time.store(5_300, Ordering::Relaxed);
+        until(&receiver, "two");
+        drop(files.join());
+    }
+
+    fn wall() -> impl Fn() -> Millis + Send + 'static {
+        let start = Instant::now();
+        move || Millis::try_from(start.elapsed().as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    #[test]
+    fn a_slow_receiver_makes_it_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "0123456789abcde\n".repeat(1 << 20);
+        append(&dir.path().join("a.log"), &text);
+        let (sender, receiver) = Sender::new();
+        let files = began(dir.path(), &sender, wall());
+        while sender.waits() == 0 {
+            thread::yield_now();
+        }
+        let mut received = 0;
+        let mut last: HashMap<FileId, Progress> = HashMap::new();
+        while received < text.len() {
+            if let Happening::Chunk { file, bytes, after, .. } = receiver.recv_timeout(LONG).unwrap().what {
+                assert!(bytes.len() <= CHUNK);
+                received += bytes.len();
+                last.insert(file, after);
+            }
+        }
+        assert_eq!(received, text.len());
+        let positions = files.join();
+        assert_eq!(
+            positions.iter().map(|p| p.progress).collect::<Vec<_>>(),
+            last.into_values().collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn it_ends_when_nobody_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        append(&dir.path().join("a.log"), &"x\n".repeat(8 << 20));
+        let (sender, receiver) = Sender::new();
+        let files = began(dir.path(), &sender, wall());
+        drop(receiver);
+        drop(files.join());
+    }
+
+    #[test]
+    fn another_list_takes_effect() {
+        let dir = tempfile::tempdir().unwrap();
+        append(&dir.path().join("a.log"), "one\n");
+        append(&dir.path().join("b.txt"), "two\n");
+        let (sender, receiver) = Sender::new();
+        let files = began(dir.path(), &sender, wall());
+        until(&receiver, "one");
+        files.reconfigure(inputs(dir.path(), "*"));
+        assert!(!until(&receiver, "two").contains("one"));
+        drop(files.join());
+    }
+
+    #[test]
+    fn a_pipe_comes_as_it_is_written() {
+        let (sender, receiver) = Sender::new();
+        let thread = super::super::stdin::follow(&b"one\ntwo"[..], 3, sender, || 7).unwrap();
+        thread.join().unwrap();
+        let shown: Vec<String> = receiver.iter().map(|m| format!("{} {:?}", m.at, m.what)).collect();
+        assert!(shown[0].starts_with("7 Opened") && shown[0].contains("input: 3"), "{}", shown[0]);
+        assert!(shown[1].starts_with("7 Chunk"), "{}", shown[1]);
+        assert!(shown[2].starts_with("7 Idle") && shown[3].starts_with("7 Finished"));
+        assert_eq!(shown.len(), 4);
+    }
+
+    #[test]
+    fn there_is_a_limit_of_open_files() {
+        assert!((1..=OPEN_FILES).contains(&max_open()));
+    }
 }

@@ -18,7 +18,13 @@ pub struct InputKind {
 
 /// Every kind there is.
 pub static INPUTS: &[InputKind] = &[
-    InputKind { name: "file", summary: "files that are being written: followed through rotation, truncation and restarts" },
+    InputKind {
+        name: "file",
+        summary: "files that are being written: followed through rotation, truncation and restarts",
+    },
     InputKind { name: "stdin", summary: "standard input or a pipe: read once, to its end" },
-    InputKind { name: "archive", summary: "finished files, plain or compressed (gzip, zstd, xz, bzip2): read once" },
+    InputKind {
+        name: "archive",
+        summary: "finished files, plain or compressed (gzip, zstd, xz, bzip2): read once",
+    },
 ];

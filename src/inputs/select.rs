@@ -90,7 +90,9 @@ impl Selector<'_> {
             Ok(stat) => self.add(path, &stat),
             Err(error) => match argument.to_str().map(Pattern::new) {
                 Some(Ok(pattern)) if !pattern.is_plain() => self.pattern(&pattern),
-                Some(Err(bad)) if error.kind() == io::ErrorKind::NotFound => self.problem(path, bad.to_string()),
+                Some(Err(bad)) if error.kind() == io::ErrorKind::NotFound => {
+                    self.problem(path, bad.to_string());
+                }
                 _ => self.selection.problems.push(Problem::of(path, &error)),
             },
         }
@@ -166,8 +168,10 @@ mod tests {
 
     /// `(sources, problems, left out, duplicates)`, with paths relative to the directory.
     fn shown(dir: &Path, arguments: &[&str]) -> (Vec<String>, Vec<String>, Vec<String>, usize) {
-        let arguments: Vec<OsString> =
-            arguments.iter().map(|a| if *a == "-" { "-".into() } else { dir.join(a).into_os_string() }).collect();
+        let arguments: Vec<OsString> = arguments
+            .iter()
+            .map(|a| if *a == "-" { "-".into() } else { dir.join(a).into_os_string() })
+            .collect();
         let selection = select(&arguments, &mut |path| Ok(path.extension().is_some_and(|e| e == "log")));
         let short = |path: &Path| path.strip_prefix(dir).unwrap_or(path).display().to_string();
         let source = |source: &Source| match source {
@@ -193,7 +197,9 @@ mod tests {
         fs::hard_link(dir.path().join("a.log"), dir.path().join("z.log")).unwrap();
         std::os::unix::fs::symlink("sub/c.log", dir.path().join("d.log")).unwrap();
         std::os::unix::fs::symlink("nowhere", dir.path().join("dangling.log")).unwrap();
-        assert!(std::process::Command::new("mkfifo").arg(dir.path().join("pipe.log")).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo").arg(dir.path().join("pipe.log")).status().unwrap().success()
+        );
         dir
     }
 
@@ -231,12 +237,16 @@ mod tests {
     #[test]
     fn devices_are_no_logs() {
         let (sources, problems, ..) = shown(Path::new("/"), &["dev/null"]);
-        assert_eq!((sources, problems), (vec![], vec!["dev/null: is a socket or a device, not a log".to_owned()]));
+        assert_eq!(
+            (sources, problems),
+            (vec![], vec!["dev/null: is a socket or a device, not a log".to_owned()])
+        );
     }
 
     #[test]
     fn what_to_do_is_said() {
-        let problem = Problem::of(Path::new("/var/log/nginx/access.log"), &io::ErrorKind::PermissionDenied.into());
+        let problem =
+            Problem::of(Path::new("/var/log/nginx/access.log"), &io::ErrorKind::PermissionDenied.into());
         assert!(problem.to_string().contains("group adm"), "{problem}");
     }
 }

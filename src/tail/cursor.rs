@@ -291,14 +291,28 @@ mod tests {
         cursor
     }
 
+    /// (time, size tick links, what the path shows, the answers in order)
+    type Step = (Millis, Option<(u64, i128, u64)>, AtPath, Vec<Action>);
+
+    fn try_out(cases: Vec<(&str, Vec<Step>)>) {
+        for (name, steps) in cases {
+            let mut cursor = at_ten();
+            for (now, own, path, want) in steps {
+                let own = own.map(|(size, tick, links)| stat(size, tick, links));
+                for want in want {
+                    assert_eq!(cursor.decide(now, own.as_ref(), path), want, "{name} at {now}");
+                }
+            }
+        }
+    }
+
+    const WRITTEN: AtPath = AtPath::Other { written: true };
+    const EMPTY: AtPath = AtPath::Other { written: false };
+
     #[test]
-    fn decisions() {
-        use AtPath::{Nothing, Other, Same, Unknown};
-        let written = Other { written: true };
-        let empty = Other { written: false };
-        // (time, size tick links, path shows, the answers until it says wait or release)
-        type Case = (&'static str, Vec<(Millis, Option<(u64, i128, u64)>, AtPath, Vec<Action>)>);
-        let cases: Vec<Case> = vec![
+    fn at_its_path() {
+        use AtPath::{Nothing, Same, Unknown};
+        try_out(vec![
             ("untouched", vec![(1_000, Some((10, 1, 1)), Same, vec![Action::Wait])]),
             ("grown", vec![(1_000, Some((15, 2, 1)), Same, vec![Action::Read])]),
             ("shorter", vec![(1_000, Some((9, 2, 1)), Same, vec![Action::Truncated])]),
@@ -306,29 +320,40 @@ mod tests {
             ("scan failed", vec![(9_999_999, Some((10, 1, 1)), Unknown, vec![Action::Wait])]),
             ("not open, at its path", vec![(9_999_999, None, Same, vec![Action::Wait])]),
             (
+                "closed and gone",
+                vec![(1_000, None, Nothing, vec![Action::Left(Departure::Gone), Action::Release])],
+            ),
+        ]);
+    }
+
+    #[test]
+    fn departures() {
+        use AtPath::{Nothing, Same, Unknown};
+        try_out(vec![
+            (
                 "rotated, successor written",
                 vec![
-                    (1_000, Some((10, 1, 1)), written, vec![Action::Left(Departure::Rotated), Action::Wait]),
-                    (30_999, Some((10, 1, 1)), written, vec![Action::Wait]),
-                    (30_999, Some((12, 2, 1)), written, vec![Action::Read]),
-                    (31_000, Some((10, 1, 1)), written, vec![Action::Release]),
+                    (1_000, Some((10, 1, 1)), WRITTEN, vec![Action::Left(Departure::Rotated), Action::Wait]),
+                    (30_999, Some((10, 1, 1)), WRITTEN, vec![Action::Wait]),
+                    (30_999, Some((12, 2, 1)), WRITTEN, vec![Action::Read]),
+                    (31_000, Some((10, 1, 1)), WRITTEN, vec![Action::Release]),
                 ],
             ),
             (
                 "rotated, the writer not told yet",
                 vec![
-                    (1_000, Some((10, 1, 1)), empty, vec![Action::Left(Departure::Rotated), Action::Wait]),
-                    (600_999, Some((10, 1, 1)), empty, vec![Action::Wait]),
-                    (601_000, Some((10, 1, 1)), empty, vec![Action::Release]),
+                    (1_000, Some((10, 1, 1)), EMPTY, vec![Action::Left(Departure::Rotated), Action::Wait]),
+                    (600_999, Some((10, 1, 1)), EMPTY, vec![Action::Wait]),
+                    (601_000, Some((10, 1, 1)), EMPTY, vec![Action::Release]),
                 ],
             ),
             (
                 "renamed, created later",
                 vec![
                     (1_000, Some((10, 1, 1)), Nothing, vec![Action::Left(Departure::Gone), Action::Wait]),
-                    (2_000, Some((10, 1, 1)), written, vec![Action::Left(Departure::Rotated), Action::Wait]),
-                    (31_999, Some((10, 1, 1)), written, vec![Action::Wait]),
-                    (32_000, Some((10, 1, 1)), written, vec![Action::Release]),
+                    (2_000, Some((10, 1, 1)), WRITTEN, vec![Action::Left(Departure::Rotated), Action::Wait]),
+                    (31_999, Some((10, 1, 1)), WRITTEN, vec![Action::Wait]),
+                    (32_000, Some((10, 1, 1)), WRITTEN, vec![Action::Release]),
                 ],
             ),
             (
@@ -349,25 +374,12 @@ mod tests {
             (
                 "left, then the scan fails",
                 vec![
-                    (1_000, Some((10, 1, 1)), written, vec![Action::Left(Departure::Rotated), Action::Wait]),
+                    (1_000, Some((10, 1, 1)), WRITTEN, vec![Action::Left(Departure::Rotated), Action::Wait]),
                     (99_000, Some((10, 1, 1)), Unknown, vec![Action::Wait]),
-                    (99_000, Some((10, 1, 1)), written, vec![Action::Release]),
+                    (99_000, Some((10, 1, 1)), WRITTEN, vec![Action::Release]),
                 ],
             ),
-            (
-                "closed and gone",
-                vec![(1_000, None, Nothing, vec![Action::Left(Departure::Gone), Action::Release])],
-            ),
-        ];
-        for (name, steps) in cases {
-            let mut cursor = at_ten();
-            for (now, own, path, want) in steps {
-                let own = own.map(|(size, tick, links)| stat(size, tick, links));
-                for want in want {
-                    assert_eq!(cursor.decide(now, own.as_ref(), path), want, "{name} at {now}");
-                }
-            }
-        }
+        ]);
     }
 
     #[test]

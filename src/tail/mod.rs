@@ -187,7 +187,8 @@ impl Tailer {
 
     /// Takes another list of inputs. Files that it still matches go on where they are.
     pub fn reconfigure(&mut self, inputs: Vec<Input>) {
-        let index_of: HashMap<&str, usize> = inputs.iter().enumerate().map(|(i, input)| (input.name.as_str(), i)).collect();
+        let index_of: HashMap<&str, usize> =
+            inputs.iter().enumerate().map(|(i, input)| (input.name.as_str(), i)).collect();
         for file in self.files.values_mut() {
             let name = self.inputs.get(file.input).map(|input| input.name.as_str());
             // Out of range until the next scan places it.
@@ -205,7 +206,8 @@ impl Tailer {
         if reconciled {
             self.reconcile(now, out);
         }
-        let due: Vec<FileId> = self.files.values().filter(|file| file.due <= now).map(|file| file.id).collect();
+        let due: Vec<FileId> =
+            self.files.values().filter(|file| file.due <= now).map(|file| file.id).collect();
         for id in due {
             self.visit(id, now, out);
         }
@@ -223,12 +225,14 @@ impl Tailer {
             return now;
         }
         // A thousand files cost a few milliseconds to look at: hints must not make that a habit.
-        let hint_every = HOT_EVERY.saturating_add(Millis::try_from(self.names / 50).unwrap_or(RECONCILE_EVERY));
+        let hint_every =
+            HOT_EVERY.saturating_add(Millis::try_from(self.names / 50).unwrap_or(RECONCILE_EVERY));
         last.saturating_add(if self.hinted { hint_every.min(RECONCILE_EVERY) } else { RECONCILE_EVERY })
     }
 
     fn visit(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
-        let before = self.files.get(&id).and_then(|file| file.after).and_then(|before| self.files.get(&before));
+        let before =
+            self.files.get(&id).and_then(|file| file.after).and_then(|before| self.files.get(&before));
         if before.is_some_and(|before| before.due <= now && !before.cursor.is_quiet()) {
             return;
         }
@@ -292,5 +296,7 @@ impl Tailer {
     }
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

@@ -130,13 +130,16 @@ impl Pattern {
 
     /// The labels that it captures.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().flat_map(|part| match part {
-            Part::Wild(tokens) => tokens.as_slice(),
-            _ => &[],
-        }).filter_map(|token| match token {
-            Token::Label(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.parts
+            .iter()
+            .flat_map(|part| match part {
+                Part::Wild(tokens) => tokens.as_slice(),
+                _ => &[],
+            })
+            .filter_map(|token| match token {
+                Token::Label(name) => Some(name.as_str()),
+                _ => None,
+            })
     }
 
     /// Adds to the listing what it matches now.
@@ -192,7 +195,8 @@ fn compile(part: &str, labels: &mut Vec<String>) -> Result<Part, BadPattern> {
         tokens.push(token);
         rest = after;
     }
-    let plain: Option<Vec<u8>> = tokens.iter().map(|t| if let Token::Byte(b) = t { Some(*b) } else { None }).collect();
+    let plain: Option<Vec<u8>> =
+        tokens.iter().map(|t| if let Token::Byte(b) = t { Some(*b) } else { None }).collect();
     Ok(plain.map_or(Part::Wild(tokens), |bytes| Part::Literal(OsString::from_vec(bytes))))
 }
 
@@ -254,9 +258,9 @@ fn step(tokens: &[Token], name: &[u8], labels: &mut Vec<(String, String)>, budge
     let next = match token {
         Token::Byte(byte) => one(name.first() == Some(byte)),
         Token::One => one(!name.is_empty()),
-        Token::Class { not, ranges } => {
-            one(name.first().is_some_and(|b| ranges.iter().any(|(from, to)| (from..=to).contains(&b)) != *not))
-        }
+        Token::Class { not, ranges } => one(name
+            .first()
+            .is_some_and(|b| ranges.iter().any(|(from, to)| (from..=to).contains(&b)) != *not)),
         Token::Any => {
             return (0..=name.len()).any(|n| step(rest, name.get(n..).unwrap_or_default(), labels, budget));
         }
@@ -387,9 +391,8 @@ mod tests {
             ("*a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", None),
         ];
         for (pattern, name, want) in cases {
-            let got = matches(&tokens(pattern), name.as_bytes()).map(|labels| {
-                labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
-            });
+            let got = matches(&tokens(pattern), name.as_bytes())
+                .map(|labels| labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
             assert_eq!(got.as_deref(), want, "{pattern} {name}");
         }
     }
@@ -426,7 +429,8 @@ mod tests {
     fn finds_on_disk() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().display();
-        for path in ["fra1/haproxy.log", "ams2/haproxy.log", "ams2/x/y/deep.log", "b.log", "a.log", ".c.log"] {
+        for path in ["fra1/haproxy.log", "ams2/haproxy.log", "ams2/x/y/deep.log", "b.log", "a.log", ".c.log"]
+        {
             let path = dir.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
@@ -442,7 +446,10 @@ mod tests {
         let (names, listing) = found(&format!("{root}/<node>/haproxy.log"));
         assert_eq!(names, ["haproxy.log node=ams2", "haproxy.log node=fra1"]);
         assert!(listing.directories.contains(&dir.path().join("fra1")));
-        assert_eq!(Pattern::new("/<node>/<site>.log").unwrap().labels().collect::<Vec<_>>(), ["node", "site"]);
+        assert_eq!(
+            Pattern::new("/<node>/<site>.log").unwrap().labels().collect::<Vec<_>>(),
+            ["node", "site"]
+        );
     }
 
     #[test]

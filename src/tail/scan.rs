@@ -46,7 +46,8 @@ pub(super) struct Remembered {
 impl Remembered {
     pub(super) fn keep(&mut self, position: Position, stamp: Option<Stamp>, now: Millis) {
         if self.files.len() >= REMEMBERED_MAX
-            && let Some(oldest) = self.files.values().min_by_key(|m| (m.seen, m.position.key)).map(|m| m.position.key)
+            && let Some(oldest) =
+                self.files.values().min_by_key(|m| (m.seen, m.position.key)).map(|m| m.position.key)
         {
             self.files.remove(&oldest);
         }
@@ -65,9 +66,14 @@ impl Remembered {
         })
     }
 
-    /// What may be the same file under another key: moved to another device number, or written anew and moved over.
-    fn at_path(&self, path: &Path) -> Option<FileKey> {
-        self.files.values().find(|memory| memory.position.path == path).map(|memory| memory.position.key)
+    /// What may be the same file under another key (on another device number after a reboot, or written anew and moved
+    /// over), furthest first.
+    fn at_path(&self, path: &Path) -> Vec<Position> {
+        let here =
+            self.files.values().map(|memory| &memory.position).filter(|position| position.path == path);
+        let mut here: Vec<Position> = here.filter(|position| position.progress.offset > 0).cloned().collect();
+        here.sort_by_key(|position| (std::cmp::Reverse(position.progress.offset), position.key));
+        here
     }
 
     fn forget_old(&mut self, now: Millis) {
@@ -109,7 +115,8 @@ impl Tailer {
 
     /// Lists what the patterns match, unless that was done lately and costs much.
     fn list(&mut self, now: Millis) {
-        let every = RECONCILE_EVERY.saturating_mul(Millis::try_from(self.names / NAMES_A_SECOND).unwrap_or(60).max(1));
+        let every = RECONCILE_EVERY
+            .saturating_mul(Millis::try_from(self.names / NAMES_A_SECOND).unwrap_or(60).max(1));
         let recent = self.last_listing.is_some_and(|last| last <= now && now - last < every);
         if recent && !self.hinted {
             return;
@@ -134,7 +141,13 @@ impl Tailer {
                         self.by_path.insert(found.path.clone(), self.candidates.len());
                         let refused = refused.remove(&found.path);
                         let stat = Err(io::ErrorKind::NotFound.into());
-                        self.candidates.push(Candidate { path: found.path, input, labels: found.labels, stat, refused });
+                        self.candidates.push(Candidate {
+                            path: found.path,
+                            input,
+                            labels: found.labels,
+                            stat,
+                            refused,
+                        });
                     }
                 }
                 let failed = listing.failed.drain(..).map(|(dir, error)| (dir, Trouble::from(&error)));
@@ -295,7 +308,14 @@ impl Tailer {
         let id = FileId(self.next_id);
         self.next_id += 1;
         let place = Place { path: &path, input, labels: &labels, key: stat.key };
-        out(Event::Opened { file: id, place, from: cursor.progress(), size: stat.size, placed, follows: before });
+        out(Event::Opened {
+            file: id,
+            place,
+            from: cursor.progress(),
+            size: stat.size,
+            placed,
+            follows: before,
+        });
         self.by_key.insert(stat.key, id);
         let in_hole = cursor.offset() == 0;
         let handle = (self.open < self.max_open).then_some(handle);
@@ -326,7 +346,14 @@ impl Tailer {
         Ok(replaced && stat.size >= file.cursor.offset() && file.continues_in(handle)?)
     }
 
-    fn hand_over(&mut self, id: FileId, handle: File, stat: &Stat, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+    fn hand_over(
+        &mut self,
+        id: FileId,
+        handle: File,
+        stat: &Stat,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) {
         let Some(file) = self.files.get_mut(&id) else { return };
         self.by_key.remove(&file.key);
         self.open += usize::from(file.handle.is_none());
@@ -351,14 +378,12 @@ impl Tailer {
             return Ok(resumed.map_or((beginning(), Placed::Replaced), |cursor| (cursor, Placed::Resumed)));
         }
         // Another inode at a path where we were: the same bytes, and the old inode nowhere to be seen.
-        if let Some(key) = self.remembered.at_path(path)
-            && !self.candidates.iter().any(|c| c.stat.as_ref().is_ok_and(|stat| stat.key == key))
-            && let Some(memory) = self.remembered.files.get(&key)
-            && memory.position.progress.offset > 0
-            && let Some(cursor) = resume(handle, &memory.position.progress, now)?
-        {
-            self.remembered.files.remove(&key);
-            return Ok((cursor, Placed::Resumed));
+        for Position { key, progress, .. } in self.remembered.at_path(path) {
+            let elsewhere = self.candidates.iter().any(|c| c.stat.as_ref().is_ok_and(|stat| stat.key == key));
+            if !elsewhere && let Some(cursor) = resume(handle, &progress, now)? {
+                self.remembered.files.remove(&key);
+                return Ok((cursor, Placed::Resumed));
+            }
         }
         let input = self.inputs.get(input);
         let present_at_start = input.is_some_and(|input| !self.scanned.contains(&input.name));

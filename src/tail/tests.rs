@@ -2,22 +2,27 @@
 
 use super::*;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::symlink;
+use std::io::{Seek, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 /// What a receiver makes of the events: lines, and a word for everything else.
 #[derive(Default)]
-struct Received {
-    lines: Vec<String>,
+pub(super) struct Received {
+    pub(super) lines: Vec<String>,
     words: Vec<String>,
     cut: HashMap<FileId, Vec<u8>>,
     names: HashMap<FileId, String>,
-    counted: HashMap<FileId, (PathBuf, FileKey, Progress)>,
+    keys: HashMap<FileId, FileKey>,
+    pub(super) counted: HashMap<FileKey, Position>,
 }
 
 impl Received {
-    fn take(&mut self, event: Event<'_>) {
+    fn progress(&mut self, file: FileId) -> &mut Progress {
+        &mut self.counted.get_mut(&self.keys[&file]).unwrap().progress
+    }
+
+    pub(super) fn take(&mut self, event: Event<'_>) {
         let short = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         match event {
             Event::Opened { file, place, placed, follows, from, .. } => {
@@ -25,14 +30,18 @@ impl Received {
                 let follows = follows.map_or(String::new(), |f| format!(" after {}", f.0));
                 self.words.push(format!("opened {} {placed:?}{labels}{follows}", short(place.path)));
                 self.names.insert(file, short(place.path));
-                self.counted.insert(file, (place.path.to_path_buf(), place.key, from));
+                self.keys.insert(file, place.key);
+                let path = place.path.to_path_buf();
+                self.counted.insert(place.key, Position { path, key: place.key, progress: from });
                 assert!(self.cut.insert(file, Vec::new()).is_none(), "opened twice");
             }
             Event::Moved { file, place } => {
                 let labels: String = place.labels.iter().map(|(k, v)| format!(" {k}={v}")).collect();
                 self.words.push(format!("moved {} {}{labels}", self.names[&file], place.input));
-                let counted = self.counted.get_mut(&file).unwrap();
-                (counted.0, counted.1) = (place.path.to_path_buf(), place.key);
+                let old = self.keys.insert(file, place.key).unwrap();
+                let Position { progress, .. } = self.counted.remove(&old).unwrap();
+                let path = place.path.to_path_buf();
+                self.counted.insert(place.key, Position { path, key: place.key, progress });
             }
             Event::Chunk { file, bytes, after, .. } => {
                 assert!(!bytes.is_empty());
@@ -42,15 +51,15 @@ impl Received {
                     let line: Vec<u8> = cut.drain(..=end).collect();
                     self.lines.push(String::from_utf8_lossy(&line[..end]).into_owned());
                 }
-                self.counted.get_mut(&file).unwrap().2 = after;
+                *self.progress(file) = after;
             }
             Event::Truncated { file } => {
                 self.cut.get_mut(&file).unwrap().clear();
-                self.counted.get_mut(&file).unwrap().2 = Progress::default();
+                *self.progress(file) = Progress::default();
                 self.words.push(format!("truncated {}", self.names[&file]));
             }
             Event::Finished { file, after } => {
-                self.counted.get_mut(&file).unwrap().2 = after;
+                *self.progress(file) = after;
                 let cut = self.cut.remove(&file).unwrap();
                 if !cut.is_empty() {
                     self.lines.push(String::from_utf8_lossy(&cut).into_owned());
@@ -73,11 +82,11 @@ impl Received {
     }
 }
 
-struct Rig {
+pub(super) struct Rig {
     dir: tempfile::TempDir,
-    tailer: Tailer,
-    now: Millis,
-    got: Received,
+    pub(super) tailer: Tailer,
+    pub(super) now: Millis,
+    pub(super) got: Received,
 }
 
 fn input(name: &str, dir: &Path, paths: &[&str], start: Start) -> Input {
@@ -87,13 +96,13 @@ fn input(name: &str, dir: &Path, paths: &[&str], start: Start) -> Input {
 
 impl Rig {
     /// Follows the patterns from the files' beginning; nothing is polled yet.
-    fn new(paths: &[&str]) -> Rig {
+    pub(super) fn new(paths: &[&str]) -> Rig {
         let dir = tempfile::tempdir().unwrap();
         let tailer = Tailer::new(vec![input("test", dir.path(), paths, Start::Beginning)], 100);
         Rig { dir, tailer, now: 1_000_000, got: Received::default() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -103,12 +112,12 @@ impl Rig {
         file
     }
 
-    fn rename(&self, from: &str, to: &str) {
+    pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }
 
     /// Time passes, and then everything that is due is done.
-    fn pass(&mut self, ms: Millis) -> &mut Rig {
+    pub(super) fn pass(&mut self, ms: Millis) -> &mut Rig {
         self.now += ms;
         for _ in 0..1_000 {
             if self.tailer.poll(self.now, &mut |event| self.got.take(event)) > self.now {
@@ -127,9 +136,8 @@ impl Rig {
     }
 
     /// A new process that goes on where this one's receiver has counted.
-    fn restart(&mut self) {
-        let counted = self.got.counted.drain().map(|(_, (path, key, progress))| Position { path, key, progress });
-        let positions: Vec<Position> = counted.collect();
+    pub(super) fn restart(&mut self) {
+        let positions = self.got.counted.values().cloned().collect();
         self.restart_at(positions);
     }
 
@@ -199,7 +207,10 @@ fn rename_and_create_with_a_writer_on_the_old_file() {
     rig.append("a.log", "5\n");
     assert_eq!(rig.pass(29_000).lines(), ["5"]);
     assert_eq!(rig.pass(1_000).lines(), ["cut"]);
-    assert_eq!(rig.words(), ["opened a.log Beginning", "rotated a.log", "opened a.log Beginning after 1", "finished a.log"]);
+    assert_eq!(
+        rig.words(),
+        ["opened a.log Beginning", "rotated a.log", "opened a.log Beginning after 1", "finished a.log"]
+    );
     rig.pass(60_000);
     assert_eq!(rig.tailer.files.len(), 1);
 }
@@ -288,7 +299,7 @@ fn the_hole_of_a_writer_without_append() {
     assert_eq!(rig.pass(0).lines().len(), 1);
     OpenOptions::new().write(true).open(rig.path("a.log")).unwrap().set_len(0).unwrap();
     writer.write_all(b"after\n").unwrap();
-    assert_eq!(writer.seek(SeekFrom::Current(0)).unwrap(), 300_006);
+    assert_eq!(writer.stream_position().unwrap(), 300_006);
     assert_eq!(rig.pass(1_000).lines(), ["after"]);
     // Bytes of value 0 within lines are the parser's to judge.
     writer.write_all(b"a\0b\n").unwrap();
@@ -621,4 +632,71 @@ fn quiet_directories_are_worth_a_watch() {
     assert!(rig.tailer.quiet_directories(rig.now).contains(&here.join("missing")));
     rig.pass(1_000);
     assert!(rig.tailer.quiet_directories(rig.now).contains(&here));
+}
+
+/// Root may read everything, so that these run as nobody: this very test program, once more.
+fn as_somebody_else(test: &str) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "").unwrap();
+    mode(&secret, 0);
+    if File::open(&secret).is_err() {
+        return true;
+    }
+    let nobody = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .output();
+    match nobody {
+        Ok(done) if done.status.success() => {}
+        Ok(done) if done.status.code() == Some(101) => {
+            unreachable!("as nobody: {}", String::from_utf8_lossy(&done.stderr))
+        }
+        refused => eprintln!("skipped: this machine cannot run it as nobody ({refused:?})"),
+    }
+    false
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn permission_denied_then_granted() {
+    if !as_somebody_else("tail::tests::permission_denied_then_granted") {
+        return;
+    }
+    let mut rig = Rig::new(&["d/*.log"]);
+    fs::create_dir(rig.path("d")).unwrap();
+    rig.append("d/a.log", "1\n");
+    mode(&rig.path("d/a.log"), 0);
+    rig.pass(0);
+    for _ in 0..59 {
+        rig.pass(1_000);
+    }
+    let words = rig.words();
+    assert!(
+        words.len() == 1 && words[0].contains("Permission denied") && words[0].contains("group adm"),
+        "{words:?}"
+    );
+    mode(&rig.path("d/a.log"), 0o644);
+    assert_eq!(rig.pass(1_000).lines(), ["1"]);
+    assert_eq!(rig.words(), ["opened a.log Beginning", "recovered a.log"]);
+    // The directory can be neither listed nor entered: the open file is read on, and nothing is deleted.
+    let mut writer = rig.append("d/a.log", "");
+    for denied in [0o000, 0o300, 0o600] {
+        mode(&rig.path("d"), denied);
+        writer.write_all(b"2\n").unwrap();
+        assert_eq!(rig.pass(1_000).lines(), ["2"], "{denied:o}");
+        rig.pass(700_000);
+        mode(&rig.path("d"), 0o755);
+        rig.pass(100_000);
+        assert!(rig.lines().is_empty());
+        let words = rig.words();
+        assert!(
+            words.iter().all(|w| w.contains("Permission denied") || w.starts_with("recovered")),
+            "{words:?}"
+        );
+    }
 }

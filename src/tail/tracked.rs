@@ -86,7 +86,8 @@ impl Tracked {
                 return Ok(Visit::Compressed(Compression::of(bytes)));
             }
             budget = budget.saturating_sub(bytes.len());
-            let hole = if self.in_hole { bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len()) } else { 0 };
+            let hole =
+                if self.in_hole { bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len()) } else { 0 };
             let (nothing, bytes) = bytes.split_at_checked(hole).unwrap_or((&[], bytes));
             if !nothing.is_empty() {
                 self.cursor.skip(nothing, now);
