@@ -60,7 +60,6 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Whether its stamps carry no zone, so that the zone is a setting.
     fn needs_zone(&self) -> bool;
 
-
     /// One line, without its line end (`\n`, `\r\n`).
     ///
     /// # Errors

@@ -1,0 +1,259 @@
+//! Which file is this: device, inode and birth time while it is at hand; fingerprints of what was read once it is not.
+//!
+//! An inode alone proves nothing (ext4 hands the same number out again at once), a path alone even less. The birth time
+//! tells a reused inode apart; the *anchor*, a fingerprint of the bytes just before the offset, tells a file apart that
+//! was truncated and refilled in place; the *head* says whether another inode begins with the same bytes.
+
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// So many bytes before the offset are fingerprinted, at most.
+pub const ANCHOR_LEN: usize = 64;
+/// So many bytes of a file's beginning are fingerprinted, at most.
+pub const HEAD_LEN: usize = 1024;
+
+/// A file while it exists. Two files on one host at one time never share it; over time, filesystems without birth
+/// times may reuse it, so that fingerprints are compared besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileKey {
+    /// The device.
+    pub dev: u64,
+    /// The inode.
+    pub ino: u64,
+    /// Nanoseconds since the epoch; 0: the filesystem keeps none.
+    pub birth: u64,
+}
+
+/// When content or inode last changed, to the kernel's tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Modification, in nanoseconds since the epoch.
+    pub modified: i128,
+    /// Change of the inode.
+    pub changed: i128,
+}
+
+/// What lies at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file: the only kind that is followed.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A pipe: to open it could hang, to read it takes the lines from somebody else.
+    Fifo,
+    /// A socket or a device.
+    Other,
+}
+
+/// What the filesystem says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Which file.
+    pub key: FileKey,
+    /// Length in bytes.
+    pub size: u64,
+    /// Names it has; 0: deleted.
+    pub links: u64,
+    /// When it last changed.
+    pub stamp: Stamp,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl Stat {
+    /// Of what the path leads to; symlinks are followed.
+    pub fn of_path(path: &Path) -> io::Result<Stat> {
+        fs::metadata(path).map(|m| Stat::of(&m))
+    }
+
+    /// Of an open file.
+    pub fn of_file(file: &File) -> io::Result<Stat> {
+        file.metadata().map(|m| Stat::of(&m))
+    }
+
+    fn of(meta: &Metadata) -> Stat {
+        let kind = meta.file_type();
+        let kind = if kind.is_file() {
+            Kind::Regular
+        } else if kind.is_dir() {
+            Kind::Directory
+        } else if kind.is_fifo() {
+            Kind::Fifo
+        } else {
+            Kind::Other
+        };
+        let birth = meta.created().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
+        let nanos = |secs: i64, nsecs: i64| i128::from(secs) * 1_000_000_000 + i128::from(nsecs);
+        Stat {
+            key: FileKey {
+                dev: meta.dev(),
+                ino: meta.ino(),
+                birth: birth.and_then(|b| u64::try_from(b.as_nanos()).ok()).unwrap_or(0),
+            },
+            size: meta.len(),
+            links: meta.nlink(),
+            stamp: Stamp {
+                modified: nanos(meta.mtime(), meta.mtime_nsec()),
+                changed: nanos(meta.ctime(), meta.ctime_nsec()),
+            },
+            kind,
+        }
+    }
+}
+
+/// A fingerprint of a run of bytes: FNV-1a of 128 bits, which is stable across versions and grows with its input.
+/// The bytes themselves are not kept, since log lines carry what must not lie in a state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Print {
+    /// How many bytes.
+    pub len: u16,
+    hash: [u64; 2],
+}
+
+impl Default for Print {
+    fn default() -> Print {
+        Print { len: 0, hash: split(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d) }
+    }
+}
+
+impl Print {
+    /// Of these bytes; at most 65,535 of them.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Print {
+        let mut print = Print::default();
+        print.extend(bytes);
+        print
+    }
+
+    /// As if `more` had stood behind what was seen.
+    pub fn extend(&mut self, more: &[u8]) {
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let room = usize::from(u16::MAX - self.len);
+        let more = more.get(..room).unwrap_or(more);
+        let mut hash = (u128::from(self.hash[0]) << 64) | u128::from(self.hash[1]);
+        for byte in more {
+            hash = (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+        }
+        self.hash = split(hash);
+        self.len += u16::try_from(more.len()).unwrap_or(0);
+    }
+}
+
+fn split(hash: u128) -> [u64; 2] {
+    [u64::try_from(hash >> 64).unwrap_or(0), u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0)]
+}
+
+/// Compressed by what, told by the first bytes and never by the name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    Plain,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// xz.
+    Xz,
+    /// bzip2.
+    Bzip2,
+}
+
+/// So many first bytes settle it.
+pub const MAGIC_LEN: usize = 10;
+
+impl Compression {
+    /// The word of the field.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::Plain => "plain",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+            Compression::Xz => "xz",
+            Compression::Bzip2 => "bzip2",
+        }
+    }
+
+    /// What a file with these first bytes ([`MAGIC_LEN`] of them, if it has so many) is.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Compression {
+        match head {
+            [0x1f, 0x8b, 0x08, ..] => Compression::Gzip,
+            // The second is a skippable frame, which pzstd and seekable archives put first.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
+            // "BZh9" alone could begin a line: the block's own magic (of data, or of the end) has to follow.
+            [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..]
+            | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => Compression::Bzip2,
+            _ => Compression::Plain,
+        }
+    }
+}
+
+/// Reads at a place until the buffer is full or the file ends; how many bytes.
+pub fn read_at(file: &File, buffer: &mut [u8], from: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..)
+        && !rest.is_empty()
+    {
+        match file.read_at(rest, from.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_grow_as_one() {
+        let mut print = Print::of(b"one ");
+        print.extend(b"two");
+        assert_eq!(print, Print::of(b"one two"));
+        assert_ne!(Print::of(b"one two"), Print::of(b"one tw0"));
+        assert_ne!(Print::of(b""), Print::of(b"\0"));
+        // The published test vector of FNV-1a, 128 bits: a state file outlives a version.
+        assert_eq!(Print::of(b"a").hash, [0xd228_cb69_6f1a_8caf, 0x7891_2b70_4e4a_8964]);
+    }
+
+    #[test]
+    fn magic_bytes() {
+        let cases: [(&[u8], Compression); 10] = [
+            (b"", Compression::Plain),
+            (b"\x1f\x8b\x08\0", Compression::Gzip),
+            (b"\x1f\x8b", Compression::Plain),
+            (b"\x28\xb5\x2f\xfd\x04", Compression::Zstd),
+            (b"\x5e\x2a\x4d\x18\x04", Compression::Zstd),
+            (b"\xfd7zXZ\0\0", Compression::Xz),
+            (b"BZh91AY&SY", Compression::Bzip2),
+            (b"BZh9\x17\x72\x45\x38\x50\x90", Compression::Bzip2),
+            (b"BZh9 is a log", Compression::Plain),
+            (b"127.0.0.1 - -", Compression::Plain),
+        ];
+        for (head, want) in cases {
+            assert_eq!(Compression::of(head), want, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_and_its_open_file_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "xyz").unwrap();
+        let stat = Stat::of_path(&path).unwrap();
+        assert_eq!(stat, Stat::of_file(&File::open(&path).unwrap()).unwrap());
+        assert_eq!((stat.size, stat.links, stat.kind), (3, 1, Kind::Regular));
+        assert_eq!(Stat::of_path(dir.path()).unwrap().kind, Kind::Directory);
+    }
+}
