@@ -4,7 +4,7 @@
 use memchr::{memchr, memmem};
 
 use crate::context::Context;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, Origin, Reason};
 use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
@@ -242,14 +242,10 @@ impl<'a> Values<'a> {
     /// If the time or the status is missing or no such thing.
     pub fn record(&self, context: &mut Context) -> Result<Record<'a>, Unusable<'a>> {
         let mut record = self.bare_record(context)?;
-        if let Some(lists) = self.lists(record.status) {
-            record.attempts = lists.attempts();
-            record.outcome = nginx_outcome(&record, &lists, context);
-        } else {
-            let is_gateway = matches!(record.status.code(), Some(502 | 504));
-            if context.is_gateway_status(record.status, is_gateway) {
-                record.outcome = Outcome::GatewayError(Cause::UNKNOWN);
-            }
+        let lists = self.lists(record.status);
+        record.attempts = lists.map_or(Attempts::None, Lists::attempts);
+        record.outcome = nginx_outcome(&record, lists.as_ref(), context);
+        if lists.is_none() {
             record.attempts = self.single(&record);
         }
         Ok(record)
@@ -307,19 +303,39 @@ impl<'a> Values<'a> {
     }
 }
 
-/// What nginx's status and upstream variables say together.
-fn nginx_outcome(record: &Record<'_>, lists: &Lists<'_>, context: &Context) -> Outcome {
-    let by_default = matches!(record.status.code(), Some(502 | 504 | 9));
-    if !context.is_gateway_status(record.status, by_default) {
-        let is_abandoned = record.status == Status::new(499) && lists.last_header_came() == Some(false);
-        return if is_abandoned { Outcome::Abandoned } else { Outcome::Fine };
+/// What nginx's status and upstream variables say together; without the latter, what the status alone says.
+fn nginx_outcome(record: &Record<'_>, lists: Option<&Lists<'_>>, context: &Context) -> Outcome {
+    let by_default = match record.status.code() {
+        Some(502 | 504) => true,
+        // An upstream's answer without a status line; a client's own HTTP/0.9 ends so only if nothing was sent.
+        Some(9) => lists.is_none() || !matches!(record.attempts, Attempts::None),
+        _ => false,
+    };
+    if context.is_gateway_status(record.status, by_default) {
+        return Outcome::GatewayError(nginx_cause(record, lists));
     }
-    Outcome::GatewayError(match record.attempts.last() {
+    // 499 is logged only if nothing had been sent: unless the line shows that the upstream's header had come, the
+    // client did not wait for it.
+    let waited = record.status == Status::new(499) && lists.and_then(Lists::last_header_came) != Some(true);
+    if waited { Outcome::Abandoned } else { Outcome::Fine }
+}
+
+fn nginx_cause(record: &Record<'_>, lists: Option<&Lists<'_>>) -> Cause {
+    if record.status == Status::new(499) {
+        return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
+    }
+    let Some(lists) = lists else { return Cause::UNKNOWN };
+    match record.attempts.last() {
         // No server was tried, or none of the last group: the name did not resolve, or the configuration says so.
         None => Cause::proxy(Reason::Unknown),
         Some(_) if lists.ends_before_connecting() => Cause::proxy(Reason::Unknown),
-        Some(last) => last.failure.unwrap_or(Cause::UNKNOWN),
-    })
+        Some(last) => match last.failure {
+            Some(cause) => cause,
+            // Other numbers than 502 and 504 nginx does not note for a failed attempt: the upstream answered so.
+            None if last.status == record.status => Cause::upstream(),
+            None => Cause::UNKNOWN,
+        },
+    }
 }
 
 /// What formats write where there is nothing.

@@ -111,9 +111,38 @@ pub fn compile(spec: &str) -> Result<Box<dyn Format>, SpecError> {
         None => (spec, None),
     };
     let Some(kind) = FORMATS.iter().find(|k| k.name == word) else {
-        let names: Vec<_> = FORMATS.iter().map(|k| k.name).collect();
-        let message = format!("unknown log format `{word}`; known: {}", names.join(", "));
-        return Err(SpecError { message, at: 0 });
+        return Err(SpecError { message: unknown(word, spec), at: 0 });
     };
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
+}
+
+/// A setting without its kind, or with a wrong one: what it may have been meant to be.
+fn unknown(word: &str, spec: &str) -> String {
+    let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
+    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+        return format!("a log format begins with its kind; write {kind}:{spec}");
+    }
+    let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
+    format!("unknown log format `{word}`; known: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_says_what_may_have_been_meant() {
+        let cases = [
+            ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
+            ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            (r"^(?<time>\S+) ", "write regex:^"),
+            ("<time> <status>", "write pattern:<time>"),
+            ("ngnix", "unknown log format `ngnix`; known: "),
+            ("", "unknown log format ``"),
+        ];
+        for (spec, message) in cases {
+            let error = compile(spec).unwrap_err();
+            assert!(error.message.contains(message), "{spec}: {error}");
+        }
+    }
 }
