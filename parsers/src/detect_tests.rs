@@ -81,7 +81,8 @@ fn every_nginx_file_of_the_corpus() {
 
 #[test]
 fn mixed_files_are_said_to_be_mixed() {
-    let haproxy = lines(FILES[1].0.1).into_iter().filter(|l| l.windows(2).any(|w| w == b"{}") || l.ends_with(b"\""));
+    let haproxy =
+        lines(FILES[1].0.1).into_iter().filter(|l| l.windows(2).any(|w| w == b"{}") || l.ends_with(b"\""));
     let json = lines(FILES[10].0.1);
     let mixed: Vec<&[u8]> = haproxy.take(30).chain(json.into_iter().take(13)).collect();
     let found = detect(&mixed, &context());

@@ -9,6 +9,10 @@ use crate::record::Record;
 
 /// What a line was.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every line is a record, and one box a line is what must not be"
+)]
 pub enum Parsed<'a> {
     /// A finished request.
     Record(Record<'a>),
@@ -69,6 +73,9 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
 }
 
+/// What compiling a setting gives.
+pub type Compiled = Result<Box<dyn Format>, SpecError>;
+
 /// A kind of format: what stands before the colon in `--log-format`.
 pub struct Kind {
     /// The word before the colon.
@@ -78,18 +85,13 @@ pub struct Kind {
     /// An example of the whole setting.
     pub example: &'static str,
     /// Compiles what stands after the colon (`None`: no colon).
-    pub compile: fn(Option<&str>) -> Result<Box<dyn Format>, SpecError>,
+    pub compile: fn(Option<&str>) -> Compiled,
     /// The built-in formats that detection tries, most specific first.
     pub built_in: fn() -> Vec<Box<dyn Format>>,
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[
-    haproxy::KIND,
-    json::KIND,
-    custom::PATTERN,
-    custom::REGEX,
-];
+pub const FORMATS: &[Kind] = &[haproxy::KIND, json::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +107,7 @@ pub struct SpecError {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub fn compile(spec: &str) -> Result<Box<dyn Format>, SpecError> {
+pub fn compile(spec: &str) -> Compiled {
     let (word, rest) = match spec.split_once(':') {
         Some((word, rest)) => (word, Some(rest)),
         None => (spec, None),

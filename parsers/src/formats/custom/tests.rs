@@ -149,11 +149,13 @@ fn an_ingress_log_by_a_regular_expression() {
     }
 }
 
+/// end, status, request_time, method, path, site, pool
+type Want = (i64, Option<u16>, Option<u32>, &'static str, &'static str, &'static str, &'static str);
+
 struct Case {
     setting: &'static str,
     line: &'static [u8],
-    /// end, status, request_time, method, path, site, pool
-    want: Option<(i64, Option<u16>, Option<u32>, &'static str, &'static str, &'static str, &'static str)>,
+    want: Option<Want>,
     servers: &'static [&'static str],
 }
 

@@ -1,3 +1,4 @@
+use super::map::compile;
 use super::*;
 use crate::reason::{Cause, Reason};
 use crate::record::{Outcome, Record, Status};
