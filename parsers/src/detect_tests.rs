@@ -74,7 +74,6 @@ fn every_file_of_the_corpus() {
 }
 
 #[test]
-#[ignore = "nginx is not merged"]
 fn every_nginx_file_of_the_corpus() {
     check(NGINX_FILES);
 }

@@ -197,12 +197,15 @@ pub fn literal<'a>(text: &[u8], rest: &'a [u8]) -> Piece<'a> {
     }
 }
 
-/// The end of the line.
+/// Everything before a literal with which the line ends; blanks at the line's end do not count. The literal stays.
 ///
 /// # Errors
-/// There is more.
-pub fn end(rest: &[u8]) -> Piece<'_> {
-    eof(rest)
+/// The line ends otherwise.
+pub fn ends_with<'a>(text: &[u8], rest: &'a [u8]) -> Piece<'a> {
+    match rest.trim_ascii_end().strip_suffix(text).and_then(|value| rest.split_at_checked(value.len())) {
+        Some((value, rest)) => Ok((rest, value)),
+        None => fail(rest),
+    }
 }
 
 /// One item of nginx's upstream times and lengths: `0.001`, `-`.

@@ -174,7 +174,8 @@ impl<'a> Lists<'a> {
         let status = status_of(status);
         let is_group = is_group_name(addr);
         let upstream: &[u8] = if is_group || addr == b"-" { b"" } else { addr };
-        let pool: &[u8] = if is_group { addr } else { b"" };
+        // ingress-nginx has one group for everything and logs the real one beside it.
+        let pool: &[u8] = if is_group && addr != b"upstream_balancer" { addr } else { b"" };
         let failure = match status.code() {
             Some(502) if is_group => Some(Cause::proxy(Reason::DestinationUnavailable)),
             Some(code @ (502 | 504)) => Some(self.cause(index, code)),

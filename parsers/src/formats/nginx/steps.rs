@@ -1,0 +1,296 @@
+//! Reads a line along a format's steps: each variable's value, then the literal that follows it.
+//!
+//! Most values end in one way only: by their shape, or at the quote that cannot occur inside them. Where a client's text
+//! stands unquoted (or `escape=none` lets quotes through), every occurrence of the literal may be its end: they are
+//! tried in turn, the rest of the line decides. Whoever can write into such a text can write a line with two readings.
+//! If those differ in what is counted, the line is refused: a client must not choose its own status.
+
+use memchr::{memchr, memmem};
+
+use super::variables::{SLOTS, Shape, Slot};
+use crate::text;
+
+/// How many ends are tried in one line before it is given up.
+const TRIES_MAX: u32 = 2_048;
+
+/// A variable and the literal after it.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// With its dollar.
+    pub(super) name: String,
+    pub(super) slot: Option<Slot>,
+    pub(super) shape: Shape,
+    pub(super) literal: Vec<u8>,
+    pub(super) ends: Ends,
+    /// No raw quote occurs in a value.
+    pub(super) no_quotes: bool,
+    /// An empty value may have lost one of the two blanks around it.
+    pub(super) squeezes: bool,
+}
+
+/// Where a value ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Where its shape does.
+    Shape,
+    /// At the next quote.
+    Quote,
+    /// At the next quote that no backslash escapes.
+    Escaped,
+    /// Before the first slash, the start of the next value.
+    Slash,
+    /// With the line.
+    Line,
+    /// As far as it is a list; else earlier.
+    List,
+    /// At one of the literal's occurrences.
+    Choice,
+}
+
+/// The values of one line.
+pub(super) type Slots<'a> = [&'a [u8]; SLOTS];
+
+/// One line being read.
+pub(super) struct Reading<'f, 'a> {
+    steps: &'f [Step],
+    line: &'a [u8],
+    pub(super) slots: Slots<'a>,
+    /// The step and the place of the failure that got furthest.
+    furthest: (usize, usize),
+    tries: u32,
+    two_readings: bool,
+    /// For `explain`: the values of the reading that got furthest.
+    trace: Option<Trace<'a>>,
+}
+
+#[derive(Default)]
+struct Trace<'a> {
+    now: Vec<(usize, &'a [u8])>,
+    best: Vec<(usize, &'a [u8])>,
+    /// `best` is the whole line.
+    done: bool,
+}
+
+/// Why a line could not be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    pub(super) step: Option<usize>,
+    pub(super) at: usize,
+    pub(super) reason: &'static str,
+}
+
+/// Reads a line; the values of the slots it has.
+pub(super) fn read<'a>(head: &[u8], steps: &[Step], line: &'a [u8]) -> Result<Slots<'a>, Refused> {
+    Reading::new(steps, line).read(head).map(|reading| reading.slots)
+}
+
+/// Each value with its place, as far as the line can be read.
+pub(super) fn trace<'a>(head: &[u8], steps: &[Step], line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
+    let mut reading = Reading::new(steps, line);
+    reading.trace = Some(Trace::default());
+    reading.run_all(head);
+    reading.trace.map(|trace| trace.best).unwrap_or_default()
+}
+
+impl<'f, 'a> Reading<'f, 'a> {
+    fn new(steps: &'f [Step], line: &'a [u8]) -> Reading<'f, 'a> {
+        let tries = TRIES_MAX;
+        Reading {
+            steps,
+            line,
+            slots: [b""; SLOTS],
+            furthest: (0, 0),
+            tries,
+            two_readings: false,
+            trace: None,
+        }
+    }
+
+    fn read(mut self, head: &[u8]) -> Result<Reading<'f, 'a>, Refused> {
+        let done = self.run_all(head);
+        let reason = match (done, self.tries, self.two_readings) {
+            (true, 1.., false) => return Ok(self),
+            (true, _, true) => "two readings of this line differ",
+            (_, 0, _) => "too many readings of this line",
+            _ => "not what the format says",
+        };
+        let (step, at) = self.furthest;
+        Err(Refused { step: (step < self.steps.len()).then_some(step), at, reason })
+    }
+
+    fn run_all(&mut self, head: &[u8]) -> bool {
+        self.line.starts_with(head) && self.run(0, head.len())
+    }
+
+    /// Reads from step `i` at `pos` to the line's end.
+    fn run(&mut self, mut i: usize, mut pos: usize) -> bool {
+        while let Some(step) = self.steps.get(i) {
+            let rest = self.line.get(pos..).unwrap_or_default();
+            let value = match step.ends {
+                Ends::Shape => step.shape.take(rest).map(|(_, value)| value),
+                Ends::Quote => text::before(b'"')(rest).map(|(_, value)| value),
+                Ends::Escaped => text::escaped(rest).map(|(_, value)| value),
+                Ends::Slash => text::before(b'/')(rest).map(|(_, value)| value),
+                Ends::Line => text::ends_with(&step.literal, rest).map(|(_, value)| value),
+                Ends::List | Ends::Choice => return self.choose(i, pos),
+            };
+            let fits = |value: &&[u8]| match step.ends {
+                Ends::Shape | Ends::Escaped | Ends::Slash => true,
+                Ends::Quote => step.shape.fits(value),
+                _ => step.shape.fits(value) && !(step.no_quotes && memchr(b'"', value).is_some()),
+            };
+            let Some(value) = value.ok().filter(fits) else { return self.fail(i, pos) };
+            let after = pos + value.len();
+            if !self.line.get(after..).is_some_and(|rest| rest.starts_with(&step.literal)) {
+                return self.fail(i, after);
+            }
+            self.keep(i, pos, value);
+            pos = after + step.literal.len();
+            i += 1;
+        }
+        let is_end = self.line.get(pos..).is_none_or(|rest| rest.trim_ascii_end().is_empty());
+        if !is_end {
+            return self.fail(i, pos);
+        }
+        if let Some(trace) = &mut self.trace
+            && !trace.done
+        {
+            *trace = Trace { best: trace.now.clone(), done: true, now: std::mem::take(&mut trace.now) };
+        }
+        true
+    }
+
+    /// Tries every end that the value of step `i` may have.
+    fn choose(&mut self, i: usize, pos: usize) -> bool {
+        let Some(step) = self.steps.get(i) else { return false };
+        let rest = self.line.get(pos..).unwrap_or_default();
+        let mut ends = CandidateEnds::new(step, rest);
+        let mut first: Option<Slots<'a>> = None;
+        let mut next = ends.next();
+        while let Some((len, literal_len)) = next {
+            if self.tries == 0 {
+                return false;
+            }
+            self.tries -= 1;
+            self.keep(i, pos, rest.get(..len).unwrap_or_default());
+            let done = self.run(i + 1, pos + len + literal_len);
+            next = ends.next();
+            match first {
+                _ if !done => {}
+                None if next.is_none() => return true,
+                None => first = Some(self.slots),
+                Some(first) => self.two_readings |= differ(&first, &self.slots),
+            }
+        }
+        match first {
+            Some(first) => {
+                self.slots = first;
+                true
+            }
+            None => self.fail(i, pos),
+        }
+    }
+
+    fn keep(&mut self, i: usize, pos: usize, value: &'a [u8]) {
+        if let Some(slot) = self.steps.get(i).and_then(|step| step.slot)
+            && let Some(kept) = self.slots.get_mut(slot as usize)
+        {
+            *kept = value;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.now.truncate(i);
+            trace.now.push((pos, value));
+        }
+    }
+
+    fn fail(&mut self, i: usize, at: usize) -> bool {
+        if at >= self.furthest.1 {
+            self.furthest = (i, at);
+            if let Some(trace) = &mut self.trace
+                && !trace.done
+            {
+                trace.now.truncate(i);
+                trace.best.clone_from(&trace.now);
+            }
+        }
+        false
+    }
+}
+
+/// Whether two readings of a line differ in what is counted.
+fn differ(a: &Slots<'_>, b: &Slots<'_>) -> bool {
+    let counted =
+        [Slot::Status, Slot::UpstreamStatus, Slot::Addr, Slot::TimeLocal, Slot::TimeIso, Slot::Msec];
+    counted.iter().any(|slot| a.get(*slot as usize) != b.get(*slot as usize))
+}
+
+/// Where a value may end: lengths of the value and of the literal after it.
+enum CandidateEnds<'f, 'a> {
+    /// A list: as long as possible first.
+    List { step: &'f Step, rest: &'a [u8], up_to: Option<usize> },
+    /// A text: as short as possible first.
+    Text { literal: &'f [u8], region: &'a [u8], from: usize, squeezed: bool },
+}
+
+impl<'f, 'a> CandidateEnds<'f, 'a> {
+    fn new(step: &'f Step, rest: &'a [u8]) -> CandidateEnds<'f, 'a> {
+        if step.ends == Ends::List {
+            let up_to = step.shape.take(rest).ok().map(|(_, value)| value.len());
+            return CandidateEnds::List { step, rest, up_to };
+        }
+        // The literal itself may hold the first quote, or the first blank.
+        let limit = |end: usize| rest.get(..end + step.literal.len()).unwrap_or(rest);
+        let mut region = rest;
+        if step.no_quotes
+            && let Some(quote) = memchr(b'"', rest)
+        {
+            region = limit(quote);
+        }
+        if step.shape == Shape::Token
+            && let Some(blank) = memchr(b' ', region)
+        {
+            region = limit(blank);
+        }
+        let literal = &step.literal[..];
+        let squeezed = step.squeezes && literal.get(1..).is_some_and(|literal| rest.starts_with(literal));
+        CandidateEnds::Text { literal, region, from: 0, squeezed }
+    }
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        match self {
+            CandidateEnds::List { step, rest, up_to } => {
+                while let Some(end) = *up_to {
+                    let region = rest.get(..end + step.literal.len()).unwrap_or(rest);
+                    let at = memmem::rfind(region, &step.literal)?;
+                    *up_to = at.checked_sub(1).filter(|_| !step.literal.is_empty());
+                    if rest.get(..at).is_some_and(|value| step.shape.fits(value)) {
+                        return Some((at, step.literal.len()));
+                    }
+                }
+                None
+            }
+            CandidateEnds::Text { literal, squeezed: squeezed @ true, .. } => {
+                *squeezed = false;
+                Some((0, literal.len() - 1))
+            }
+            CandidateEnds::Text { literal, region, from, .. } => {
+                let at = *from + find(region.get(*from..)?, literal)?;
+                *from = at + 1;
+                Some((at, literal.len()))
+            }
+        }
+    }
+}
+
+/// The first occurrence of a short literal: cheaper than a searcher that is built anew for each line.
+fn find(text: &[u8], literal: &[u8]) -> Option<usize> {
+    let first = *literal.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + memchr(first, text.get(from..)?)?;
+        if text.get(at..)?.starts_with(literal) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
