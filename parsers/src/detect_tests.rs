@@ -7,7 +7,7 @@ macro_rules! corpus {
     };
 }
 
-/// Which kind the file is, by the word before the colon; empty: none.
+/// Which format the file has; empty: none.
 const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/haproxy.iso.log"), "haproxy"),
     (corpus!("nginx-haproxy/haproxy.local.log"), "haproxy"),
@@ -29,15 +29,14 @@ const FILES: &[((&str, &[u8]), &str)] = &[
 ];
 
 const NGINX_FILES: &[((&str, &[u8]), &str)] = &[
-    (corpus!("nginx-haproxy/nginx-access.syslog"), "nginx"),
-    (corpus!("nginx-haproxy/nginx-combined.log"), "nginx"),
-    (corpus!("nginx-haproxy/nginx-escape-none.log"), "nginx"),
-    (corpus!("nginx-haproxy/nginx-ingress.log"), "nginx"),
-    (corpus!("nginx-haproxy/nginx-upstream.log"), "nginx"),
-    (corpus!("lab/nginx-combined.log"), "nginx"),
-    (corpus!("lab/nginx-main_ext.log"), "nginx"),
-    (corpus!("lab/nginx-timed.log"), "nginx"),
-    (corpus!("lab/syslog-raw.log"), "nginx"),
+    (corpus!("nginx-haproxy/nginx-access.syslog"), "nginx:combined_upstream"),
+    (corpus!("nginx-haproxy/nginx-combined.log"), "nginx:combined"),
+    (corpus!("nginx-haproxy/nginx-escape-none.log"), "nginx:combined"),
+    (corpus!("nginx-haproxy/nginx-ingress.log"), "nginx:upstreaminfo"),
+    (corpus!("nginx-haproxy/nginx-upstream.log"), "nginx:combined_upstream"),
+    (corpus!("lab/nginx-combined.log"), "nginx:combined"),
+    (corpus!("lab/nginx-main_ext.log"), "nginx:main_ext"),
+    (corpus!("lab/nginx-timed.log"), "nginx:timed"),
 ];
 
 fn context() -> Context {
@@ -56,7 +55,7 @@ fn check(files: &[((&str, &[u8]), &str)]) {
     for ((name, text), kind) in files {
         let found = found(text);
         let best = found.best().map_or("", |best| best.format.name());
-        assert_eq!(best.split(':').next(), Some(*kind), "{name}: {:?} {:?}", found.parts, found.note);
+        assert_eq!(best, *kind, "{name}: {:?} {:?}", found.parts, found.note);
         if kind.is_empty() {
             let note = found.note.unwrap_or_default();
             assert!(note.contains("not an access log"), "{name}: {note}");
@@ -80,13 +79,19 @@ fn every_nginx_file_of_the_corpus() {
 
 #[test]
 fn mixed_files_are_said_to_be_mixed() {
-    let haproxy =
-        lines(FILES[1].0.1).into_iter().filter(|l| l.windows(2).any(|w| w == b"{}") || l.ends_with(b"\""));
+    // A syslog server's file with nginx and HAProxy in it.
+    let (_, text) = corpus!("lab/syslog-raw.log");
+    let found = found(text);
+    let titles: Vec<_> = found.parts.iter().map(|part| part.title.as_str()).collect();
+    assert_eq!(titles, ["haproxy", "nginx:main_ext"], "{:?}", found.parts);
+    assert!((found.parts.iter().map(|part| part.share).sum::<f64>() - 1.0).abs() < 0.01);
+
     let json = lines(FILES[10].0.1);
-    let mixed: Vec<&[u8]> = haproxy.take(30).chain(json.into_iter().take(13)).collect();
+    let combined = lines(NGINX_FILES[1].0.1);
+    let mixed: Vec<&[u8]> = combined.into_iter().take(30).chain(json.into_iter().take(13)).collect();
     let found = detect(&mixed, &context());
     let titles: Vec<_> = found.parts.iter().map(|part| part.title.as_str()).collect();
-    assert_eq!(titles, ["haproxy", "json"], "{:?}", found.parts);
+    assert_eq!(titles, ["nginx:combined", "json"], "{:?}", found.parts);
     assert!((found.parts[0].share - 30.0 / 43.0).abs() < 0.01);
     assert!(found.best().is_some_and(|best| best.share < 0.75));
 }

@@ -4,8 +4,8 @@
 use memchr::{memchr, memmem};
 
 use crate::context::Context;
-use crate::reason::{Cause, Origin, Reason};
-use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+use crate::formats::nginx::verdict::Evidence;
+use crate::record::{EXTRA_LABELS_MAX, Millis, Record, Status};
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
@@ -244,7 +244,14 @@ impl<'a> Values<'a> {
         let mut record = self.bare_record(context)?;
         let lists = self.lists(record.status);
         record.attempts = lists.map_or(Attempts::None, Lists::attempts);
-        record.outcome = nginx_outcome(&record, lists.as_ref(), context);
+        record.outcome = Evidence {
+            status: record.status,
+            protocol: text::request_line(self.or_empty(Slot::Request)).protocol,
+            cache_status: b"",
+            lists: lists.as_ref(),
+            attempts: &record.attempts,
+        }
+        .outcome(context);
         if lists.is_none() {
             record.attempts = self.single(&record);
         }
@@ -300,41 +307,6 @@ impl<'a> Values<'a> {
 
     fn bad(&self, slot: Slot, reason: &'static str) -> Unusable<'a> {
         Unusable { slot, value: self.get(slot), reason }
-    }
-}
-
-/// What nginx's status and upstream variables say together; without the latter, what the status alone says.
-fn nginx_outcome(record: &Record<'_>, lists: Option<&Lists<'_>>, context: &Context) -> Outcome {
-    let by_default = match record.status.code() {
-        Some(502 | 504) => true,
-        // An upstream's answer without a status line; a client's own HTTP/0.9 ends so only if nothing was sent.
-        Some(9) => lists.is_none() || !matches!(record.attempts, Attempts::None),
-        _ => false,
-    };
-    if context.is_gateway_status(record.status, by_default) {
-        return Outcome::GatewayError(nginx_cause(record, lists));
-    }
-    // 499 is logged only if nothing had been sent: unless the line shows that the upstream's header had come, the
-    // client did not wait for it.
-    let waited = record.status == Status::new(499) && lists.and_then(Lists::last_header_came) != Some(true);
-    if waited { Outcome::Abandoned } else { Outcome::Fine }
-}
-
-fn nginx_cause(record: &Record<'_>, lists: Option<&Lists<'_>>) -> Cause {
-    if record.status == Status::new(499) {
-        return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
-    }
-    let Some(lists) = lists else { return Cause::UNKNOWN };
-    match record.attempts.last() {
-        // No server was tried, or none of the last group: the name did not resolve, or the configuration says so.
-        None => Cause::proxy(Reason::Unknown),
-        Some(_) if lists.ends_before_connecting() => Cause::proxy(Reason::Unknown),
-        Some(last) => match last.failure {
-            Some(cause) => cause,
-            // Other numbers than 502 and 504 nginx does not note for a failed attempt: the upstream answered so.
-            None if last.status == record.status => Cause::upstream(),
-            None => Cause::UNKNOWN,
-        },
     }
 }
 
