@@ -16,7 +16,3 @@ pub mod reports;
 pub mod settings;
 pub mod tail;
 pub mod wiring;
-//! The shell as a library, so that tests and fuzzers reach it.
-
-pub mod inputs;
-pub mod tail;

@@ -212,7 +212,8 @@ fn parts(candidates: &[Candidate], lines: &[&[u8]], context: &Context) -> Vec<Pa
         }
         parts.push(Part { title: candidate.format.name().to_owned(), share: ratio(taken, lines.len()) });
         let gain = |c: &&Candidate| c.lines.iter().zip(&left).filter(|(e, l)| **e && **l).count();
-        next = candidates.iter().max_by_key(gain).filter(|c| ratio(gain(c), lines.len()) >= PART_MIN);
+        // Of equals the last one is taken: backwards, so that the better one is.
+        next = candidates.iter().rev().max_by_key(gain).filter(|c| ratio(gain(c), lines.len()) >= PART_MIN);
     }
     let mut rest: Vec<(String, usize)> = Vec::new();
     for (line, _) in lines.iter().zip(&left).filter(|(_, left)| **left) {

@@ -4,8 +4,8 @@
 use memchr::{memchr, memmem};
 
 use crate::context::Context;
-use crate::reason::{Cause, Reason};
-use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+use crate::formats::nginx::verdict::Evidence;
+use crate::record::{EXTRA_LABELS_MAX, Millis, Record, Status};
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
@@ -242,14 +242,17 @@ impl<'a> Values<'a> {
     /// If the time or the status is missing or no such thing.
     pub fn record(&self, context: &mut Context) -> Result<Record<'a>, Unusable<'a>> {
         let mut record = self.bare_record(context)?;
-        if let Some(lists) = self.lists(record.status) {
-            record.attempts = lists.attempts();
-            record.outcome = nginx_outcome(&record, &lists, context);
-        } else {
-            let is_gateway = matches!(record.status.code(), Some(502 | 504));
-            if context.is_gateway_status(record.status, is_gateway) {
-                record.outcome = Outcome::GatewayError(Cause::UNKNOWN);
-            }
+        let lists = self.lists(record.status);
+        record.attempts = lists.map_or(Attempts::None, Lists::attempts);
+        record.outcome = Evidence {
+            status: record.status,
+            protocol: text::request_line(self.or_empty(Slot::Request)).protocol,
+            cache_status: b"",
+            lists: lists.as_ref(),
+            attempts: &record.attempts,
+        }
+        .outcome(context);
+        if lists.is_none() {
             record.attempts = self.single(&record);
         }
         Ok(record)
@@ -305,21 +308,6 @@ impl<'a> Values<'a> {
     fn bad(&self, slot: Slot, reason: &'static str) -> Unusable<'a> {
         Unusable { slot, value: self.get(slot), reason }
     }
-}
-
-/// What nginx's status and upstream variables say together.
-fn nginx_outcome(record: &Record<'_>, lists: &Lists<'_>, context: &Context) -> Outcome {
-    let by_default = matches!(record.status.code(), Some(502 | 504 | 9));
-    if !context.is_gateway_status(record.status, by_default) {
-        let is_abandoned = record.status == Status::new(499) && lists.last_header_came() == Some(false);
-        return if is_abandoned { Outcome::Abandoned } else { Outcome::Fine };
-    }
-    Outcome::GatewayError(match record.attempts.last() {
-        // No server was tried, or none of the last group: the name did not resolve, or the configuration says so.
-        None => Cause::proxy(Reason::Unknown),
-        Some(_) if lists.ends_before_connecting() => Cause::proxy(Reason::Unknown),
-        Some(last) => last.failure.unwrap_or(Cause::UNKNOWN),
-    })
 }
 
 /// What formats write where there is nothing.

@@ -11,6 +11,9 @@ use crate::context::Context;
 use crate::lines;
 use crate::syslog;
 
+/// Recognises the start of a line.
+type Look = fn(&[u8]) -> Nothing<'_>;
+
 type Nothing<'a> = nom::IResult<&'a [u8], (), Error<&'a [u8]>>;
 
 /// Compressed files, by how they begin.
@@ -59,7 +62,7 @@ pub fn not_access(line: &[u8], context: &Context) -> Option<String> {
     let mut prefix = context.prefix;
     let header = syslog::strip_before_date(line, &mut prefix);
     let known = [line, header.rest].into_iter().find_map(|text| {
-        let fits = |(_, look): &&(&str, fn(&[u8]) -> Nothing<'_>)| look(text).is_ok();
+        let fits = |(_, look): &&(&str, Look)| look(text).is_ok();
         LOOKS.iter().find(fits).map(|(title, _)| (*title).to_owned())
     });
     let program = || {
@@ -70,7 +73,7 @@ pub fn not_access(line: &[u8], context: &Context) -> Option<String> {
 }
 
 /// Titles read well before "not an access log".
-const LOOKS: &[(&str, fn(&[u8]) -> Nothing<'_>)] = &[
+const LOOKS: &[(&str, Look)] = &[
     ("nginx error log", nginx_error),
     ("Apache error log", apache_error),
     ("nginx stream log (TCP sessions)", nginx_stream),

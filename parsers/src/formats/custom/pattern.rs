@@ -52,11 +52,9 @@ pub fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
             continue;
         };
         if literals.len() > 1 && literals.last().is_some_and(Vec::is_empty) {
-            let message = format!(
-                "nothing between this capture and the one before it: where would it begin? Put the \
-                 text that separates them, or make them one"
-            );
-            return Err(SpecError { message, at });
+            let message = "nothing between this capture and the one before it: put the text that separates them, or \
+                make them one";
+            return Err(SpecError { message: message.to_owned(), at });
         }
         captures.add(capture.name, capture.unit, at)?;
         literals.push(Vec::new());

@@ -5,15 +5,15 @@
 //! escaped slashes are read as slashes. Of a name that is repeated the first one counts, so that nothing later in the
 //! line (a header's value in a log written without escapes) can change a status that stood before it.
 
+mod map;
 mod names;
 mod scan;
 mod speakers;
 
 use self::scan::Value;
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use super::{Field, Format, Kind, Malformed, Parsed};
 use crate::context::Context;
 use crate::fields::{Slot, Target, Unit, Unusable, Values, is_missing, offset_in};
-use crate::record::EXTRA_LABELS_MAX;
 use crate::syslog;
 
 /// `json`
@@ -21,7 +21,7 @@ pub const KIND: Kind = Kind {
     name: "json",
     summary: "JSON lines by the names that nginx, Caddy, Traefik, Envoy and logstash use, or by a map of names",
     example: "json:time=@timestamp,status=resp.code,upstream=backend,request_time=duration_ms:ms",
-    compile,
+    compile: map::compile,
     built_in: || vec![Box::new(Json::recognising())],
 };
 
@@ -120,9 +120,8 @@ impl<'a> Seen<'a> {
                 self.set(slot, entry.rank, value);
             }
             Meaning::Duration(unit) => {
-                if self.set(Slot::RequestTime, entry.rank, value) {
-                    self.values.unit = unit;
-                }
+                let taken = self.set(Slot::RequestTime, entry.rank, value);
+                self.values.unit = if taken { unit } else { self.values.unit };
             }
             Meaning::Extra(index) => self.values.set_first(Target::Extra(index), value),
             Meaning::Host if self.host.is_empty() => self.host = value,
@@ -330,86 +329,6 @@ pub fn member_names(line: &[u8]) -> Vec<String> {
     let text = line.get(line.iter().position(|b| *b == b'{').unwrap_or(line.len())..).unwrap_or_default();
     let whole = scan::members(text, |path, _, _| names.push(joined(path)));
     if whole.is_ok() { names } else { Vec::new() }
-}
-
-/// `name=path`, separated by commas.
-fn compile(map: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
-    let Some(map) = map else { return Ok(Box::new(Json::recognising())) };
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut labels: Vec<String> = Vec::new();
-    let mut at = 0;
-    for pair in map.split(',') {
-        let entry = entry(pair, &entries, &mut labels).map_err(|message| SpecError { message, at })?;
-        entries.push(entry);
-        at += pair.len() + 1;
-    }
-    let has = |slot| entries.iter().any(|entry| entry.meaning == Meaning::Slot(slot));
-    let missing = match (has(Slot::Time) || has(Slot::StartTime), has(Slot::Status)) {
-        (true, true) => return Ok(Box::new(Json::new(format!("json:{map}"), entries, labels))),
-        (false, true) => "time=… (when the request ended; start_time=… if the log has its start)",
-        (true, false) => "status=…",
-        (false, false) => "time=… and status=…",
-    };
-    let known = if labels.is_empty() {
-        String::new()
-    } else {
-        format!("; these become labels: {}", labels.join(", "))
-    };
-    Err(SpecError { message: format!("the map lacks {missing}{known}"), at: map.len() })
-}
-
-fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entry, String> {
-    let (name, path) = match pair.split_once('=') {
-        Some((name, path)) if !name.trim().is_empty() && !path.trim().is_empty() => {
-            (name.trim(), path.trim())
-        }
-        _ => return Err(format!("`{pair}`: write name=member, like status=resp.code")),
-    };
-    let (meaning, path) = match Slot::named(name) {
-        Some(Slot::RequestTime) => {
-            let (path, unit) = match path.rsplit_once(':') {
-                Some((path, unit)) if Unit::named(unit.as_bytes()).is_some() => {
-                    (path, Unit::named(unit.as_bytes()))
-                }
-                _ => (path, None),
-            };
-            (Meaning::Duration(unit.unwrap_or(Unit::Seconds)), path)
-        }
-        Some(slot) => (Meaning::Slot(slot), path),
-        None => (Meaning::Extra(label(name, labels)?), path),
-    };
-    if path.split('.').count() > scan::DEPTH_MAX && !path.is_empty() {
-        return Err(format!("`{path}` leads through more than {} names", scan::DEPTH_MAX));
-    }
-    let same = |e: &&Entry| match (e.meaning, meaning) {
-        (Meaning::Duration(_), Meaning::Duration(_)) => true,
-        (a, b) => a == b,
-    };
-    if entries.iter().find(same).is_some() {
-        return Err(format!("`{name}` is mapped twice"));
-    }
-    if entries.iter().any(|e| *e.path == *path) {
-        return Err(format!("`{path}` is mapped twice"));
-    }
-    Ok(Entry { path: path.into(), meaning, rank: 0, speaker: None })
-}
-
-fn label(name: &str, labels: &mut Vec<String>) -> Result<u8, String> {
-    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if !starts || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || name == "input" {
-        return Err(format!("`{name}` is no name for a label: letters, digits and _, and not `input`"));
-    }
-    if labels.iter().any(|l| l == name) {
-        return Err(format!("`{name}` is mapped twice"));
-    }
-    if labels.len() >= EXTRA_LABELS_MAX {
-        return Err(format!(
-            "`{name}` is one label too many; at most {EXTRA_LABELS_MAX}: {}",
-            labels.join(", ")
-        ));
-    }
-    labels.push(name.to_owned());
-    Ok(u8::try_from(labels.len() - 1).unwrap_or(u8::MAX))
 }
 
 #[cfg(test)]

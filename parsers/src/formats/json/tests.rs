@@ -1,3 +1,4 @@
+use super::map::compile;
 use super::*;
 use crate::reason::{Cause, Reason};
 use crate::record::{Outcome, Record, Status};
@@ -418,5 +419,16 @@ proptest::proptest! {
         let at = at.index(line.len());
         line[at] = byte;
         let _ = json().parse(&line, &mut context());
+    }
+}
+
+#[test]
+fn the_log_format_that_wrote_it_reads_the_same() {
+    let (json, nginx) = (json(), crate::formats::compile("nginx:json_upstream").unwrap());
+    for line in lines(NGINX) {
+        let (a, b) = (record(&*json, line), record(&*nginx, line));
+        assert_eq!((a.end, a.status, a.outcome), (b.end, b.status, b.outcome), "{}", text(line));
+        assert!(a.attempts.iter().eq(b.attempts.iter()), "{}", text(line));
+        assert_eq!((a.request_time, a.site, a.node), (b.request_time, b.site, b.node));
     }
 }

@@ -4,7 +4,7 @@ mod built_in;
 mod spec;
 mod steps;
 mod variables;
-mod verdict;
+pub(crate) mod verdict;
 
 use self::built_in::{BUILT_IN, BuiltIn};
 use self::spec::Spec;

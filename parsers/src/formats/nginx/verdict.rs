@@ -58,7 +58,14 @@ pub(super) fn record<'a>(
         pool: text::dash(values.get(Slot::Pool)),
         site: site(&values),
         attempts,
-        outcome: outcome(&values, status, &request, lists.as_ref(), &attempts, context),
+        outcome: Evidence {
+            status,
+            protocol: request.protocol,
+            cache_status: values.get(Slot::CacheStatus),
+            lists: lists.as_ref(),
+            attempts: &attempts,
+        }
+        .outcome(context),
         ..Record::new(end, status)
     })
 }
@@ -107,61 +114,61 @@ fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
     })
 }
 
-fn outcome(
-    values: &Values<'_, '_>,
-    status: Status,
-    request: &RequestLine<'_>,
-    lists: Option<&Lists<'_>>,
-    attempts: &Attempts<'_>,
-    context: &Context,
-) -> Outcome {
-    let code = status.code();
-    // nginx's 503 is its own limits' or the upstream's answer: neither is a failed upstream.
-    let by_default = match code {
-        Some(502 | 504) => true,
-        // 009 is an upstream's answer without a status line. A client's own HTTP/0.9 ends so only if nothing was sent.
-        Some(9) => lists.is_none() || !matches!(attempts, Attempts::None),
-        _ => false,
-    };
-    if context.is_gateway_status(status, by_default) {
-        return Outcome::GatewayError(cause(values, status, request, lists, attempts));
-    }
-    // nginx logs 499 only if it had sent nothing: unless the line shows that the upstream's header had come, the client
-    // did not wait for it.
-    if code == Some(499) && lists.and_then(Lists::last_header_came) != Some(true) {
-        return Outcome::Abandoned;
-    }
-    Outcome::Fine
+/// What bears on the outcome, from whatever format nginx wrote it in.
+pub(crate) struct Evidence<'e, 'a> {
+    pub(crate) status: Status,
+    /// Of the request line.
+    pub(crate) protocol: &'a [u8],
+    /// `$upstream_cache_status`
+    pub(crate) cache_status: &'a [u8],
+    /// `None`: the format carries none of them.
+    pub(crate) lists: Option<&'e Lists<'a>>,
+    pub(crate) attempts: &'e Attempts<'a>,
 }
 
-/// Who made the answer, and why.
-fn cause(
-    values: &Values<'_, '_>,
-    status: Status,
-    request: &RequestLine<'_>,
-    lists: Option<&Lists<'_>>,
-    attempts: &Attempts<'_>,
-) -> Cause {
-    if status == Status::new(499) {
-        return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
+impl Evidence<'_, '_> {
+    pub(crate) fn outcome(&self, context: &Context) -> Outcome {
+        let code = self.status.code();
+        // nginx's 503 is its own limits' or the upstream's answer: neither is a failed upstream.
+        let by_default = match code {
+            Some(502 | 504) => true,
+            // 009 is an upstream's answer without a status line. A client's own HTTP/0.9 ends so only if nothing was sent.
+            Some(9) => self.lists.is_none() || !matches!(self.attempts, Attempts::None),
+            _ => false,
+        };
+        if context.is_gateway_status(self.status, by_default) {
+            return Outcome::GatewayError(self.cause());
+        }
+        // nginx logs 499 only if it had sent nothing: unless the line shows that the upstream's header had come, the client
+        // did not wait for it.
+        if code == Some(499) && self.lists.and_then(Lists::last_header_came) != Some(true) {
+            return Outcome::Abandoned;
+        }
+        Outcome::Fine
     }
-    let Some(lists) = lists else {
-        let is_upstreams = status == Status::new(9) && !request.protocol.is_empty();
-        return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
-    };
-    let Some(last) = attempts.last() else {
-        // No upstream was asked: the name did not resolve, or the configuration says so. Or the cache had an old answer.
-        let from_cache =
-            matches!(values.get(Slot::CacheStatus), b"HIT" | b"STALE" | b"UPDATING" | b"REVALIDATED");
-        return if from_cache { Cause::UNKNOWN } else { Cause::proxy(Reason::Unknown) };
-    };
-    if lists.ends_before_connecting() {
-        return Cause::proxy(Reason::Unknown);
-    }
-    match last.failure {
-        Some(cause) => cause,
-        // Other numbers than 502 and 504 nginx does not note for a failed attempt: the upstream answered so.
-        None if last.status == status => Cause::upstream(),
-        None => Cause::UNKNOWN,
+
+    /// Who made the answer, and why.
+    fn cause(&self) -> Cause {
+        if self.status == Status::new(499) {
+            return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
+        }
+        let Some(lists) = self.lists else {
+            let is_upstreams = self.status == Status::new(9) && !self.protocol.is_empty();
+            return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
+        };
+        let Some(last) = self.attempts.last() else {
+            // No upstream was asked: the name did not resolve, or the configuration says so. Or the cache had an old answer.
+            let from_cache = matches!(self.cache_status, b"HIT" | b"STALE" | b"UPDATING" | b"REVALIDATED");
+            return if from_cache { Cause::UNKNOWN } else { Cause::proxy(Reason::Unknown) };
+        };
+        if lists.ends_before_connecting() {
+            return Cause::proxy(Reason::Unknown);
+        }
+        match last.failure {
+            Some(cause) => cause,
+            // Other numbers than 502 and 504 nginx does not note for a failed attempt: the upstream answered so.
+            None if last.status == self.status => Cause::upstream(),
+            None => Cause::UNKNOWN,
+        }
     }
 }
