@@ -4,8 +4,8 @@ use memchr::{memchr, memchr2, memrchr};
 use nom::IResult;
 use nom::Parser;
 use nom::bytes::complete::{tag, take_while1};
-use nom::character::complete::digit1;
-use nom::combinator::{eof, opt, recognize, verify};
+use nom::character::complete::{digit1, satisfy};
+use nom::combinator::{eof, peek, verify};
 use nom::error::ErrorKind;
 use nom::sequence::{preceded, terminated};
 
@@ -96,12 +96,13 @@ pub fn three_digits(rest: &[u8]) -> Piece<'_> {
     }
 }
 
-/// `0.001`, `12`.
+/// `0.001`, `12`: as much as can belong to such a number.
 ///
 /// # Errors
-/// It is no such number.
+/// It does not begin with a digit.
 pub fn decimal(rest: &[u8]) -> Piece<'_> {
-    recognize((digit1, opt((tag(&b"."[..]), digit1)))).parse_complete(rest)
+    preceded(peek(satisfy(|c| c.is_ascii_digit())), take_while1(|b: u8| b.is_ascii_digit() || b == b'.'))
+        .parse_complete(rest)
 }
 
 /// The status, if these are one to three digits.

@@ -217,6 +217,7 @@ fn ends(shape: Shape, literal: &str, is_last: bool, escape: Escape) -> Ends {
         Escape::Json if at_quote => Ends::Escaped,
         _ if is_last && !shape.is_list() => Ends::Line,
         _ if shape.is_list() => Ends::List,
+        _ if shape == Shape::Token && literal.starts_with(' ') => Ends::Word,
         _ => Ends::Choice,
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Step {
 pub(super) enum Ends {
     /// Where its shape does.
     Shape,
+    /// At the next blank.
+    Word,
     /// At the next quote.
     Quote,
     /// At the next quote that no backslash escapes.
@@ -50,11 +52,61 @@ pub(super) enum Ends {
 /// The values of one line.
 pub(super) type Slots<'a> = [&'a [u8]; SLOTS];
 
+/// A line of which nothing has been read.
+pub(super) const EMPTY: Slots<'static> = [b""; SLOTS];
+
+/// What is seen of a value's end: the lengths of the value and of the literal after it.
+enum End {
+    At(usize, usize),
+    Several,
+    Nowhere,
+}
+
+impl Step {
+    /// Where the value at the start of `rest` ends, if it can end in one way only.
+    fn end(&self, rest: &[u8]) -> End {
+        let value = match self.ends {
+            Ends::Shape => self.shape.take(rest),
+            Ends::Word => text::word(rest),
+            Ends::Quote => text::before(b'"')(rest),
+            Ends::Escaped => text::escaped(rest),
+            Ends::Slash => text::before(b'/')(rest),
+            Ends::Line => text::ends_with(&self.literal, rest),
+            Ends::List => return self.list_end(rest),
+            Ends::Choice => {
+                let mut ends = CandidateEnds::new(self, rest);
+                return match (ends.next(), ends.next()) {
+                    (None, _) => End::Nowhere,
+                    (Some((len, literal_len)), None) => End::At(len, literal_len),
+                    _ => End::Several,
+                };
+            }
+        };
+        let Ok((_, value)) = value else { return End::Nowhere };
+        let fits = match self.ends {
+            Ends::Quote => self.shape.fits_between_quotes(value),
+            Ends::Line => self.shape.fits(value) && !(self.no_quotes && memchr(b'"', value).is_some()),
+            _ => true,
+        };
+        if fits { End::At(value.len(), self.literal.len()) } else { End::Nowhere }
+    }
+
+    fn list_end(&self, rest: &[u8]) -> End {
+        let Ok((after, value)) = self.shape.take(rest) else { return End::Nowhere };
+        let Some(first) = self.literal.first() else { return End::At(value.len(), 0) };
+        // The usual list has one item, and the literal's first byte is not in it.
+        if after.starts_with(&self.literal) && !value.contains(first) {
+            return End::At(value.len(), self.literal.len());
+        }
+        End::Several
+    }
+}
+
 /// One line being read.
 pub(super) struct Reading<'f, 'a> {
     steps: &'f [Step],
     line: &'a [u8],
-    pub(super) slots: Slots<'a>,
+    slots: &'f mut Slots<'a>,
     /// The step and the place of the failure that got furthest.
     furthest: (usize, usize),
     tries: u32,
@@ -79,43 +131,43 @@ pub(super) struct Refused {
     pub(super) reason: &'static str,
 }
 
-/// Reads a line; the values of the slots it has.
-pub(super) fn read<'a>(head: &[u8], steps: &[Step], line: &'a [u8]) -> Result<Slots<'a>, Refused> {
-    Reading::new(steps, line).read(head).map(|reading| reading.slots)
+/// Reads a line into the slots that the format has.
+pub(super) fn read<'a>(
+    head: &[u8],
+    steps: &[Step],
+    line: &'a [u8],
+    slots: &mut Slots<'a>,
+) -> Result<(), Refused> {
+    let mut reading = Reading::new(steps, line, slots);
+    if reading.run_all(head) && reading.tries > 0 && !reading.two_readings {
+        Ok(())
+    } else {
+        Err(reading.refused())
+    }
 }
 
 /// Each value with its place, as far as the line can be read.
 pub(super) fn trace<'a>(head: &[u8], steps: &[Step], line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
-    let mut reading = Reading::new(steps, line);
+    let mut slots = EMPTY;
+    let mut reading = Reading::new(steps, line, &mut slots);
     reading.trace = Some(Trace::default());
     reading.run_all(head);
     reading.trace.map(|trace| trace.best).unwrap_or_default()
 }
 
 impl<'f, 'a> Reading<'f, 'a> {
-    fn new(steps: &'f [Step], line: &'a [u8]) -> Reading<'f, 'a> {
-        let tries = TRIES_MAX;
-        Reading {
-            steps,
-            line,
-            slots: [b""; SLOTS],
-            furthest: (0, 0),
-            tries,
-            two_readings: false,
-            trace: None,
-        }
+    fn new(steps: &'f [Step], line: &'a [u8], slots: &'f mut Slots<'a>) -> Reading<'f, 'a> {
+        Reading { steps, line, slots, furthest: (0, 0), tries: TRIES_MAX, two_readings: false, trace: None }
     }
 
-    fn read(mut self, head: &[u8]) -> Result<Reading<'f, 'a>, Refused> {
-        let done = self.run_all(head);
-        let reason = match (done, self.tries, self.two_readings) {
-            (true, 1.., false) => return Ok(self),
-            (true, _, true) => "two readings of this line differ",
-            (_, 0, _) => "too many readings of this line",
+    fn refused(&self) -> Refused {
+        let (step, at) = self.furthest;
+        let reason = match self.tries {
+            0 => "too many readings of this line",
+            _ if self.two_readings => "two readings of this line differ",
             _ => "not what the format says",
         };
-        let (step, at) = self.furthest;
-        Err(Refused { step: (step < self.steps.len()).then_some(step), at, reason })
+        Refused { step: (step < self.steps.len()).then_some(step), at, reason }
     }
 
     fn run_all(&mut self, head: &[u8]) -> bool {
@@ -126,26 +178,18 @@ impl<'f, 'a> Reading<'f, 'a> {
     fn run(&mut self, mut i: usize, mut pos: usize) -> bool {
         while let Some(step) = self.steps.get(i) {
             let rest = self.line.get(pos..).unwrap_or_default();
-            let value = match step.ends {
-                Ends::Shape => step.shape.take(rest).map(|(_, value)| value),
-                Ends::Quote => text::before(b'"')(rest).map(|(_, value)| value),
-                Ends::Escaped => text::escaped(rest).map(|(_, value)| value),
-                Ends::Slash => text::before(b'/')(rest).map(|(_, value)| value),
-                Ends::Line => text::ends_with(&step.literal, rest).map(|(_, value)| value),
-                Ends::List | Ends::Choice => return self.choose(i, pos),
+            let (len, literal_len) = match step.end(rest) {
+                End::At(len, literal_len) => (len, literal_len),
+                End::Several => return self.choose(i, pos),
+                End::Nowhere => return self.fail(i, pos),
             };
-            let fits = |value: &&[u8]| match step.ends {
-                Ends::Shape | Ends::Escaped | Ends::Slash => true,
-                Ends::Quote => step.shape.fits(value),
-                _ => step.shape.fits(value) && !(step.no_quotes && memchr(b'"', value).is_some()),
-            };
-            let Some(value) = value.ok().filter(fits) else { return self.fail(i, pos) };
-            let after = pos + value.len();
-            if !self.line.get(after..).is_some_and(|rest| rest.starts_with(&step.literal)) {
-                return self.fail(i, after);
+            let Some((value, after)) = rest.split_at_checked(len) else { return self.fail(i, pos) };
+            let literal = step.literal.get(step.literal.len() - literal_len..).unwrap_or_default();
+            if !after.starts_with(literal) {
+                return self.fail(i, pos + len);
             }
             self.keep(i, pos, value);
-            pos = after + step.literal.len();
+            pos += len + literal_len;
             i += 1;
         }
         let is_end = self.line.get(pos..).is_none_or(|rest| rest.trim_ascii_end().is_empty());
@@ -178,13 +222,13 @@ impl<'f, 'a> Reading<'f, 'a> {
             match first {
                 _ if !done => {}
                 None if next.is_none() => return true,
-                None => first = Some(self.slots),
-                Some(first) => self.two_readings |= differ(&first, &self.slots),
+                None => first = Some(*self.slots),
+                Some(first) => self.two_readings |= differ(&first, self.slots),
             }
         }
         match first {
             Some(first) => {
-                self.slots = first;
+                *self.slots = first;
                 true
             }
             None => self.fail(i, pos),
@@ -262,7 +306,7 @@ impl<'f, 'a> CandidateEnds<'f, 'a> {
                 while let Some(end) = *up_to {
                     let region = rest.get(..end + step.literal.len()).unwrap_or(rest);
                     let at = memmem::rfind(region, &step.literal)?;
-                    *up_to = at.checked_sub(1).filter(|_| !step.literal.is_empty());
+                    *up_to = at.checked_sub(1);
                     if rest.get(..at).is_some_and(|value| step.shape.fits(value)) {
                         return Some((at, step.literal.len()));
                     }
