@@ -42,8 +42,8 @@ pub fn fail<T>(rest: &[u8]) -> Piece<'_, T> {
 const ONES: u64 = u64::from_le_bytes([0x01; 8]);
 const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// How many words are looked at before a vector search takes over.
-const WORDS_MAX: usize = 4;
+/// How much is looked at before a vector search takes over.
+const SHORT: usize = 32;
 
 /// The top bit of each zero byte of a word, exact up to the lowest one.
 const fn zero_bytes(word: u64) -> u64 {
@@ -53,30 +53,30 @@ const fn zero_bytes(word: u64) -> u64 {
 /// The first place of a byte. Fields are short: a word at a time costs less than setting up a vector search.
 #[must_use]
 pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
-    let (words, _) = text.as_chunks::<8>();
-    for (i, word) in words.iter().take(WORDS_MAX).enumerate() {
-        let hits = zero_bytes(u64::from_le_bytes(*word) ^ ONES * u64::from(byte));
-        if hits != 0 {
-            return Some(i * 8 + hits.trailing_zeros() as usize / 8);
-        }
-    }
-    let from = words.len().min(WORDS_MAX) * 8;
-    memchr(byte, text.get(from..)?).map(|at| from + at)
+    let pattern = ONES * u64::from(byte);
+    let (head, tail) = text.split_at_checked(SHORT).unwrap_or((text, b""));
+    find_short(head, |word| zero_bytes(word ^ pattern), |b| b == byte)
+        .or_else(|| if tail.is_empty() { None } else { memchr(byte, tail).map(|at| SHORT + at) })
 }
 
 /// The first place of either byte, as `find`.
 #[must_use]
 pub fn find_either(a: u8, b: u8, text: &[u8]) -> Option<usize> {
-    let (words, _) = text.as_chunks::<8>();
-    for (i, word) in words.iter().take(WORDS_MAX).enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let hits = zero_bytes(word ^ ONES * u64::from(a)) | zero_bytes(word ^ ONES * u64::from(b));
+    let (in_a, in_b) = (ONES * u64::from(a), ONES * u64::from(b));
+    let (head, tail) = text.split_at_checked(SHORT).unwrap_or((text, b""));
+    find_short(head, |word| zero_bytes(word ^ in_a) | zero_bytes(word ^ in_b), |byte| byte == a || byte == b)
+        .or_else(|| if tail.is_empty() { None } else { memchr2(a, b, tail).map(|at| SHORT + at) })
+}
+
+fn find_short(text: &[u8], hits: impl Fn(u64) -> u64, is_hit: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let hits = hits(u64::from_le_bytes(*word));
         if hits != 0 {
             return Some(i * 8 + hits.trailing_zeros() as usize / 8);
         }
     }
-    let from = words.len().min(WORDS_MAX) * 8;
-    memchr2(a, b, text.get(from..)?).map(|at| from + at)
+    rest.iter().position(|b| is_hit(*b)).map(|at| words.len() * 8 + at)
 }
 
 /// Everything before this byte; the byte itself stays.
@@ -227,6 +227,9 @@ fn method(line: &[u8]) -> Piece<'_> {
 #[must_use]
 pub fn site(host: &[u8]) -> &[u8] {
     let host = dash(host);
+    if host.is_empty() {
+        return host;
+    }
     if let Some(inner) = host.strip_prefix(b"[") {
         return before(b']')(inner).map_or(host, |(_, address)| address);
     }

@@ -330,15 +330,15 @@ impl<'f, 'a> CandidateEnds<'f, 'a> {
         // The literal itself may hold the first quote, or the first blank.
         let limit = |end: usize| rest.get(..end + step.literal.text.len()).unwrap_or(rest);
         let mut region = rest;
-        if step.no_quotes
-            && let Some(quote) = text::find(b'"', rest)
-        {
-            region = limit(quote);
-        }
         if step.shape == Shape::Token
-            && let Some(blank) = text::find(b' ', region)
+            && let Some(blank) = text::find(b' ', rest)
         {
             region = limit(blank);
+        }
+        if step.no_quotes
+            && let Some(quote) = text::find(b'"', region)
+        {
+            region = limit(quote);
         }
         let literal = &step.literal.text[..];
         let squeezed = step.squeezes && literal.get(1..).is_some_and(|literal| rest.starts_with(literal));
