@@ -320,7 +320,7 @@ mod tests {
         );
         assert_eq!(plan.index("exit_ip"), Some(6));
         assert_eq!(plan.index("nobody"), None);
-        let mut reversed = rules.clone();
+        let mut reversed = rules;
         reversed.reverse();
         assert_eq!(Plan::new(&reversed, &[]).names(), plan.names());
     }

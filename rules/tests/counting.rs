@@ -1,4 +1,5 @@
 //! Records → blocks → buckets and summary, against plain sums.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use gatewatch_parsers::{
     Attempt, Attempts, Cause, Millis, Outcome, Reason, Record, Status, upstreams::Retries,
