@@ -205,6 +205,39 @@ impl Buckets {
         self.swept = false;
     }
 
+    /// From now on at least so many minutes are held.
+    pub fn hold_minutes(&mut self, minutes: usize) {
+        self.minutes_held = self.minutes_held.max(i64::try_from(minutes).unwrap_or(i64::MAX));
+    }
+
+    /// From now on series carry other labels. What was counted stays, under the labels that it has: one that was not
+    /// carried before is empty.
+    pub fn replan(&mut self, plan: Arc<Plan>) {
+        let places: Vec<Option<usize>> = plan.names().iter().map(|name| self.plan.index(name)).collect();
+        let upstream = plan.index("upstream");
+        let sets: Vec<Option<LabelSet>> =
+            (0u32..).zip(&self.series).map(|(id, _)| self.interner.set(id).cloned()).collect();
+        self.interner.clear();
+        let old = std::mem::take(&mut self.series);
+        self.ids.clear();
+        for (set, series) in sets.into_iter().zip(old) {
+            let Some(set) = set else { continue };
+            let value = |at: usize| places.get(at).copied().flatten().map_or(&b""[..], |old| set.get(old));
+            let mask = plan.mask(upstream.is_some_and(|at| !value(at).is_empty()));
+            let carried = (0..places.len()).map(|at| if mask >> at & 1 == 1 { value(at) } else { b"" });
+            let id = self.add_series(LabelSet::new(carried));
+            let Some(to) = self.series.get_mut(id as usize) else { continue };
+            for (number, tally) in &series.steps {
+                cell_of(&mut to.steps, *number).0.add(tally);
+            }
+            for (number, tally) in &series.minutes {
+                cell_of(&mut to.minutes, *number).0.add(tally);
+            }
+        }
+        self.plan = plan;
+        self.generation += 1;
+    }
+
     /// The end of the last closed step.
     #[must_use]
     pub fn closed_until(&self) -> Option<Millis> {

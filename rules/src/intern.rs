@@ -23,6 +23,11 @@ impl Interner {
         Interner { ids: HashMap::new(), sets: Vec::new(), free: Vec::new(), cap, fold_order: Vec::new() }
     }
 
+    /// Every set leaves.
+    pub fn clear(&mut self) {
+        *self = Interner::new(self.cap);
+    }
+
     pub fn len(&self) -> usize {
         self.ids.len()
     }

@@ -170,8 +170,8 @@ impl Life {
         }
         self.go(State::Pending, at);
         let Some(severity) = self.ripe(rule, at) else { return Vec::new() };
-        // What counts is when it became bad, not when `for` had passed.
-        let again = self.resolved.take().is_some_and(|resolved| self.since - resolved <= REOPEN);
+        // Whoever owns this lets it go once it is over, so that what has resolved here has done so lately.
+        let again = self.resolved.take().is_some();
         self.go(State::Firing, at);
         if again {
             let mut events = vec![Event::Reopened];

@@ -3,7 +3,7 @@
 
 use crate::detectors;
 use crate::matcher::Matcher;
-use crate::window::{HELD_MINUTES, HELD_STEPS, MINUTE};
+use crate::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -262,7 +262,7 @@ impl Rule {
 
     fn problems_of_windows(&self, step: Millis, found: &mut Vec<Problem>) {
         let step = step.max(1);
-        let steps_span = HELD_STEPS * step;
+        let steps_span = STEPS_HELD * step;
         for (key, length) in [("window", Some(self.window)), ("stretch", self.stretch)] {
             let Some(length) = length else { continue };
             if length <= 0 {
@@ -273,16 +273,16 @@ impl Rule {
                 let limit = seconds(steps_span);
                 found.push(Problem::new(
                     key,
-                    format!("must be whole minutes, being over {HELD_STEPS} steps ({limit} s)"),
+                    format!("must be whole minutes, being over {STEPS_HELD} steps ({limit} s)"),
                 ));
-            } else if length > steps_span && length > HELD_MINUTES * MINUTE {
-                found.push(Problem::new(key, format!("may be at most {HELD_MINUTES} min")));
+            } else if length > steps_span && length > MINUTES_HELD * MINUTE {
+                found.push(Problem::new(key, format!("may be at most {MINUTES_HELD} min")));
             }
         }
         if self.longest_window() > steps_span && MINUTE % step != 0 {
             let key = if self.window > steps_span { "window" } else { "stretch" };
             let message =
-                format!("is over {HELD_STEPS} steps; minutes are kept only of a step that divides one");
+                format!("is over {STEPS_HELD} steps; minutes are kept only of a step that divides one");
             found.push(Problem::new(key, message));
         }
         if self.stretch.is_some_and(|stretch| stretch < self.window) {

@@ -30,7 +30,7 @@ pub(crate) enum Label {
 }
 
 /// Which labels a series carries, and in which order: just those that some rule, report or export asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     names: Vec<String>,
     labels: Vec<Label>,

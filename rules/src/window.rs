@@ -3,10 +3,9 @@
 
 use gatewatch_parsers::Millis;
 
-/// So many closed steps are held one by one.
-pub const HELD_STEPS: i64 = 60;
+pub use crate::buckets::STEPS_HELD;
 /// So many whole minutes are held behind them.
-pub const HELD_MINUTES: i64 = 360;
+pub const MINUTES_HELD: i64 = 360;
 /// A minute.
 pub const MINUTE: Millis = 60_000;
 
@@ -22,12 +21,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// The window of this length that a step ending at `end` closes. One longer than [`HELD_STEPS`] steps consists of
+    /// The window of this length that a step ending at `end` closes. One longer than [`STEPS_HELD`] steps consists of
     /// whole minutes and ends with the last full one: it slides by the minute.
     #[must_use]
     pub fn ending(end: Millis, length: Millis, step: Millis) -> Span {
         let step = step.max(1);
-        if length <= HELD_STEPS * step {
+        if length <= STEPS_HELD * step {
             let whole = length.max(1).div_ceil_by(step);
             return Span { from: end - whole, to: end, unit: step };
         }

@@ -1,0 +1,341 @@
+//! One alert with what is known of why: its life, and what was counted since it began. Counts are added step by step, so
+//! that it needs no more history than its window when it begins.
+
+use crate::alert::{Alert, End, Labels, Sample, State};
+use crate::detectors::Detector;
+use crate::life::{Event, Judgement, Life};
+use crate::report::Incident;
+use crate::rule::{Counts, Rule, Severity};
+use crate::samples::SAMPLES_MAX;
+use crate::series::{LabelSet, SeriesId};
+use crate::tally::Tally;
+use crate::window::{Point, Window};
+use gatewatch_parsers::{Millis, Origin, Reason};
+use std::hash::Hasher;
+
+/// Counts of the group, and of all groups of the rule, over some time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Totals {
+    /// The group.
+    pub own: Point,
+    /// All groups of the rule, this one too.
+    pub all: Point,
+    reasons: Vec<(Reason, u64)>,
+    origins: Vec<(Origin, u64)>,
+    statuses: Vec<(u16, u64)>,
+}
+
+impl Totals {
+    /// Adds a tally of the group.
+    pub fn count(&mut self, rule: &Rule, tally: &Tally) {
+        self.own += crate::groups::counted(rule, tally);
+        match rule.counts {
+            Counts::FailedAttempts => tally.failed_reasons().for_each(|(r, n)| add(&mut self.reasons, r, n)),
+            Counts::GatewayErrors => {
+                tally.reasons().for_each(|(r, n)| add(&mut self.reasons, r, n));
+                tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
+            }
+            // Requests that are no gateway errors have neither.
+            _ => {}
+        }
+        for (status, n) in tally.statuses() {
+            if let Some(code) = status.code() {
+                add(&mut self.statuses, code, n);
+            }
+        }
+    }
+
+    fn add(&mut self, other: Totals) {
+        self.own += other.own;
+        self.all += other.all;
+        other.reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
+        other.origins.into_iter().for_each(|(o, n)| add(&mut self.origins, o, n));
+        other.statuses.into_iter().for_each(|(s, n)| add(&mut self.statuses, s, n));
+    }
+}
+
+fn add<K: PartialEq>(to: &mut Vec<(K, u64)>, key: K, count: u64) {
+    match to.iter_mut().find(|(k, _)| *k == key) {
+        Some((_, n)) => *n += count,
+        None => to.push((key, count)),
+    }
+}
+
+/// Most first, ties by key.
+fn ranked<K: Copy + Ord>(counts: &[(K, u64)]) -> Vec<(K, u64)> {
+    let mut ranked = counts.to_vec();
+    ranked.sort_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
+    ranked
+}
+
+/// An alert from pending until it can no longer reopen.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    life: Life,
+    /// Counts up over all incidents; `None`: has not fired.
+    number: Option<u64>,
+    started: Millis,
+    last_bad: Millis,
+    fired: Option<Millis>,
+    severity: Severity,
+    escalated: Millis,
+    resolved: Option<Millis>,
+    end: Option<End>,
+    last_traffic: Millis,
+    peak: f64,
+    window: (Millis, Point),
+    normal: Option<f64>,
+    /// From `started` to `last_bad`.
+    confirmed: Totals,
+    /// From there to the end of the last bad step that came while recovering or later: part of the incident only if it
+    /// fires again.
+    unsure: Totals,
+    unsure_until: Option<Millis>,
+    /// From there to the last closed step.
+    after: Totals,
+    samples: Vec<Sample>,
+    /// The series that may not leave while this is open.
+    pub pinned: Option<SeriesId>,
+}
+
+/// What is known when a group becomes bad.
+pub(crate) struct Beginning {
+    pub at: Millis,
+    pub started: Millis,
+    pub last_bad: Millis,
+    pub normal: Option<f64>,
+    /// From `started` to `last_bad`, and from there to `at`.
+    pub confirmed: Totals,
+    pub after: Totals,
+}
+
+impl Case {
+    pub fn new(beginning: Beginning) -> Case {
+        Case {
+            life: Life::new(beginning.at),
+            number: None,
+            started: beginning.started,
+            last_bad: beginning.last_bad,
+            fired: None,
+            severity: Severity::Warning,
+            escalated: beginning.at,
+            resolved: None,
+            end: None,
+            last_traffic: beginning.last_bad,
+            peak: 0.0,
+            window: (0, Point::default()),
+            normal: beginning.normal,
+            confirmed: beginning.confirmed,
+            unsure: Totals::default(),
+            unsure_until: None,
+            after: beginning.after,
+            samples: Vec::new(),
+            pinned: None,
+        }
+    }
+
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    /// Adds what the group and its rule counted in the step that ends at `end`.
+    pub fn count(&mut self, end: Millis, step: Totals, is_bad: bool) {
+        if step.own.requests > 0 {
+            self.last_traffic = end;
+        }
+        self.after.add(step);
+        if is_bad {
+            self.unsure.add(std::mem::take(&mut self.after));
+            self.unsure_until = Some(end);
+        }
+    }
+
+    /// Judges the step that ends at `at`; its counts are in already.
+    pub fn judge(&mut self, rule: &Rule, at: Millis, judgement: Judgement, window: &Window) -> Vec<Event> {
+        let span = window.span();
+        self.window = (span.to - span.from, window.sum());
+        let events = self.life.step(rule, at, judgement);
+        for &event in &events {
+            self.take(event, at);
+        }
+        // What comes while it recovers may be the usual noise; not if it fires.
+        if matches!(self.life.state(), State::Firing | State::Pending) && !self.life.has_resolved() {
+            self.peak = self.peak.max(window.sum().ratio());
+            if let Some(until) = self.unsure_until.take() {
+                self.confirmed.add(std::mem::take(&mut self.unsure));
+                self.last_bad = until;
+            }
+        }
+        events
+    }
+
+    /// Its rule or group is gone.
+    pub fn close(&mut self, end: End, at: Millis) -> Vec<Event> {
+        let events = self.life.close(end, at);
+        for &event in &events {
+            self.take(event, at);
+        }
+        events
+    }
+
+    fn take(&mut self, event: Event, at: Millis) {
+        match event {
+            Event::Fired(severity) => {
+                (self.fired, self.severity, self.escalated) = (Some(at), severity, at);
+            }
+            Event::Escalated(severity) => (self.severity, self.escalated) = (severity, at),
+            Event::Reopened => (self.resolved, self.end) = (None, None),
+            Event::Resolved(end) => (self.resolved, self.end) = (Some(at), Some(end)),
+        }
+    }
+
+    /// Gives it its number when it fires.
+    pub fn set_number(&mut self, next: u64) {
+        self.number = Some(next);
+    }
+
+    /// How many lines it could still show.
+    pub fn wants_samples(&self) -> usize {
+        SAMPLES_MAX - self.samples.len().min(SAMPLES_MAX)
+    }
+
+    /// Takes lines that show it, oldest first; those that it has or that came before it are left.
+    pub fn offer_samples(&mut self, lines: Vec<Sample>) {
+        let newest = self.samples.last().map_or(Millis::MIN, |s| s.end);
+        let mut lines: Vec<Sample> = lines
+            .into_iter()
+            .filter(|s| s.end > newest && s.end >= self.started && s.end < self.last_bad)
+            .collect();
+        lines.sort_by(|a, b| (a.end, &a.line).cmp(&(b.end, &b.line)));
+        lines.truncate(self.wants_samples());
+        self.samples.append(&mut lines);
+    }
+
+    /// As others are told of it.
+    pub fn alert(&self, rule: &Rule, key: &LabelSet, detector: &Detector, recent: Point) -> Alert {
+        let labels = labels(rule, key);
+        let fingerprint = fingerprint(&rule.name, &labels);
+        let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
+        let shares = self.shares();
+        Alert {
+            incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), self.number.unwrap_or(0)),
+            rule: rule.name.clone(),
+            fingerprint,
+            labels,
+            rule_labels: rule.labels.clone(),
+            runbook: rule.runbook.clone(),
+            state: self.life.state(),
+            end: self.end,
+            severity: self.severity,
+            counts: rule.counts,
+            above: above.map_or(0.0, |a| a.1),
+            is_count: detector.is_count,
+            window: self.window.0,
+            window_errors: self.window.1.errors,
+            window_requests: self.window.1.requests,
+            recent: (recent.errors, recent.requests),
+            normal: self.normal,
+            started: self.started,
+            last_bad: self.last_bad,
+            fired: self.fired.unwrap_or(self.escalated),
+            escalated: self.escalated,
+            resolved: self.resolved,
+            last_traffic: self.last_traffic,
+            peak: self.peak,
+            requests: self.confirmed.own.requests,
+            errors: self.confirmed.own.errors,
+            reasons: ranked(&self.confirmed.reasons),
+            origins: ranked(&self.confirmed.origins),
+            statuses: ranked(&self.confirmed.statuses),
+            share_of_errors: shares.0,
+            share_of_requests: shares.1,
+            samples: self.samples.clone(),
+            detected_late: false,
+        }
+    }
+
+    /// As reports list it; `None`: it has not fired, nor is it about to.
+    pub fn incident(&self, rule: &Rule, key: &LabelSet) -> Option<Incident> {
+        if self.fired.is_none() && self.life.state() != State::Pending {
+            return None;
+        }
+        let (share_of_errors, share_of_requests) = self.shares();
+        let is_bad = matches!(self.life.state(), State::Firing | State::Pending) && self.resolved.is_none();
+        // Silence after the last bad step is no recovery.
+        let to_the_end = is_bad && self.last_traffic <= self.last_bad;
+        Some(Incident {
+            rule: rule.name.clone(),
+            severity: self.severity,
+            labels: labels(rule, key),
+            started: self.started,
+            ended: (!to_the_end).then_some(self.last_bad),
+            fired: self.fired,
+            escalated: (self.fired.is_some_and(|fired| fired < self.escalated)).then_some(self.escalated),
+            resolved: self.resolved,
+            peak_ratio: self.peak,
+            requests: self.confirmed.own.requests,
+            gateway_errors: self.confirmed.own.errors,
+            reasons: ranked(&self.confirmed.reasons),
+            origins: ranked(&self.confirmed.origins),
+            share_of_errors,
+            share_of_requests,
+        })
+    }
+
+    /// Of the rule's errors and requests from `started` to `last_bad`.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    fn shares(&self) -> (f64, f64) {
+        let Totals { own, all, .. } = &self.confirmed;
+        let share = |own: u64, all: u64| if all == 0 { 0.0 } else { own as f64 / all as f64 };
+        (share(own.errors, all.errors), share(own.requests, all.requests))
+    }
+}
+
+/// The group as printed: values that log lines gave, empty ones left out.
+pub(crate) fn labels(rule: &Rule, key: &LabelSet) -> Labels {
+    let named = rule.group_by.iter().zip(key.values()).filter(|(_, value)| !value.is_empty());
+    named.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+}
+
+/// Which alert this is, across restarts and versions.
+fn fingerprint(rule: &str, labels: &Labels) -> String {
+    #[expect(
+        deprecated,
+        reason = "the one hash of the standard library whose algorithm (SipHash-2-4) will not change"
+    )]
+    let mut hash = std::hash::SipHasher::new();
+    let mut write = |text: &str| {
+        hash.write(text.as_bytes());
+        hash.write(&[0xff]); // in no UTF-8 text, so that "ab", "c" is not "a", "bc"
+    };
+    write(rule);
+    for (name, value) in labels {
+        write(name);
+        write(value);
+    }
+    format!("{:016x}", hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_stay() {
+        let of = |rule: &str, labels: &[(&str, &str)]| {
+            fingerprint(rule, &labels.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+        };
+        assert_eq!(of("errors", &[("upstream", "u7")]), "x");
+        assert_ne!(of("errors", &[("a", "bc")]), of("errors", &[("ab", "c")]));
+        assert_ne!(of("errors", &[]), of("error", &[("s", "")]));
+    }
+
+    #[test]
+    fn ranks_ties_by_key() {
+        assert_eq!(ranked(&[(504, 3), (502, 3), (503, 9)]), [(503, 9), (502, 3), (504, 3)]);
+    }
+}

@@ -1,0 +1,326 @@
+//! The engine: blocks in, changes out. It owns all counts and every alert; time is the watermark that it is given. Each
+//! closed step is judged once, in order, so how records were cut into blocks and how often it was asked change nothing.
+
+use crate::alert::{Change, End, Labels, State};
+use crate::block::Block;
+use crate::buckets::Buckets;
+use crate::case::labels;
+use crate::detectors::{self, Detector};
+use crate::groups::{Groups, may_count};
+use crate::judge::{Scratch, judge};
+use crate::life::Event;
+use crate::report::Incident;
+use crate::rule::{Rule, Severity};
+use crate::samples::Samples;
+use crate::series::{LabelSet, Plan, SeriesId};
+use crate::window::{MINUTE, MINUTES_HELD, Span};
+use gatewatch_parsers::Millis;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// So many incidents that are over are remembered; then the first ones go.
+pub const INCIDENTS_MAX: usize = 10_000;
+/// Lines are kept of so many series.
+const SAMPLED_MAX: usize = 2_000;
+/// A line that was no alert's by then is forgotten.
+const SAMPLE_KEPT: Millis = 15 * MINUTE;
+
+/// What does not follow from the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineOptions {
+    /// Length of a step.
+    pub step: Millis,
+    /// At most so many series.
+    pub series_cap: usize,
+}
+
+/// An alert as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing<'a> {
+    /// The rule's name.
+    pub rule: &'a str,
+    /// The group.
+    pub labels: Labels,
+    /// Pending, firing or recovering.
+    pub state: State,
+    /// The worst severity reached; of a pending alert it is not known yet.
+    pub severity: Severity,
+    /// Since when it is in this state, in event time.
+    pub since: Millis,
+}
+
+/// One owner of all counts and alerts.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) buckets: Buckets,
+    rules: Vec<(Groups, &'static Detector)>,
+    /// The series that the groups know, by id: an id may name another series once its own has left.
+    known: Vec<Option<LabelSet>>,
+    generation: u64,
+    /// How many alerts keep a series from leaving.
+    pub(crate) pins: HashMap<SeriesId, u32>,
+    pub(crate) samples: Samples,
+    over: VecDeque<Incident>,
+    incidents_dropped: u64,
+    /// The number of the last incident.
+    pub(crate) number: u64,
+    scratch: Scratch,
+    /// Off in tests only, to show that it changes nothing.
+    skips: bool,
+}
+
+impl Engine {
+    /// An engine that has seen nothing. Rules of a detector that is not known are left out: [`Rule::problems`] names them.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>, plan: Arc<Plan>, options: EngineOptions) -> Engine {
+        let step = options.step.max(1);
+        let buckets = Buckets::new(Arc::clone(&plan), step, minutes(&rules, step), options.series_cap);
+        let with_detector = |rule: Rule| {
+            let detector = detectors::find(rule.detector)?;
+            Some((Groups::new(rule, &plan, step), detector))
+        };
+        Engine {
+            rules: rules.into_iter().filter_map(with_detector).collect(),
+            known: Vec::new(),
+            generation: buckets.generation(),
+            pins: HashMap::new(),
+            samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
+            over: VecDeque::new(),
+            incidents_dropped: 0,
+            number: 0,
+            scratch: Scratch::default(),
+            skips: true,
+            buckets,
+        }
+    }
+
+    /// Adds a block. Cells whose step ends at or before `late_before`, or is closed, are late; returns how many requests
+    /// were.
+    pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
+        self.buckets.absorb(block, late_before).late
+    }
+
+    /// Closes every step that ends at or before the watermark and judges each, once, in order. Where nothing is bad and
+    /// nothing came, it moves on at once.
+    pub fn advance(&mut self, watermark: Millis) -> Vec<Change> {
+        let step = self.buckets.step();
+        let last = watermark.div_euclid(step).saturating_mul(step);
+        let mut changes = Vec::new();
+        loop {
+            let first_open = self.buckets.next_open_step().filter(|start| *start < last);
+            let closed = match self.buckets.closed_until() {
+                Some(closed) if !(self.skips && self.is_quiet()) => closed,
+                _ => first_open.unwrap_or(last),
+            };
+            if closed >= last {
+                self.buckets.close(last);
+                return changes;
+            }
+            self.close_step(closed + step, &mut changes);
+        }
+    }
+
+    /// The end of finished logs: closes the last steps, too.
+    pub fn finish(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Some(start) = self.buckets.next_open_step() {
+            changes.append(&mut self.advance(start.saturating_add(self.buckets.step())));
+        }
+        changes
+    }
+
+    /// Every incident, over and open, by started, rule and labels.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<Incident> {
+        let mut all: Vec<Incident> = self.over.iter().cloned().collect();
+        for (groups, _) in &self.rules {
+            all.extend(
+                groups.with_case().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)),
+            );
+        }
+        all.sort_by(|a, b| (a.started, &a.rule, &a.labels).cmp(&(b.started, &b.rule, &b.labels)));
+        all
+    }
+
+    /// How many incidents are no longer remembered.
+    #[must_use]
+    pub fn incidents_dropped(&self) -> u64 {
+        self.incidents_dropped
+    }
+
+    /// Every alert that is pending, firing or recovering, by rule and labels.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Standing<'_>> {
+        let mut all = Vec::new();
+        for (groups, _) in &self.rules {
+            let standing = groups.with_case().filter(|(_, case)| case.life().state() != State::Resolved);
+            all.extend(standing.map(|(group, case)| Standing {
+                rule: &groups.rule.name,
+                labels: labels(&groups.rule, &group.key),
+                state: case.life().state(),
+                severity: case.severity(),
+                since: case.life().since(),
+            }));
+        }
+        all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));
+        all
+    }
+
+    /// The counts, for whoever else reads them.
+    #[must_use]
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// Offers the line of a gateway error, by the labels of its series. Of most it takes none: one a step and series.
+    pub fn sample(&mut self, labels: &LabelSet, end: Millis, line: &[u8]) {
+        self.samples.offer(labels, end, line);
+    }
+
+    /// Takes other rules. Those that judge as before keep their alerts and timers; alerts of the others are over. Blocks
+    /// counted under the old plan must have been absorbed before; those of the new plan come after.
+    pub fn reload(&mut self, rules: Vec<Rule>, plan: Arc<Plan>) -> Vec<Change> {
+        let step = self.buckets.step();
+        let mut old = std::mem::take(&mut self.rules);
+        let mut kept: Vec<(Groups, &'static Detector)> = Vec::new();
+        let is_new_plan = *plan != **self.buckets.plan();
+        self.buckets.hold_minutes(minutes(&rules, step));
+        for rule in rules {
+            let Some(detector) = detectors::find(rule.detector) else { continue };
+            match old.iter().position(|(groups, _)| groups.rule.judges_like(&rule)) {
+                Some(at) => {
+                    let (mut groups, _) = old.remove(at);
+                    groups.rule = rule;
+                    kept.push((groups, detector));
+                }
+                None => kept.push((Groups::new(rule, &plan, step), detector)),
+            }
+        }
+        let changes =
+            old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
+        self.rules = kept;
+        self.know_anew(plan, is_new_plan);
+        changes
+    }
+
+    /// Introduces every series to every rule again.
+    fn know_anew(&mut self, plan: Arc<Plan>, is_new_plan: bool) {
+        for id in std::mem::take(&mut self.pins).into_keys() {
+            self.buckets.pin(id, false);
+        }
+        if is_new_plan {
+            self.buckets.replan(Arc::clone(&plan));
+        }
+        for (groups, _) in &mut self.rules {
+            groups.rebind(&plan);
+        }
+        self.known.clear();
+        self.generation = self.buckets.generation().wrapping_sub(1);
+        self.sync();
+    }
+
+    fn close_rule(&mut self, mut groups: Groups, detector: &'static Detector) -> Vec<Change> {
+        let at = self.buckets.closed_until().unwrap_or(0);
+        let mut events: Vec<(u32, Event)> = Vec::new();
+        for &group in &groups.active().to_vec() {
+            let case = groups.group_mut(group).and_then(|g| g.case.as_deref_mut());
+            let told = case.map(|case| case.close(End::Config, at)).unwrap_or_default();
+            events.extend(told.into_iter().map(|event| (group, event)));
+        }
+        groups.sort(&mut events);
+        let changes = self.tell(&mut groups, detector, at, &events);
+        for (group, case) in groups.with_case() {
+            let incident = case.incident(&groups.rule, &group.key);
+            self.over.extend(incident);
+        }
+        changes
+    }
+
+    /// Whether nothing can change without further requests.
+    fn is_quiet(&self) -> bool {
+        self.rules.iter().all(|(groups, _)| groups.active().is_empty())
+    }
+
+    fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
+        self.buckets.close(end);
+        self.sync();
+        self.note(end);
+        let mut rules = std::mem::take(&mut self.rules);
+        for (groups, detector) in &mut rules {
+            if groups.active().is_empty() {
+                continue;
+            }
+            let outcome = judge(groups, &self.buckets, detector, end, &mut self.scratch);
+            self.over.extend(outcome.over);
+            changes.append(&mut self.tell(groups, detector, end, &outcome.events));
+        }
+        self.rules = rules;
+        while self.over.len() > INCIDENTS_MAX {
+            self.over.pop_front();
+            self.incidents_dropped += 1;
+        }
+        if end.rem_euclid(MINUTE) < self.buckets.step() {
+            self.samples.forget_before(end - SAMPLE_KEPT);
+        }
+    }
+
+    /// Tells the rules which series have come and gone.
+    fn sync(&mut self) {
+        if self.generation == self.buckets.generation() {
+            return;
+        }
+        self.generation = self.buckets.generation();
+        for at in 0..self.known.len() {
+            let id = SeriesId(u32::try_from(at).unwrap_or(u32::MAX));
+            let Some(slot) = self.known.get_mut(at) else { continue };
+            if slot.take_if(|set| self.buckets.labels(id) != Some(set)).is_some() {
+                self.rules.iter_mut().for_each(|(groups, _)| groups.remove(id));
+            }
+        }
+        for id in self.buckets.ids() {
+            if self.known.len() <= id.index() {
+                self.known.resize(id.index() + 1, None);
+            }
+            if let (Some(slot @ None), Some(set)) = (self.known.get_mut(id.index()), self.buckets.labels(id))
+            {
+                *slot = Some(set.clone());
+                self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
+            }
+        }
+        self.keep_open();
+    }
+
+    /// Tells the rules which series had errors in the step that ends at `end`.
+    fn note(&mut self, end: Millis) {
+        for id in self.buckets.ids() {
+            for (_, tally) in self.buckets.steps(id, end - self.buckets.step(), end) {
+                if may_count(tally) {
+                    self.rules.iter_mut().for_each(|(groups, _)| groups.note(id, tally, end));
+                }
+            }
+        }
+    }
+
+    /// Keeps the groups of open alerts, where a reload has let go of them.
+    fn keep_open(&mut self) {
+        let mut rules = std::mem::take(&mut self.rules);
+        for (groups, _) in &mut rules {
+            groups.each_case(|case, members| self.keep(case, members));
+        }
+        self.rules = rules;
+    }
+}
+
+/// How many minutes the rules look back over.
+fn minutes(rules: &[Rule], step: Millis) -> usize {
+    let of = |rule: &Rule| {
+        let span = Span::ending(0, rule.longest_window(), step);
+        if span.is_minutes(step) { (span.to - span.from) / MINUTE } else { 0 }
+    };
+    let most = rules.iter().map(of).max().unwrap_or(0).min(MINUTES_HELD);
+    usize::try_from(most).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -1,0 +1,231 @@
+//! The groups of one rule: which series belong to which, which of them had errors lately, and roll-ups of their counts.
+
+use crate::case::Case;
+use crate::rule::{Counts, Rule};
+use crate::series::{LabelSet, Plan, SeriesId};
+use crate::tally::Tally;
+use crate::window::{MINUTE, Point, Span};
+use gatewatch_parsers::{Millis, Status};
+use std::collections::HashMap;
+
+/// A series that belongs to no group of the rule.
+const NONE: u32 = u32::MAX;
+
+/// Everything that has the same values of the rule's `group_by`.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Those values, in the rule's order.
+    pub key: LabelSet,
+    /// Its series.
+    pub members: Vec<SeriesId>,
+    /// Its alert, from pending until it can no longer reopen.
+    pub case: Option<Box<Case>>,
+    /// End of the last step with an error.
+    last_error: Millis,
+    /// In `active`.
+    is_active: bool,
+}
+
+/// A rule and its groups.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    pub rule: Rule,
+    /// Where the plan has the labels of `group_by`.
+    by: Vec<Option<usize>>,
+    /// Where the plan has the labels of the matchers.
+    matched: Vec<Option<usize>>,
+    /// By series.
+    of: Vec<u32>,
+    groups: Vec<Option<Group>>,
+    free: Vec<u32>,
+    // Keys come from log lines: the map's hash is keyed at random. Its order is never used.
+    by_key: HashMap<LabelSet, u32>,
+    /// Groups that had an error lately or have an alert. All others are not bad, whatever else they are.
+    active: Vec<u32>,
+    /// An error matters for so long.
+    reach: Millis,
+}
+
+impl Groups {
+    pub fn new(rule: Rule, plan: &Plan, step: Millis) -> Groups {
+        let mut groups = Groups {
+            by: Vec::new(),
+            matched: Vec::new(),
+            of: Vec::new(),
+            groups: Vec::new(),
+            free: Vec::new(),
+            by_key: HashMap::new(),
+            active: Vec::new(),
+            reach: reach(&rule, step),
+            rule,
+        };
+        groups.rebind(plan);
+        groups
+    }
+
+    /// The series are others now: only groups with an alert stay, and wait for theirs.
+    pub fn rebind(&mut self, plan: &Plan) {
+        self.by = self.rule.group_by.iter().map(|name| plan.index(name)).collect();
+        self.matched = self.rule.matchers.iter().map(|m| plan.index(&m.label)).collect();
+        self.of.clear();
+        for at in 0..self.groups.len() {
+            if let Some(Some(group)) = self.groups.get_mut(at) {
+                group.members.clear();
+                if let Some(case) = &mut group.case {
+                    case.pinned = None;
+                }
+            }
+            self.drop_if_empty(u32::try_from(at).unwrap_or(NONE));
+        }
+    }
+
+    /// A series has come.
+    pub fn add(&mut self, id: SeriesId, labels: &LabelSet) {
+        let value = |at: &Option<usize>| at.map_or(&b""[..], |i| labels.get(i));
+        if !self.rule.matchers.iter().zip(&self.matched).all(|(m, at)| m.matches(value(at))) {
+            return;
+        }
+        let key = LabelSet::new(self.by.iter().map(value));
+        let at = match self.by_key.get(&key) {
+            Some(at) => *at,
+            None => self.add_group(key),
+        };
+        if self.of.len() <= id.index() {
+            self.of.resize(id.index() + 1, NONE);
+        }
+        if let Some(slot) = self.of.get_mut(id.index()) {
+            *slot = at;
+        }
+        if let Some(group) = self.group_mut(at) {
+            group.members.push(id);
+        }
+    }
+
+    fn add_group(&mut self, key: LabelSet) -> u32 {
+        let at = self.free.pop().unwrap_or(u32::try_from(self.groups.len()).unwrap_or(NONE));
+        self.by_key.insert(key.clone(), at);
+        let group = Group { key, members: Vec::new(), case: None, last_error: Millis::MIN, is_active: false };
+        match self.groups.get_mut(at as usize) {
+            Some(slot) => *slot = Some(group),
+            None => self.groups.push(Some(group)),
+        }
+        at
+    }
+
+    /// A series has left.
+    pub fn remove(&mut self, id: SeriesId) {
+        let Some(slot) = self.of.get_mut(id.index()) else { return };
+        let at = std::mem::replace(slot, NONE);
+        if let Some(group) = self.group_mut(at) {
+            group.members.retain(|m| *m != id);
+        }
+        self.drop_if_empty(at);
+    }
+
+    /// A group leaves once it has neither series nor an alert, nor is listed as active.
+    fn drop_if_empty(&mut self, at: u32) {
+        let Some(slot) = self.groups.get_mut(at as usize) else { return };
+        let is_empty = |g: &mut Group| g.members.is_empty() && g.case.is_none() && !g.is_active;
+        if let Some(group) = slot.take_if(is_empty) {
+            self.by_key.remove(&group.key);
+            self.free.push(at);
+        }
+    }
+
+    pub fn group(&self, at: u32) -> Option<&Group> {
+        self.groups.get(at as usize)?.as_ref()
+    }
+
+    pub fn group_mut(&mut self, at: u32) -> Option<&mut Group> {
+        self.groups.get_mut(at as usize)?.as_mut()
+    }
+
+    /// Every group with an alert.
+    pub fn with_case(&self) -> impl Iterator<Item = (&Group, &Case)> {
+        self.active.iter().filter_map(|at| self.group(*at)).filter_map(|g| Some((g, g.case.as_deref()?)))
+    }
+
+    /// What a series counted in a step that ended at `end`.
+    pub fn note(&mut self, id: SeriesId, tally: &Tally, end: Millis) {
+        let at = self.of.get(id.index()).copied().unwrap_or(NONE);
+        if at == NONE || counted(&self.rule, tally).errors == 0 {
+            return;
+        }
+        let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
+        group.last_error = group.last_error.max(end);
+        if !group.is_active {
+            group.is_active = true;
+            self.active.push(at);
+        }
+    }
+
+    /// Takes the list of groups to judge in the step that ends at `end`: those with an alert, or an error that may be
+    /// in their window. Give it back.
+    pub fn take_active(&mut self, end: Millis) -> Vec<u32> {
+        let mut active = std::mem::take(&mut self.active);
+        let matters_after = end.saturating_sub(self.reach);
+        active.retain(|&at| {
+            let Some(group) = self.group_mut(at) else { return false };
+            group.is_active = group.case.is_some() || group.last_error > matters_after;
+            let stays = group.is_active;
+            if !stays {
+                self.drop_if_empty(at);
+            }
+            stays
+        });
+        active
+    }
+
+    pub fn give_back(&mut self, active: Vec<u32>) {
+        self.active = active;
+    }
+
+    /// The groups to judge, in no order of meaning.
+    pub fn active(&self) -> &[u32] {
+        &self.active
+    }
+
+    /// Sorts by group.
+    pub fn sort<T>(&self, of: &mut [(u32, T)]) {
+        let key = |at: u32| self.group(at).map(|g| &g.key);
+        of.sort_by(|a, b| key(a.0).cmp(&key(b.0)));
+    }
+
+    /// Hands over every alert with its group's series.
+    pub fn each_case(&mut self, mut take: impl FnMut(&mut Case, &[SeriesId])) {
+        for group in self.groups.iter_mut().flatten() {
+            if let Some(case) = group.case.as_deref_mut() {
+                take(case, &group.members);
+            }
+        }
+    }
+
+    /// Every series of every group.
+    pub fn members(&self) -> impl Iterator<Item = SeriesId> {
+        self.groups.iter().flatten().flat_map(|group| group.members.iter().copied())
+    }
+}
+
+/// How long an error may stay in a window: its length, and where that consists of whole minutes, up to one at either end.
+fn reach(rule: &Rule, step: Millis) -> Millis {
+    let longest = rule.longest_window();
+    if Span::ending(0, longest, step).is_minutes(step) {
+        longest.saturating_add(2 * MINUTE)
+    } else {
+        longest.max(step)
+    }
+}
+
+/// What a tally is to a rule: errors of requests (or attempts).
+pub(crate) fn counted(rule: &Rule, tally: &Tally) -> Point {
+    let errors = match rule.status.as_slice() {
+        [] => tally.count(rule.counts),
+        statuses => statuses.iter().map(|code| tally.status(Status::new(*code))).sum(),
+    };
+    Point { errors, requests: tally.of(rule.counts) }
+}
+
+/// Whether a tally can have errors in the sense of any rule.
+pub(crate) fn may_count(tally: &Tally) -> bool {
+    Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.statuses().next().is_some()
+}

@@ -1,0 +1,225 @@
+//! Judges the groups of one rule in one closed step. All it says follows from the closed buckets and the groups' alerts.
+
+use crate::buckets::Buckets;
+use crate::case::{Beginning, Case, Totals};
+use crate::detectors::{Detector, Verdict, above_rest};
+use crate::groups::{Group, Groups, counted};
+use crate::life::{Event, Judgement};
+use crate::report::Incident;
+use crate::series::SeriesId;
+use crate::window::{MINUTE, Point, STEPS_HELD, Span, Window, lengths};
+use gatewatch_parsers::Millis;
+
+/// What a step brought under a rule.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Groups whose alerts changed, and how; by group labels.
+    pub events: Vec<(u32, Event)>,
+    /// Incidents that can no longer reopen.
+    pub over: Vec<Incident>,
+}
+
+/// Memory that is used again from group to group.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    window: Window,
+    /// All groups together in a span: the same for each of them.
+    all: Vec<(Span, Point)>,
+}
+
+/// Judges every group that may be bad or has an alert, in the step that ends at `end`.
+pub(crate) fn judge(
+    groups: &mut Groups,
+    buckets: &Buckets,
+    detector: &'static Detector,
+    end: Millis,
+    scratch: &mut Scratch,
+) -> Outcome {
+    let mut outcome = Outcome::default();
+    let active = groups.take_active(end);
+    scratch.all.clear();
+    for &at in &active {
+        let Some(group) = groups.group_mut(at) else { continue };
+        let mut case = group.case.take();
+        if let Some(over) = case.take_if(|case| case.life().is_over(end)) {
+            let incident = groups.group(at).and_then(|group| over.incident(&groups.rule, &group.key));
+            outcome.over.extend(incident);
+        }
+        let view = View { groups, buckets, detector, end };
+        let events = view.judge(at, &mut case, scratch);
+        outcome.events.extend(events.into_iter().map(|event| (at, event)));
+        // One that never fired leaves nothing to remember.
+        case.take_if(|case| case.life().is_over(end));
+        if let Some(group) = groups.group_mut(at) {
+            group.case = case;
+        }
+    }
+    groups.give_back(active);
+    groups.sort(&mut outcome.events);
+    outcome
+}
+
+/// Errors of requests of some series in the last 20 s, or in the last step if that is longer.
+pub(crate) fn recent(groups: &Groups, buckets: &Buckets, members: &[SeriesId], end: Millis) -> Point {
+    let step = buckets.step();
+    let from = end - (20_000 / step).max(1) * step;
+    let mut sum = Point::default();
+    for &id in members {
+        buckets.steps(id, from, end).for_each(|(_, tally)| sum += counted(&groups.rule, tally));
+    }
+    sum
+}
+
+/// What a rule sees at the end of a step.
+struct View<'a> {
+    groups: &'a Groups,
+    buckets: &'a Buckets,
+    detector: &'static Detector,
+    end: Millis,
+}
+
+impl View<'_> {
+    fn judge(&self, at: u32, case: &mut Option<Box<Case>>, scratch: &mut Scratch) -> Vec<Event> {
+        let rule = &self.groups.rule;
+        let Some(group) = self.groups.group(at) else { return Vec::new() };
+        if case.is_none() && !self.window_moved() {
+            return Vec::new();
+        }
+        let judgement = self.judgement(group, scratch);
+        match case {
+            Some(case) => {
+                let from = self.end - self.buckets.step();
+                let step = self.totals(group, from, self.end, scratch);
+                let is_bad = self.is_bad(step.own);
+                case.count(self.end, step, is_bad);
+            }
+            None if matches!(judgement, Judgement::Judged { bad: Some(_), .. }) => {
+                *case = Some(Box::new(Case::new(self.beginning(group, scratch))));
+            }
+            None => return Vec::new(),
+        }
+        case.as_mut().map(|case| case.judge(rule, self.end, judgement, &scratch.window)).unwrap_or_default()
+    }
+
+    /// A window of minutes says the same until the next minute is full.
+    fn window_moved(&self) -> bool {
+        let step = self.buckets.step();
+        let span = |end| Span::ending(end, self.groups.rule.window, step);
+        span(self.end) != span(self.end - step)
+    }
+
+    fn judgement(&self, group: &Group, scratch: &mut Scratch) -> Judgement {
+        let rule = &self.groups.rule;
+        let enough = rule.min_requests.max(1);
+        for length in lengths(rule.window, rule.stretch) {
+            self.roll_up(group, Span::ending(self.end, length, self.buckets.step()), &mut scratch.window);
+            if scratch.window.sum().requests >= enough {
+                break;
+            }
+        }
+        let sum = scratch.window.sum();
+        if sum.requests == 0 {
+            return Judgement::Silent;
+        }
+        let above_recover = (self.detector.level)(sum) > rule.recover_level();
+        let bad = rule.above.iter().rev().find(|(_, above)| {
+            (self.detector.judge)(rule, *above, &scratch.window) == Verdict::Bad
+                && (rule.times_rest <= 0.0 || self.above_rest(&scratch.window, &mut scratch.all))
+        });
+        Judgement::Judged { bad: bad.map(|b| b.0), above_recover: above_recover || bad.is_some() }
+    }
+
+    fn above_rest(&self, window: &Window, all: &mut Vec<(Span, Point)>) -> bool {
+        let sum = window.sum();
+        let all = self.all(window.span(), all);
+        let rest = Point { errors: all.errors - sum.errors, requests: all.requests - sum.requests };
+        above_rest(self.groups.rule.times_rest, sum, rest)
+    }
+
+    /// Whether a step or minute is bad by itself.
+    fn is_bad(&self, point: Point) -> bool {
+        (self.detector.bad_point)(self.groups.rule.lowest_above(), point)
+    }
+
+    fn roll_up(&self, group: &Group, span: Span, window: &mut Window) {
+        let rule = &self.groups.rule;
+        window.reset(span);
+        for &id in &group.members {
+            if span.is_minutes(self.buckets.step()) {
+                let minutes = self.buckets.minutes(id, span.from, span.to);
+                minutes.for_each(|(start, tally)| window.add(start, counted(rule, tally)));
+            } else {
+                let steps = self.buckets.steps(id, span.from, span.to);
+                steps.for_each(|(start, tally)| window.add(start, counted(rule, tally)));
+            }
+        }
+    }
+
+    /// All groups of the rule in a span.
+    fn all(&self, span: Span, known: &mut Vec<(Span, Point)>) -> Point {
+        if let Some((_, sum)) = known.iter().find(|(of, _)| *of == span) {
+            return *sum;
+        }
+        let mut sum = Point::default();
+        for id in self.groups.members() {
+            if span.is_minutes(self.buckets.step()) {
+                let minutes = self.buckets.minutes(id, span.from, span.to);
+                minutes.for_each(|(_, tally)| sum += counted(&self.groups.rule, tally));
+            } else {
+                let steps = self.buckets.steps(id, span.from, span.to);
+                steps.for_each(|(_, tally)| sum += counted(&self.groups.rule, tally));
+            }
+        }
+        known.push((span, sum));
+        sum
+    }
+
+    /// What is known of a group that is bad now and was not before; its window is rolled up already.
+    fn beginning(&self, group: &Group, scratch: &mut Scratch) -> Beginning {
+        let span = scratch.window.span();
+        let (started, last_bad) =
+            scratch.window.bad_between(|p| self.is_bad(p)).unwrap_or((span.from, span.to));
+        let before = Span { from: self.held_from(), to: started, unit: self.buckets.step() };
+        let mut normal = Point::default();
+        if before.from < before.to {
+            for &id in &group.members {
+                let steps = self.buckets.steps(id, before.from, before.to);
+                steps.for_each(|(_, tally)| normal += counted(&self.groups.rule, tally));
+            }
+        }
+        Beginning {
+            at: self.end,
+            started,
+            last_bad,
+            normal: (normal.requests > 0).then(|| normal.ratio()),
+            confirmed: self.totals(group, started, last_bad, scratch),
+            after: self.totals(group, last_bad, self.end, scratch),
+        }
+    }
+
+    /// Steps from here on are held one by one.
+    fn held_from(&self) -> Millis {
+        self.end - STEPS_HELD * self.buckets.step()
+    }
+
+    /// What the group and its rule counted: in minutes where steps are no longer held.
+    fn totals(&self, group: &Group, from: Millis, to: Millis, scratch: &mut Scratch) -> Totals {
+        let held_from = self.held_from();
+        let split =
+            if from >= held_from { from } else { (held_from + MINUTE - 1).div_euclid(MINUTE) * MINUTE }
+                .min(to);
+        let mut totals = Totals::default();
+        for &id in &group.members {
+            let minutes = self.buckets.minutes(id, from, split);
+            minutes.for_each(|(_, tally)| totals.count(&self.groups.rule, tally));
+            let steps = self.buckets.steps(id, split, to);
+            steps.for_each(|(_, tally)| totals.count(&self.groups.rule, tally));
+        }
+        for (from, to, unit) in [(from, split, MINUTE), (split, to, self.buckets.step())] {
+            if from < to {
+                totals.all += self.all(Span { from, to, unit }, &mut scratch.all);
+            }
+        }
+        totals
+    }
+}

@@ -1,0 +1,90 @@
+//! From what happened to an alert to what others are told of it.
+
+use crate::alert::{Change, ChangeKind, Sample};
+use crate::case::Case;
+use crate::detectors::Detector;
+use crate::engine::Engine;
+use crate::groups::Groups;
+use crate::judge::recent;
+use crate::life::Event;
+use crate::series::SeriesId;
+use gatewatch_parsers::Millis;
+
+impl Engine {
+    /// Changes as told, in the order of the events.
+    pub(crate) fn tell(
+        &mut self,
+        groups: &mut Groups,
+        detector: &Detector,
+        at: Millis,
+        events: &[(u32, Event)],
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for &(group, event) in events {
+            let Some((mut case, members)) = groups.group_mut(group).and_then(|group| {
+                // Taken out, since the group's labels and the rule are read meanwhile.
+                Some((group.case.take()?, std::mem::take(&mut group.members)))
+            }) else {
+                continue;
+            };
+            if matches!(event, Event::Fired(_)) {
+                self.number += 1;
+                case.set_number(self.number);
+            }
+            self.keep(&mut case, &members);
+            self.gather_samples(&mut case, &members);
+            let recent = recent(groups, &self.buckets, &members, at);
+            if let Some(group) = groups.group(group) {
+                let alert = case.alert(&groups.rule, &group.key, detector, recent);
+                changes.push(Change { kind: kind(event), at, alert });
+            }
+            if let Some(group) = groups.group_mut(group) {
+                (group.case, group.members) = (Some(case), members);
+            }
+        }
+        changes
+    }
+
+    /// While an alert is open, one of its group's series is kept from leaving, and so the group.
+    pub(crate) fn keep(&mut self, case: &mut Case, members: &[SeriesId]) {
+        if !case.life().is_open() {
+            if let Some(id) = case.pinned.take() {
+                self.unpin(id);
+            }
+        } else if case.pinned.is_none()
+            && let Some(&id) = members.first()
+        {
+            case.pinned = Some(id);
+            *self.pins.entry(id).or_default() += 1;
+            self.buckets.pin(id, true);
+        }
+    }
+
+    fn unpin(&mut self, id: SeriesId) {
+        if let Some(count) = self.pins.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.pins.remove(&id);
+                self.buckets.pin(id, false);
+            }
+        }
+    }
+
+    fn gather_samples(&self, case: &mut Case, members: &[SeriesId]) {
+        if case.wants_samples() == 0 {
+            return;
+        }
+        let labels = members.iter().filter_map(|id| self.buckets.labels(*id));
+        let lines: Vec<Sample> = labels.flat_map(|set| self.samples.of(set)).cloned().collect();
+        case.offer_samples(lines);
+    }
+}
+
+fn kind(event: Event) -> ChangeKind {
+    match event {
+        Event::Fired(_) => ChangeKind::Firing,
+        Event::Escalated(_) => ChangeKind::Escalated,
+        Event::Reopened => ChangeKind::Reopened,
+        Event::Resolved(_) => ChangeKind::Resolved,
+    }
+}
