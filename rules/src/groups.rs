@@ -82,7 +82,7 @@ impl Groups {
     /// A series has come.
     pub fn add(&mut self, id: SeriesId, labels: &LabelSet) {
         let value = |at: &Option<usize>| at.map_or(&b""[..], |i| labels.get(i));
-        if !self.rule.matchers.iter().zip(&self.matched).all(|(m, at)| matches(m, value(at))) {
+        if !self.rule.matchers.iter().zip(&self.matched).all(|(m, at)| m.matches(value(at))) {
             return;
         }
         let key = LabelSet::new(self.by.iter().map(value));
@@ -228,16 +228,4 @@ pub(crate) fn counted(rule: &Rule, tally: &Tally) -> Point {
 /// Whether a tally can have errors in the sense of any rule.
 pub(crate) fn may_count(tally: &Tally) -> bool {
     Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.statuses().next().is_some()
-}
-
-/// Until the matchers can do it.
-fn matches(m: &crate::matcher::Matcher, value: &[u8]) -> bool {
-    use crate::matcher::Op;
-    let text = String::from_utf8_lossy(value);
-    match &m.op {
-        Op::Equal(v) => v.as_bytes() == value,
-        Op::NotEqual(v) => v.as_bytes() != value,
-        Op::Match(r) => r.is_match(&text),
-        Op::NotMatch(r) => !r.is_match(&text),
-    }
 }
