@@ -70,7 +70,7 @@ impl FileClock {
         let this = match self.watermark() {
             None => Admit::Hold,
             Some(watermark) if end > watermark.saturating_add(JUMP) => Admit::Hold,
-            Some(watermark) if step_end(end, self.step) <= watermark => Admit::Late,
+            Some(watermark) if is_late(end, self.step, watermark) => Admit::Late,
             Some(_) => Admit::Count,
         };
         if this == Admit::Hold {
@@ -152,7 +152,12 @@ impl FileClock {
     }
 }
 
-/// When the step of a record ends.
+/// Whether the step of a record ended at or before the watermark. Most records end after it, which needs no division.
+#[inline]
+fn is_late(end: Millis, step: Millis, watermark: Millis) -> bool {
+    end < watermark && step_end(end, step) <= watermark
+}
+
 fn step_end(end: Millis, step: Millis) -> Millis {
     end.div_euclid(step).saturating_add(1).saturating_mul(step)
 }
@@ -203,11 +208,209 @@ impl BlockClock {
             stats.calm = false;
         }
         *newest = end.max(*newest);
-        if step_end(end, self.step) <= watermark { Admit::Late } else { Admit::Count }
+        if is_late(end, self.step, watermark) { Admit::Late } else { Admit::Count }
     }
 
     /// What the block tells; the clock starts afresh.
     pub fn take(&mut self) -> BlockStats {
         std::mem::replace(&mut self.stats, BlockClock::FRESH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STEP: Millis = 5_000;
+    const T: Millis = 1_800_000_000_000;
+    const HOUR: Millis = 3_600_000;
+    const YEAR_2099: Millis = 4_070_908_800_000;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Place {
+        Step,
+        Late,
+        Future,
+    }
+
+    /// Where each record counts, line by line; the clock goes on.
+    struct Places {
+        clock: FileClock,
+        places: Vec<Place>,
+        held: Option<usize>,
+    }
+
+    impl Places {
+        fn new(lateness: Millis) -> Places {
+            Places { clock: FileClock::new(lateness, STEP), places: Vec::new(), held: None }
+        }
+
+        fn line(&mut self, end: Millis) {
+            let verdict = self.clock.admit(end);
+            self.settle(verdict.held);
+            self.places.push(match verdict.this {
+                Admit::Late => Place::Late,
+                _ => Place::Step,
+            });
+            if verdict.this == Admit::Hold {
+                self.held = Some(self.places.len() - 1);
+            }
+        }
+
+        fn settle(&mut self, held: Option<Held>) {
+            if let Some(held) = held {
+                let place = if held == Held::Count { Place::Step } else { Place::Future };
+                self.places[self.held.take().unwrap()] = place;
+            }
+        }
+
+        fn finish(mut self) -> Vec<Place> {
+            let held = self.clock.finish();
+            self.settle(held);
+            assert_eq!(self.held, None);
+            self.places
+        }
+    }
+
+    fn line_by_line(lateness: Millis, ends: &[Millis]) -> Vec<Place> {
+        let mut places = Places::new(lateness);
+        ends.iter().for_each(|end| places.line(*end));
+        places.finish()
+    }
+
+    /// The same in blocks of these lengths; and how many were taken whole.
+    fn by_blocks(lateness: Millis, ends: &[Millis], lengths: &[usize]) -> (Vec<Place>, usize) {
+        let mut places = Places::new(lateness);
+        let (mut rest, mut whole) = (ends, 0);
+        for length in lengths.iter().copied().cycle() {
+            if rest.is_empty() {
+                return (places.finish(), whole);
+            }
+            let (block, after) = rest.split_at(length.min(rest.len()));
+            rest = after;
+            let mut clock = BlockClock::new(lateness, STEP);
+            let own: Vec<Admit> = block.iter().map(|end| clock.admit(*end)).collect();
+            let stats = clock.take();
+            if !places.clock.takes_whole(&stats) {
+                block.iter().for_each(|end| places.line(*end));
+                continue;
+            }
+            whole += 1;
+            let late_before = places.clock.take_block(&stats);
+            places.places.extend(block.iter().zip(own).map(|(end, own)| {
+                if own == Admit::Late || step_end(*end, STEP) <= late_before {
+                    Place::Late
+                } else {
+                    Place::Step
+                }
+            }));
+        }
+        unreachable!("lengths are not empty")
+    }
+
+    /// Ends that mostly go on in small steps, in some disorder, with jumps and a wrong stamp now and then.
+    fn ends() -> impl Strategy<Value = Vec<Millis>> {
+        let line = prop_oneof![
+            40 => (0..3_000i64).prop_map(|d| (d, false)),
+            10 => (-20_000..20_000i64).prop_map(|d| (d, false)),
+            2 => (-400_000..400_000i64).prop_map(|d| (d, false)),
+            2 => (-2 * HOUR..2 * HOUR).prop_map(|d| (d, false)),
+            1 => Just((0, true)),
+        ];
+        proptest::collection::vec(line, 0..120).prop_map(|lines| {
+            let mut time = T;
+            let end = |(by, wrong): &(Millis, bool)| {
+                if *wrong {
+                    return YEAR_2099;
+                }
+                time += by;
+                time
+            };
+            lines.iter().map(end).collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn blocks_are_the_same_as_line_by_line(
+            ends in ends(),
+            lengths in proptest::collection::vec(1usize..20, 1..8),
+            lateness in prop_oneof![Just(2_000), Just(0), Just(300_000), Just(2 * HOUR)],
+        ) {
+            let (blocks, _) = by_blocks(lateness, &ends, &lengths);
+            prop_assert_eq!(blocks, line_by_line(lateness, &ends));
+        }
+
+        #[test]
+        fn orderly_lines_are_taken_whole_and_never_late(
+            steps in proptest::collection::vec(-900..3_000i64, 2..200),
+            length in 2usize..50,
+        ) {
+            let mut time = T;
+            let ends: Vec<Millis> = steps.iter().map(|by| { time += by.max(&0); time + by.min(&0) }).collect();
+            let (places, whole) = by_blocks(2_000, &ends, &[length]);
+            prop_assert!(places.iter().all(|place| *place == Place::Step));
+            prop_assert!(whole >= ends.len() / length);
+        }
+    }
+
+    #[test]
+    fn one_line_stamped_2099_changes_nothing_else() {
+        use Place::{Future, Late, Step};
+        let cases: [(&[Millis], &[Place]); 10] = [
+            (&[T, T + 1, YEAR_2099, T + 2, T + 3], &[Step, Step, Future, Step, Step]),
+            (&[YEAR_2099, T, T + 1], &[Future, Step, Step]),
+            (&[T, T + 1, YEAR_2099], &[Step, Step, Future]),
+            (&[T, YEAR_2099], &[Step, Future]),
+            (&[YEAR_2099], &[Step]),
+            (&[], &[]),
+            // Twice in a row: time jumped, for all that the file tells.
+            (&[T, YEAR_2099, YEAR_2099 + 1, T], &[Step, Step, Step, Late]),
+            (&[T, T + 2 * HOUR, T + 2 * HOUR + 1], &[Step, Step, Step]),
+            (&[T, T + 2 * HOUR, T + 1, T + 2 * HOUR, T + 2 * HOUR], &[Step, Future, Step, Step, Step]),
+            (&[T, T - 20_000, T + 1], &[Step, Late, Step]),
+        ];
+        for (ends, expected) in cases {
+            assert_eq!(line_by_line(2_000, ends), expected, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn late_is_a_step_that_the_watermark_has_passed() {
+        let mut clock = FileClock::new(2_000, STEP);
+        clock.admit(T);
+        clock.admit(T + 6_999);
+        assert_eq!(clock.watermark(), Some(T + 4_999));
+        assert_eq!(clock.admit(T + 1).this, Admit::Count);
+        clock.admit(T + 7_000);
+        assert_eq!(clock.admit(T + 1).this, Admit::Late);
+        assert_eq!(clock.admit(T + 5_000).this, Admit::Count);
+    }
+
+    #[test]
+    fn time_passes_while_the_file_is_idle() {
+        let mut clock = FileClock::new(2_000, STEP);
+        assert_eq!(clock.admit(T).this, Admit::Hold);
+        assert_eq!(clock.idle(0, T + 300), Some(Held::Count), "a first line near the present need not wait");
+        assert_eq!(clock.idle(2 * HOUR, T + 2 * HOUR), None);
+        assert_eq!(clock.watermark(), Some(T - 2_000 + 2 * HOUR));
+        assert_eq!(clock.admit(T + 2 * HOUR).this, Admit::Count, "after a quiet night no line waits");
+    }
+
+    #[test]
+    fn a_held_line_waits_until_time_has_come_near() {
+        let mut clock = FileClock::new(2_000, STEP);
+        clock.admit(T);
+        clock.idle(0, T);
+        assert_eq!(clock.admit(T + 90 * 60_000).this, Admit::Hold);
+        assert_eq!(clock.idle(20 * 60_000, T), None);
+        assert!(clock.holds());
+        assert_eq!(clock.idle(31 * 60_000, T), Some(Held::Count));
+        let mut clock = FileClock::new(2_000, STEP);
+        clock.admit(YEAR_2099);
+        assert_eq!(clock.idle(0, T), None, "a first line far ahead of the present waits for the second");
+        assert_eq!(clock.admit(T), Verdict { held: Some(Held::Future), this: Admit::Hold });
     }
 }

@@ -112,3 +112,64 @@ impl Interner {
         order
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(values: &[&str]) -> LabelSet {
+        LabelSet::new(values.iter().map(|value| value.as_bytes()))
+    }
+
+    fn add(interner: &mut Interner, values: &[&str]) -> u32 {
+        let set = set(values);
+        if let Some(id) = interner.find(set.as_bytes()) {
+            return id;
+        }
+        if interner.is_full() { interner.fold(&set) } else { interner.insert(set) }
+    }
+
+    #[test]
+    fn the_label_with_most_values_is_folded() {
+        let mut all = Interner::new(40);
+        for i in 0..100 {
+            let id = add(&mut all, &[["u1", "u2"][i % 2], &format!("site{i}")]);
+            assert_eq!(all.set(id).unwrap().get(0), ["u1", "u2"][i % 2].as_bytes());
+        }
+        assert_eq!(all.len(), 32);
+        let cases: [(&[&str], &[&str]); 3] = [
+            (&["u1", "new"], &["u1", OTHER]),
+            (&["u3", "new"], &["u3", OTHER]),
+            // An absent label is not folded.
+            (&["u3", ""], &[OTHER, ""]),
+        ];
+        for (values, expected) in cases {
+            let id = add(&mut all, values);
+            assert_eq!(all.set(id), Some(&set(expected)), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_cap_holds_whatever_comes() {
+        for cap in [0, 4, 5, 16, 100] {
+            let mut all = Interner::new(cap);
+            for i in 0..1_000 {
+                let value = |on: bool| if on { format!("v{i}") } else { String::new() };
+                let id = add(&mut all, &[&value(i % 2 == 0), &value(i % 3 == 0), &value(i % 5 == 0)]);
+                assert!(all.set(id).is_some());
+            }
+            assert!(all.len() <= cap.max(4), "{cap}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_makes_room() {
+        let mut all = Interner::new(4);
+        let ids: Vec<u32> = ["a", "b", "c"].iter().map(|v| add(&mut all, &[v])).collect();
+        assert!(all.is_full());
+        all.remove(ids[1]);
+        assert_eq!(add(&mut all, &["d"]), ids[1]);
+        assert_eq!(all.find(set(&["b"]).as_bytes()), None);
+        assert_eq!(all.ids().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+}

@@ -282,3 +282,89 @@ pub(crate) fn write<'a>(bytes: &mut Vec<u8>, labels: usize, values: impl Iterato
 pub(crate) fn cut(value: &[u8]) -> &[u8] {
     value.get(..VALUE_MAX).unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::matcher::Matcher;
+    use gatewatch_parsers::Status;
+    use proptest::prelude::*;
+
+    fn rule(group_by: &[&str], matchers: &[&str], status: &[u16]) -> Rule {
+        let mut rule = Rule::new("r", "ratio", Vec::new());
+        rule.group_by = group_by.iter().map(|name| (*name).to_owned()).collect();
+        rule.matchers = matchers.iter().map(|m| Matcher::parse(m).unwrap()).collect();
+        rule.status = status.to_vec();
+        rule
+    }
+
+    fn carried(plan: &Plan, has_upstream: bool) -> Vec<&str> {
+        plan.carried(has_upstream).iter().map(|(i, _)| plan.names()[usize::from(*i)].as_str()).collect()
+    }
+
+    #[test]
+    fn a_series_carries_what_is_asked_for() {
+        let rules = [
+            rule(&["input", "pool", "upstream"], &["upstream!="], &[]),
+            rule(&["input", "node", "site"], &["upstream="], &[429]),
+            rule(&["exit_ip"], &["region!="], &[]),
+        ];
+        let plan = Plan::new(&rules, &[]);
+        assert_eq!(plan.names(), ["input", "node", "region", "pool", "upstream", "site", "exit_ip"]);
+        assert_eq!(carried(&plan, true), ["input", "region", "pool", "upstream", "exit_ip"]);
+        assert_eq!(carried(&plan, false), ["input", "node", "region", "upstream", "site", "exit_ip"]);
+        assert!(
+            plan.watches(Status::new(429))
+                && plan.watches(Status::new(503))
+                && !plan.watches(Status::new(200))
+        );
+        assert_eq!(plan.index("exit_ip"), Some(6));
+        assert_eq!(plan.index("nobody"), None);
+        let mut reversed = rules;
+        reversed.reverse();
+        assert_eq!(Plan::new(&reversed, &[]).names(), plan.names());
+    }
+
+    #[test]
+    fn a_report_asks_for_its_own() {
+        let plan = Plan::for_report(&[], &[]);
+        assert_eq!(carried(&plan, true), ["node", "pool", "upstream"]);
+        assert_eq!(carried(&plan, false), ["node", "pool", "upstream", "site"]);
+        let plan = Plan::for_report(&[], &["site".to_owned()]);
+        assert_eq!(carried(&plan, true), ["node", "pool", "upstream", "site"]);
+        let rules = [rule(&["site"], &["upstream="], &[])];
+        assert_eq!(carried(&Plan::for_report(&rules, &[]), true), ["node", "pool", "upstream"]);
+        assert!(Plan::new(&[], &[]).names().is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_label_names_is_cut() {
+        let names: Vec<String> = (0..100).map(|i| format!("l{i}")).collect();
+        assert_eq!(Plan::new(&[], &names).names().len(), LABELS_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_gives_back_its_values(
+            values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..10),
+            other in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let set = LabelSet::new(values.iter().map(Vec::as_slice));
+            prop_assert_eq!(set.len(), values.len());
+            for (i, value) in values.iter().enumerate() {
+                prop_assert_eq!(set.get(i), &value[..value.len().min(VALUE_MAX)]);
+                let changed = set.with(i, &other);
+                prop_assert_eq!(changed.get(i), cut(&other));
+                prop_assert_eq!(changed.with(i, value), set.clone());
+            }
+            prop_assert_eq!(set.get(values.len()), b"");
+            prop_assert_eq!(LabelSet::from_bytes(set.as_bytes()), set);
+        }
+
+        #[test]
+        fn different_values_are_different_sets(a in "[ab]{0,3}", b in "[ab]{0,3}", c in "[ab]{0,3}", d in "[ab]{0,3}") {
+            let set = |x: &str, y: &str| LabelSet::new([x.as_bytes(), y.as_bytes()]);
+            prop_assert_eq!(set(&a, &b) == set(&c, &d), (a, b) == (c, d));
+        }
+    }
+}

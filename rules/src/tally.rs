@@ -236,3 +236,108 @@ impl Tally {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn detail() -> impl Strategy<Value = Detail> {
+        prop_oneof![
+            (0..Reason::ALL.len()).prop_map(|i| Detail::reason(Reason::ALL[i])),
+            (0..Origin::ALL.len()).prop_map(|i| Detail::origin(Origin::ALL[i])),
+            (0..Reason::ALL.len()).prop_map(|i| Detail::failed(Reason::ALL[i])),
+            prop_oneof![Just(Status::NONE), (0..1000u16).prop_map(Status::new)].prop_map(Detail::status),
+        ]
+    }
+
+    fn tally() -> impl Strategy<Value = Tally> {
+        let number = || prop_oneof![0..1000u32, Just(u32::MAX - 7)];
+        let numbers = proptest::array::uniform7(number()).prop_map(|n| Numbers {
+            requests: n[0],
+            gateway_errors: n[1],
+            attempts: n[2],
+            failed_attempts: n[3],
+            masked: n[4],
+            aborted: n[5],
+            abandoned: n[6],
+        });
+        (numbers, proptest::collection::vec((detail(), number()), 0..8)).prop_map(|(numbers, details)| {
+            let mut tally = Tally { numbers, details: None };
+            details.into_iter().for_each(|(detail, count)| tally.add_detail(detail, count));
+            tally
+        })
+    }
+
+    fn sum(tallies: &[&Tally]) -> Tally {
+        let mut sum = Tally::default();
+        tallies.iter().for_each(|tally| sum.add(tally));
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn addition_is_associative_and_commutative(a in tally(), b in tally(), c in tally()) {
+            prop_assert_eq!(sum(&[&a, &b]), sum(&[&b, &a]));
+            prop_assert_eq!(sum(&[&sum(&[&a, &b]), &c]), sum(&[&a, &sum(&[&b, &c])]));
+            prop_assert_eq!(sum(&[&a]), a);
+        }
+
+        #[test]
+        fn details_are_found_by_what_they_count(a in tally(), detail in detail()) {
+            let before = a.clone();
+            let mut a = a;
+            a.add_detail(detail, 1);
+            let of = |tally: &Tally| -> Vec<Vec<(String, u64)>> {
+                vec![
+                    tally.reasons().map(|(r, n)| (r.name().to_owned(), n)).collect(),
+                    tally.origins().map(|(o, n)| (o.name().to_owned(), n)).collect(),
+                    tally.failed_reasons().map(|(r, n)| (r.name().to_owned(), n)).collect(),
+                    tally.statuses().map(|(s, n)| (s.index().to_string(), n)).collect(),
+                ]
+            };
+            let changed: Vec<usize> =
+                of(&before).iter().zip(of(&a)).enumerate().filter(|(_, (b, a))| *b != a).map(|(i, _)| i).collect();
+            prop_assert!(changed.len() == 1 || before.detail(detail) == u64::from(u32::MAX));
+            if let Some(Kind::Status(status)) = detail.kind() {
+                prop_assert_eq!(a.status(status), (before.status(status) + 1).min(u32::MAX.into()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_tally_of_good_requests_is_small() {
+        assert!(size_of::<Tally>() <= 40);
+        let mut coarse = Tally::default();
+        let mut fine = Tally::default();
+        fine.add_detail(Detail::reason(Reason::Unknown), 1);
+        coarse.add_coarse(&fine);
+        assert_eq!(coarse.details, None);
+    }
+
+    #[test]
+    fn rules_divide_by_what_they_say() {
+        let numbers = Numbers {
+            requests: 1,
+            gateway_errors: 2,
+            attempts: 3,
+            failed_attempts: 4,
+            masked: 5,
+            aborted: 6,
+            abandoned: 7,
+        };
+        let tally = Tally { numbers, details: None };
+        let counted =
+            Counts::ALL.map(|counts| (counts.name(), tally.count(counts), counts.of(), tally.of(counts)));
+        assert_eq!(
+            counted,
+            [
+                ("gateway_errors", 2, "requests", 1),
+                ("failed_attempts", 4, "attempts", 3),
+                ("masked", 5, "attempts", 3),
+                ("abandoned", 7, "requests", 1),
+                ("aborted", 6, "requests", 1),
+            ]
+        );
+    }
+}
