@@ -74,13 +74,15 @@ impl Engine {
     #[must_use]
     pub fn new(rules: Vec<Rule>, plan: Arc<Plan>, options: EngineOptions) -> Engine {
         let step = options.step.max(1);
-        let buckets = Buckets::new(Arc::clone(&plan), step, minutes(&rules, step), options.series_cap);
+        let minutes = minutes(&rules, step);
         let with_detector = |rule: Rule| {
             let detector = detectors::find(rule.detector)?;
             Some((Groups::new(rule, &plan, step), detector))
         };
+        let rules = rules.into_iter().filter_map(with_detector).collect();
+        let buckets = Buckets::new(plan, step, minutes, options.series_cap);
         Engine {
-            rules: rules.into_iter().filter_map(with_detector).collect(),
+            rules,
             known: Vec::new(),
             generation: buckets.generation(),
             pins: HashMap::new(),
@@ -199,20 +201,20 @@ impl Engine {
         let changes =
             old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
         self.rules = kept;
-        self.know_anew(plan, is_new_plan);
+        if is_new_plan {
+            self.buckets.replan(Arc::clone(&plan));
+        }
+        self.know_anew(&plan);
         changes
     }
 
     /// Introduces every series to every rule again.
-    fn know_anew(&mut self, plan: Arc<Plan>, is_new_plan: bool) {
+    fn know_anew(&mut self, plan: &Plan) {
         for id in std::mem::take(&mut self.pins).into_keys() {
             self.buckets.pin(id, false);
         }
-        if is_new_plan {
-            self.buckets.replan(Arc::clone(&plan));
-        }
         for (groups, _) in &mut self.rules {
-            groups.rebind(&plan);
+            groups.rebind(plan);
         }
         self.known.clear();
         self.generation = self.buckets.generation().wrapping_sub(1);
@@ -324,3 +326,7 @@ fn minutes(rules: &[Rule], step: Millis) -> usize {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "engine_invariants.rs"]
+mod invariants;
