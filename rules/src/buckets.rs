@@ -190,11 +190,14 @@ impl Buckets {
         let steps_a_minute = self.minute / self.step;
         for series in &mut self.series {
             if next_minute > first_minute && self.minutes_held > 0 {
-                for (step, tally) in &series.steps {
+                let first =
+                    series.steps.partition_point(|(n, _)| *n < first_minute.saturating_mul(steps_a_minute));
+                for (step, tally) in series.steps.range(first..) {
                     let minute = step.div_euclid(steps_a_minute);
-                    if (first_minute..next_minute).contains(&minute) {
-                        cell_of(&mut series.minutes, minute).0.add_coarse(tally);
+                    if minute >= next_minute {
+                        break;
                     }
+                    cell_of(&mut series.minutes, minute).0.add_coarse(tally);
                 }
             }
             drop_before(&mut series.steps, first_open.saturating_sub(STEPS_HELD));
@@ -319,8 +322,9 @@ fn cell_of(cells: &mut Cells, number: i64) -> (&mut Tally, bool) {
 }
 
 fn drop_before(cells: &mut Cells, number: i64) {
-    let old = cells.partition_point(|(n, _)| *n < number);
-    cells.drain(..old);
+    while cells.front().is_some_and(|(n, _)| *n < number) {
+        cells.pop_front();
+    }
     if cells.is_empty() {
         cells.shrink_to_fit();
     }
