@@ -25,13 +25,15 @@ fn rules() -> Vec<Rule> {
     }
     let mut patient = rule("patient", warning(0.3), &["pool"]);
     (patient.for_, patient.min_requests, patient.min_errors) = (20_000, 1, 1);
+    let mut sluggish = rule("sluggish", warning(0.5), &["pool"]);
+    (sluggish.min_requests, sluggish.min_errors) = (8, 4);
     let mut long = rule("long", warning(0.3), &["upstream", "site"]);
     (long.window, long.min_requests, long.min_errors) = (600_000, 5, 2);
     let mut number = Rule::new("number", "count", warning(3.0));
     (number.status, number.group_by) = (vec![504], vec!["input".into()]);
     let mut tries = rule("tries", warning(0.3), &["node"]);
     (tries.counts, tries.min_requests, tries.min_errors) = (Counts::Masked, 2, 1);
-    all.extend([patient, long, number, tries]);
+    all.extend([patient, sluggish, long, number, tries]);
     all
 }
 
@@ -75,7 +77,7 @@ fn at_once(requests: &[Request], skips: bool) -> (Vec<Change>, Vec<Incident>) {
     (engine.finish(), engine.incidents())
 }
 
-/// Some requests to shuffle, within a lateness that the watermark allows for.
+/// A few at a time, asking in between.
 fn piecewise(requests: &[Request], cuts: &[usize], advances: &[Millis]) -> (Vec<Change>, Vec<Incident>) {
     let (mut engine, mut collector) = engine(rules());
     let mut block = Block::default();

@@ -430,6 +430,13 @@ fn groups_and_windows() {
             told: &["0:15 firing critical i,n1,a.example"],
         },
         Episode {
+            name: "bad only once good steps have left the window, without a further request",
+            rule: with(plain(), |r| r.above = warning(0.3)),
+            deeds: &[(0..6, U1, 20, 0, ""), (6..12, U1, 20, 8, "502"), (12..40, U2, 1, 0, "")],
+            // at 1:20 48 of 160, not strictly above
+            told: &["1:25 firing warning u1"],
+        },
+        Episode {
             name: "a long window slides by the minute",
             rule: with(plain(), |r| r.window = 600_000),
             deeds: &[(3..4, U1, 20, 20, "502"), (4..160, U1, 1, 0, "")],
