@@ -2,10 +2,9 @@
 //! HAProxy as a count of retries. Split only when asked for, so that nothing is allocated and the usual single attempt
 //! costs next to nothing.
 
-use memchr::memchr2;
-
 use crate::reason::{Cause, Reason};
 use crate::record::Status;
+use crate::text::{self, find_either};
 
 /// One try at one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +170,7 @@ impl<'a> Lists<'a> {
     }
 
     fn attempt(&self, index: usize, addr: &'a [u8], status: &'a [u8], is_last: bool) -> Attempt<'a> {
-        let status = status_of(status);
+        let status = text::status(status).unwrap_or(Status::NONE);
         let is_group = is_group_name(addr);
         let upstream: &[u8] = if is_group || addr == b"-" { b"" } else { addr };
         // ingress-nginx has one group for everything and logs the real one beside it.
@@ -275,7 +274,7 @@ impl<'a> Iterator for Items<'a> {
 /// The first item, and what follows its separator.
 fn split_item(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut from = 0;
-    while let Some(at) = list.get(from..).and_then(|rest| memchr2(b',', b' ', rest)).map(|at| from + at) {
+    while let Some(at) = list.get(from..).and_then(|rest| find_either(b',', b' ', rest)).map(|at| from + at) {
         let (item, rest) = list.split_at(at);
         if let Some(rest) = rest.strip_prefix(b",") {
             return (item, Some(rest.strip_prefix(b" ").unwrap_or(rest)));
@@ -300,7 +299,7 @@ fn is_absent(list: &[u8]) -> bool {
 }
 
 fn is_single(list: &[u8]) -> bool {
-    memchr2(b',', b' ', list).is_none()
+    find_either(b',', b' ', list).is_none()
 }
 
 fn is_number(item: &[u8]) -> bool {
@@ -315,14 +314,6 @@ fn is_positive(item: &[u8]) -> bool {
 /// socket's path; a bare IPv4 address is what a log shortener leaves.
 fn is_group_name(addr: &[u8]) -> bool {
     !is_absent(addr) && !addr.contains(&b':') && !addr.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-}
-
-/// A status item: up to three digits, else none.
-fn status_of(item: &[u8]) -> Status {
-    if item.is_empty() || item.len() > 3 || !item.iter().all(u8::is_ascii_digit) {
-        return Status::NONE;
-    }
-    Status::new(item.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use self::variables::Slot;
 use self::verdict::Carried;
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
-use crate::record::Record;
 use crate::syslog::{self, Header, Prefix};
 
 /// `nginx:…`
@@ -73,16 +72,28 @@ impl Nginx {
     }
 
     /// One line without a syslog header.
-    fn bare<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Record<'a>, Malformed<'a>> {
-        let slots = steps::read(&self.spec.head, &self.spec.steps, line).map_err(|refused| {
-            let field = refused.step.map_or("", |step| self.field(step));
-            Malformed { field, at: refused.at, reason: refused.reason }
-        })?;
-        verdict::record(&slots, self.carried, context).map_err(|slot| {
-            let step = self.spec.steps.iter().position(|step| step.slot == Some(slot)).unwrap_or_default();
-            let at = steps::trace(&self.spec.head, &self.spec.steps, line).get(step).map_or(0, |(at, _)| *at);
-            Malformed { field: self.field(step), at, reason: "no such date" }
-        })
+    fn bare<'a>(
+        &'a self,
+        line: &'a [u8],
+        node: &'a [u8],
+        context: &mut Context,
+    ) -> Result<Parsed<'a>, Malformed<'a>> {
+        let mut slots = steps::EMPTY;
+        match steps::read(&self.spec.head, &self.spec.steps, line, &mut slots) {
+            Ok(()) => verdict::record(&slots, self.carried, node, context)
+                .map(Parsed::Record)
+                .map_err(|slot| self.no_such_date(line, slot)),
+            Err(refused) => {
+                let field = refused.step.map_or("", |step| self.field(step));
+                Err(Malformed { field, at: refused.at, reason: refused.reason })
+            }
+        }
+    }
+
+    fn no_such_date(&self, line: &[u8], slot: Slot) -> Malformed<'_> {
+        let step = self.spec.steps.iter().position(|step| step.slot == Some(slot)).unwrap_or_default();
+        let at = steps::trace(&self.spec.head, &self.spec.steps, line).get(step).map_or(0, |(at, _)| *at);
+        Malformed { field: self.field(step), at, reason: "no such date" }
     }
 
     fn field(&self, step: usize) -> &str {
@@ -94,18 +105,16 @@ impl Nginx {
         strip(line, &mut context.prefix)
     }
 
+    /// One line with a syslog header, which may name the node; `None`: it bears none.
     fn behind_header<'a>(
         &'a self,
         line: &'a [u8],
         context: &mut Context,
-    ) -> Option<Result<Record<'a>, Malformed<'a>>> {
+    ) -> Option<Result<Parsed<'a>, Malformed<'a>>> {
         let header = self.header(line, context);
         let at = line.len().checked_sub(header.rest.len()).filter(|at| *at > 0)?;
-        Some(match self.bare(header.rest, context) {
-            Ok(record) if record.node.is_empty() => Ok(Record { node: header.host, ..record }),
-            Ok(record) => Ok(record),
-            Err(malformed) => Err(Malformed { at: malformed.at + at, ..malformed }),
-        })
+        let parsed = self.bare(header.rest, header.host, context);
+        Some(parsed.map_err(|malformed| Malformed { at: malformed.at + at, ..malformed }))
     }
 }
 
@@ -132,17 +141,14 @@ impl Format for Nginx {
             return Ok(Parsed::Other);
         }
         // The last line's header is looked for first, so that no line is read twice.
-        let had_header = context.prefix != Prefix::None;
-        if had_header && let Some(Ok(record)) = self.behind_header(line, context) {
-            return Ok(Parsed::Record(record));
+        if context.prefix != Prefix::None
+            && let Some(parsed @ Ok(_)) = self.behind_header(line, context)
+        {
+            return parsed;
         }
-        let bare = match self.bare(line, context) {
-            Ok(record) => return Ok(Parsed::Record(record)),
-            Err(malformed) => malformed,
-        };
-        match self.behind_header(line, context) {
-            Some(result) => result.map(Parsed::Record),
-            None => Err(bare),
+        match self.bare(line, b"", context) {
+            Err(malformed) => self.behind_header(line, context).unwrap_or(Err(malformed)),
+            parsed => parsed,
         }
     }
 

@@ -1,8 +1,11 @@
 //! A `log_format` string → the steps that read its lines.
 
-use super::steps::{Ends, Step};
+use super::steps::{Ends, Literal, Step};
 use super::variables::{Shape, Slot, variable};
 use crate::formats::SpecError;
+
+/// `22/Nov/2026:14:53:53 +0000`
+const CLF_LEN: usize = 26;
 
 /// More variables than any log has.
 const VARIABLES_MAX: usize = 128;
@@ -196,15 +199,26 @@ fn steps(head: &str, variables: Vec<(String, String)>, escape: Escape) -> Result
         if is_last {
             literal.truncate(literal.trim_ascii_end().len());
         }
-        let ends = if ends_at_slash { Ends::Slash } else { ends(shape, &literal, is_last, escape) };
+        let ends = match before_quote(&literal, variables.peek()) {
+            _ if ends_at_slash => Ends::Slash,
+            Some(back) if shape == Shape::Free && escape != Escape::None => Ends::BeforeQuote(back),
+            _ => ends(shape, &literal, is_last, escape),
+        };
         // Tools that squeeze blanks make one of the two around an empty user.
         let squeezes = name == "remote_user" && before.ends_with(' ') && literal.starts_with(' ');
         let no_quotes = escape != Escape::None;
         before.clone_from(&literal);
         let name = format!("${name}");
-        steps.push(Step { name, slot, shape, literal: literal.into_bytes(), ends, no_quotes, squeezes });
+        steps.push(Step { name, slot, shape, literal: Literal::new(&literal), ends, no_quotes, squeezes });
     }
     Ok(steps)
+}
+
+/// How far before the next quote a value ends that `$time_local` follows, and a quote after that: neither holds one.
+fn before_quote(literal: &str, next: Option<&(String, String)>) -> Option<usize> {
+    let (name, after_next) = next?;
+    let has_quote = literal.contains('"') || variable(name).0 != Shape::Clf;
+    (!has_quote).then(|| after_next.find('"').map(|at| literal.len() + CLF_LEN + at)).flatten()
 }
 
 fn ends(shape: Shape, literal: &str, is_last: bool, escape: Escape) -> Ends {
@@ -217,6 +231,7 @@ fn ends(shape: Shape, literal: &str, is_last: bool, escape: Escape) -> Ends {
         Escape::Json if at_quote => Ends::Escaped,
         _ if is_last && !shape.is_list() => Ends::Line,
         _ if shape.is_list() => Ends::List,
+        _ if shape == Shape::Token && literal.starts_with(' ') => Ends::Word,
         _ => Ends::Choice,
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::reason::{Cause, Origin, Reason};
-use crate::record::{Outcome, Status};
+use crate::record::{Outcome, Record, Status};
 use crate::time::Zone;
 
 const END: i64 = 1_795_359_233_000; // 2026-11-22T14:53:53Z

@@ -142,6 +142,17 @@ impl Shape {
         }
     }
 
+    /// Whether this can be such a value, as far as it needs to be known of what a quote ends: no other end is possible.
+    pub(super) fn fits_between_quotes(self, value: &[u8]) -> bool {
+        match self {
+            Shape::Statuses | Shape::Numbers => {
+                value.iter().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'.' | b',' | b' ' | b':'))
+            }
+            Shape::Addresses => true,
+            _ => self.fits(value),
+        }
+    }
+
     /// Whether all of this can be such a value.
     pub(super) fn fits(self, value: &[u8]) -> bool {
         self == Shape::Free || self.take(value).is_ok_and(|(rest, _)| rest.is_empty())

@@ -38,23 +38,25 @@ impl<'a> Values<'_, 'a> {
     }
 }
 
-/// The record; `Err`: the slot whose value is no date.
+/// The record, of this node if the line names none; `Err`: the slot whose value is no date.
 pub(super) fn record<'a>(
     slots: &Slots<'a>,
     carried: Carried,
+    node: &'a [u8],
     context: &mut Context,
 ) -> Result<Record<'a>, Slot> {
     let values = Values { slots, carried };
     let end = time(&values, context)?;
     let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
     let request = request(&values);
+    let hostname = text::dash(values.get(Slot::Hostname));
     let lists = lists(&values, status);
     let attempts = lists.map_or(Attempts::None, Lists::attempts);
     Ok(Record {
         request_time: text::millis(values.get(Slot::RequestTime)),
         method: request.method,
         path: request.target,
-        node: text::dash(values.get(Slot::Hostname)),
+        node: if hostname.is_empty() { node } else { hostname },
         pool: text::dash(values.get(Slot::Pool)),
         site: site(&values),
         attempts,
