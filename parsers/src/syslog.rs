@@ -25,18 +25,59 @@ pub struct Header<'a> {
     pub offset: Option<i32>,
 }
 
-/// Which header the last line bore.
+/// Which headers the last lines bore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prefix {
-    /// None, or one that is cheap to find again.
+    /// None, or such that are cheap to find again.
     None,
-    /// This one.
-    Seen(Seen),
+    /// These.
+    Seen(Recent),
+}
+
+/// How many are remembered: the lines of a few hosts may alternate in one file.
+const RECENT: usize = 4;
+
+/// The headers seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    seen: [Option<Seen>; RECENT],
+    /// The one that fitted last.
+    last: usize,
+    /// The one to forget next.
+    next: usize,
+}
+
+impl Recent {
+    fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
+        if let Some(Some(seen)) = self.seen.get(self.last)
+            && let Some(header) = seen.again(line, own)
+        {
+            return Some(header);
+        }
+        for (i, seen) in self.seen.iter().enumerate() {
+            if i != self.last
+                && let Some(seen) = seen
+                && let Some(header) = seen.again(line, own)
+            {
+                self.last = i;
+                return Some(header);
+            }
+        }
+        None
+    }
+
+    fn remember(&mut self, seen: Seen) {
+        if let Some(place) = self.seen.get_mut(self.next) {
+            *place = Some(seen);
+        }
+        self.last = self.next;
+        self.next = (self.next + 1) % RECENT;
+    }
 }
 
 /// A header as the last line bore it: everything after the seconds of its date must be there again byte by byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+struct Seen {
     stamp: StampKind,
     /// Whether the line's own date was to be kept.
     keeps: OwnDate,
@@ -108,11 +149,17 @@ pub fn strip_before_date<'a>(line: &'a [u8], sticky: &mut Prefix) -> Header<'a> 
 }
 
 fn strip_any<'a>(line: &'a [u8], sticky: &mut Prefix, own: OwnDate) -> Header<'a> {
-    if let Prefix::Seen(seen) = sticky
-        && let Some(header) = seen.again(line, own)
+    if let Prefix::Seen(recent) = sticky
+        && let Some(header) = recent.again(line, own)
     {
         return header;
     }
+    look(line, sticky, own)
+}
+
+/// Finds the header, and remembers it.
+#[inline(never)]
+fn look<'a>(line: &'a [u8], sticky: &mut Prefix, own: OwnDate) -> Header<'a> {
     let mut found = Header { rest: line, ..Header::default() };
     let mut layers = 0;
     while layers < LAYERS_MAX
@@ -136,7 +183,12 @@ fn strip_any<'a>(line: &'a [u8], sticky: &mut Prefix, own: OwnDate) -> Header<'a
     if layers == 1
         && let Some(seen) = Seen::of(line, &found, own)
     {
-        *sticky = Prefix::Seen(seen);
+        match sticky {
+            Prefix::Seen(recent) => recent.remember(seen),
+            Prefix::None => {
+                *sticky = Prefix::Seen(Recent { seen: [Some(seen), None, None, None], last: 0, next: 1 });
+            }
+        }
     }
     found
 }

@@ -4,7 +4,7 @@
 use super::fields::{Notes, Step, date, number, spaces, stop, timer, word};
 use super::httplog::status;
 use super::names::Names;
-use super::session::{Mode, Request, Session};
+use super::session::{Request, Session};
 use super::termination::Termination;
 
 /// `%ci - - [%trg] "%r" %ST %B "" "" %cp %ms "%ft" "%b" "%s" %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc …`
@@ -27,7 +27,8 @@ pub(super) fn line<'a, N: Notes<'a>>(
     let (after, date) = date(date_at, "%trg")?;
     let (after, request) = quoted(after)?;
     rest = after;
-    let mut session = Session::new(Mode::Http, date);
+    let mut session = Session::new();
+    session.date = date;
     session.request = Request::Line(request);
     let at = rest;
     match status(take(&mut rest, "%ST")?) {

@@ -60,31 +60,44 @@ fn equal(chunk: u64, byte: u8) -> u64 {
     x.wrapping_sub(LOW) & !x & HIGH
 }
 
-/// Where the first space is, in a text that is expected to be short.
+/// The high bit of every byte of `chunk` that equals `byte`, and no other.
 #[inline(always)]
-pub(super) fn space_at(input: &[u8]) -> Option<usize> {
+fn every(chunk: u64, byte: u8) -> u64 {
+    let x = chunk ^ (LOW * u64::from(byte));
+    !(((x & !HIGH) + !HIGH) | x) & HIGH
+}
+
+/// Where this byte stands first, in a text that is expected to be short.
+#[inline(always)]
+pub(super) fn position(input: &[u8], byte: u8) -> Option<usize> {
     let mut rest = input;
     let mut before = 0;
     while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        let hit = equal(u64::from_le_bytes(*chunk), b' ');
+        let hit = equal(u64::from_le_bytes(*chunk), byte);
         if hit != 0 {
             return Some(before + (hit.trailing_zeros() / 8) as usize);
         }
         before += 8;
         rest = after;
     }
-    rest.iter().position(|&b| b == b' ').map(|at| before + at)
+    rest.iter().position(|&b| b == byte).map(|at| before + at)
 }
 
 /// A word that is not empty and is followed by a space; takes the spaces, too.
 #[inline(always)]
 pub(super) fn word<'a>(input: &'a [u8], field: &'static str) -> Step<'a, &'a [u8]> {
-    let Some(at) = space_at(input) else { return stop(input, field, "the line ends here") };
-    let (word, rest) = input.split_at(at);
-    if word.is_empty() {
-        return stop(input, field, "nothing is here");
+    // Cookies that are not there, and other fields of one byte.
+    if let [_, b' ', rest @ ..] = input
+        && let Some(word) = input.get(..1)
+        && word != b" "
+    {
+        return Ok((spaces(rest), word));
     }
-    Ok((spaces(rest), word))
+    match position(input, b' ').and_then(|at| input.split_at_checked(at)) {
+        Some((word, rest)) if !word.is_empty() => Ok((spaces(rest), word)),
+        Some(_) => stop(input, field, "nothing is here"),
+        None => stop(input, field, "the line ends here"),
+    }
 }
 
 /// Skips spaces. One is the rule, more happen behind some relays.
@@ -157,8 +170,38 @@ pub(super) struct Slashed<'a> {
     pub last: &'a [u8],
 }
 
+/// The numbers between slashes, if the next word is that.
 #[inline(always)]
 pub(super) fn slashed<'a>(input: &'a [u8], field: &'static str) -> Step<'a, Slashed<'a>> {
+    let mut rest = input;
+    let mut before = 0;
+    let (mut count, mut last_at) = (1, 0);
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        let chunk = u64::from_le_bytes(*chunk);
+        let space = equal(chunk, b' ');
+        // The bits of the bytes before the first space: all, if there is none.
+        let inside = (space & space.wrapping_neg()).wrapping_sub(1);
+        let slashes = every(chunk, b'/') & inside;
+        if !only_numbers(chunk) & inside & HIGH != 0 {
+            return stop(input, field, "numbers and slashes should be here");
+        }
+        count += ((slashes >> 7).wrapping_mul(LOW) >> 56) as usize;
+        if slashes != 0 {
+            last_at = before + 8 - (slashes.leading_zeros() / 8) as usize;
+        }
+        if space != 0 {
+            let at = before + (space.trailing_zeros() / 8) as usize;
+            if let Some((text, rest)) = input.split_at_checked(at)
+                && let Some(last) = text.get(last_at..)
+                && !last.is_empty()
+            {
+                return Ok((spaces(rest), Slashed { text, count, last }));
+            }
+            return stop(input, field, "a number is missing");
+        }
+        before += 8;
+        rest = after;
+    }
     let (rest, text) = word(input, field)?;
     match numbers(text) {
         Some(found) => Ok((rest, found)),
@@ -166,28 +209,26 @@ pub(super) fn slashed<'a>(input: &'a [u8], field: &'static str) -> Step<'a, Slas
     }
 }
 
+/// The high bit of every byte from `+` to `9`: those of numbers, signs and slashes, and the comma and the dot.
 #[inline(always)]
+fn only_numbers(chunk: u64) -> u64 {
+    let at_least = (chunk | HIGH).wrapping_sub(LOW * u64::from(b'+'));
+    let above = (chunk & !HIGH) + LOW * u64::from(0x7F - b'9');
+    at_least & !above & !chunk & HIGH
+}
+
+/// The same of a word that stands alone.
 pub(super) fn numbers(text: &[u8]) -> Option<Slashed<'_>> {
-    let mut count = 1;
-    let mut last_at = 0;
-    for (at, &b) in text.iter().enumerate() {
-        match b {
-            b'/' => {
-                count += 1;
-                last_at = at + 1;
-            }
-            b'0'..=b'9' | b'-' | b'+' => {}
-            _ => return None,
-        }
-    }
-    let last = text.get(last_at..).filter(|last| !last.is_empty())?;
-    Some(Slashed { text, count, last })
+    let count = 1 + text.iter().filter(|b| **b == b'/').count();
+    let last = text.rsplit(|b| *b == b'/').next().filter(|last| !last.is_empty())?;
+    text.iter().all(|b| (b'+'..=b'9').contains(b)).then_some(Slashed { text, count, last })
 }
 
 /// A block of captured headers, `{a|b}`, without its braces. Inside, HAProxy writes a brace as `#7D`.
+#[inline(always)]
 pub(super) fn captures<'a>(input: &'a [u8], field: &'static str) -> Step<'a, Option<&'a [u8]>> {
     let [b'{', rest @ ..] = input else { return Ok((input, None)) };
-    match memchr::memchr(b'}', rest) {
+    match position(rest, b'}') {
         Some(at) => match (rest.get(..at), rest.get(at + 1..)) {
             (Some(block), Some([b' ', after @ ..])) => Ok((spaces(after), Some(block))),
             (Some(block), Some([])) => Ok((&[], Some(block))),

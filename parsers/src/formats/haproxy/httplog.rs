@@ -1,7 +1,9 @@
 //! The lines of `option httplog`, `httpslog` and `tcplog`, told apart line by line: HTTP has five timers, TCP three.
 //! This is the hot path: what is not needed for a record is split off, but not looked at.
 
-use super::fields::{Notes, Slashed, Step, captures, date, numbers, slashed, spaces, stop, timer, word};
+use super::fields::{
+    Notes, Slashed, Step, captures, date, numbers, position, slashed, spaces, stop, timer, word,
+};
 use super::session::{Mode, Request, Session};
 use super::termination::Termination;
 use crate::record::Status;
@@ -10,17 +12,21 @@ use crate::record::Status;
 const EXTRA_MAX: usize = 3;
 
 /// A line that begins with a client and a date.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Line<'a> {
-    /// A session.
-    Session(Session<'a>),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A session; its fields are where the caller wanted them.
+    Session,
     /// `fe_tls/1: SSL handshake failure`: a connection that never became a session.
     Failed,
 }
 
 /// `%ci:%cp [%tr] %ft %b/%s …`
-#[inline]
-pub(super) fn line<'a, N: Notes<'a>>(input: &'a [u8], notes: &mut N) -> Step<'a, Line<'a>> {
+#[inline(always)]
+pub(super) fn line<'a, N: Notes<'a>>(
+    input: &'a [u8],
+    session: &mut Session<'a>,
+    notes: &mut N,
+) -> Step<'a, Line> {
     let (rest, client) = word(input, "%ci:%cp")?;
     if N::HEARS {
         // The port is after the last colon: HAProxy writes IPv6 without brackets.
@@ -48,7 +54,7 @@ pub(super) fn line<'a, N: Notes<'a>>(input: &'a [u8], notes: &mut N) -> Step<'a,
     };
     let (rest, timers) = timers(rest)?;
     let mode = if timers.count == 5 { Mode::Http } else { Mode::Tcp };
-    let mut session = Session::new(mode, date);
+    (session.mode, session.date) = (mode, date);
     (session.backend, session.server, session.upstream) = (backend, server, upstream);
     session.total = timer(timers.last);
     if session.total.is_none() {
@@ -59,38 +65,48 @@ pub(super) fn line<'a, N: Notes<'a>>(input: &'a [u8], notes: &mut N) -> Step<'a,
     notes.note("%b", backend);
     notes.note("%s", server);
     let (rest, ()) = match mode {
-        Mode::Http => http(rest, &mut session, timers, notes)?,
-        Mode::Tcp => tcp(rest, &mut session, timers, notes)?,
+        Mode::Http => http(rest, session, timers, notes)?,
+        Mode::Tcp => tcp(rest, session, timers, notes)?,
     };
-    Ok((rest, Line::Session(session)))
+    Ok((rest, Line::Session))
 }
 
 /// `be/s1`, `be/<NOSRV>`
-#[inline]
+#[inline(always)]
 fn split_server(upstream: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = upstream.iter().position(|&b| b == b'/')?;
+    let at = position(upstream, b'/')?;
     let (backend, server) = (upstream.get(..at)?, upstream.get(at + 1..)?);
     (!backend.is_empty() && !server.is_empty()).then_some((backend, server))
 }
 
-/// The timers, behind fields that somebody put before them.
-#[inline]
+/// The timers.
+#[inline(always)]
 fn timers(input: &[u8]) -> Step<'_, Slashed<'_>> {
+    match slashed(input, TIMERS) {
+        Ok((rest, found)) if matches!(found.count, 3 | 5) => Ok((rest, found)),
+        _ => later_timers(input),
+    }
+}
+
+const TIMERS: &str = "%TR/%Tw/%Tc/%Tr/%Ta";
+
+/// The timers, behind fields that somebody put before them.
+#[cold]
+fn later_timers(input: &[u8]) -> Step<'_, Slashed<'_>> {
     let mut input = input;
-    for _ in 0..=EXTRA_MAX {
-        let (rest, text) = word(input, "%TR/%Tw/%Tc/%Tr/%Ta")?;
-        if let Some(found) = numbers(text)
+    for _ in 0..EXTRA_MAX {
+        (input, _) = word(input, TIMERS)?;
+        if let Ok((rest, found)) = slashed(input, TIMERS)
             && matches!(found.count, 3 | 5)
         {
             return Ok((rest, found));
         }
-        input = rest;
     }
-    stop(input, "%TR/%Tw/%Tc/%Tr/%Ta", "no timers are here")
+    stop(input, TIMERS, "no timers are here")
 }
 
 /// `… %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
-#[inline]
+#[inline(always)]
 fn http<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -130,7 +146,7 @@ fn http<'a, N: Notes<'a>>(
 }
 
 /// `"GET / HTTP/1.1"`, cut or not, and httpslog's tail or whatever else somebody appended.
-#[inline]
+#[inline(always)]
 fn request<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: &mut N) -> Step<'a, ()> {
     let [b'"', rest @ ..] = input else { return stop(input, "%r", "a quoted request should be here") };
     let (line, tail) = match memchr::memchr(b'"', rest) {
@@ -152,6 +168,7 @@ fn request<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: 
 }
 
 /// `… %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
+#[inline(never)]
 fn tcp<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -166,7 +183,7 @@ fn tcp<'a, N: Notes<'a>>(
     notes.note("%B", bytes);
     let (rest, ()) = ending(rest, session, "%ts", notes)?;
     // The last field: nothing follows it, or what somebody appended.
-    let (tail, queues) = match super::fields::space_at(rest) {
+    let (tail, queues) = match position(rest, b' ') {
         Some(at) => (spaces(rest.get(at..).unwrap_or_default()), rest.get(..at).unwrap_or_default()),
         None => (&b""[..], rest),
     };
@@ -182,7 +199,7 @@ fn tcp<'a, N: Notes<'a>>(
 }
 
 /// `%tsc %ac/%fc/%bc/%sc/%rc `
-#[inline]
+#[inline(always)]
 fn ending<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -205,7 +222,7 @@ fn ending<'a, N: Notes<'a>>(
 }
 
 /// Three digits, or `-1` where the client left before an answer.
-#[inline]
+#[inline(always)]
 pub(super) fn status(text: &[u8]) -> Option<Status> {
     match text {
         [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
@@ -216,7 +233,7 @@ pub(super) fn status(text: &[u8]) -> Option<Status> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn note_all<'a, N: Notes<'a>>(notes: &mut N, names: &[&'static str], text: &'a [u8]) {
     if N::HEARS {
         names.iter().zip(text.split(|&b| b == b'/')).for_each(|(name, value)| notes.note(name, value));

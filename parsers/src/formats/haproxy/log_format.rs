@@ -7,6 +7,7 @@ use nom::sequence::delimited;
 use nom::{IResult, Parser};
 
 use super::events;
+use super::httplog::{self, Line};
 use super::names::Names;
 use super::session::{Mode, Request, Session};
 use super::template::{Field, Piece, Shape, Slot, Template, Values};
@@ -206,10 +207,10 @@ impl LogFormat {
 
     fn session<'a>(&'a self, line: &'a [u8], values: &Values<'a>) -> Result<Session<'a>, Wrong<'a>> {
         let date = values.get(self.times.date);
-        let mut session = Session::new(self.mode, date);
+        let mut session = Session::new();
+        (session.mode, session.date) = (self.mode, date);
         if let Some(text) = self.logged(values, Slot::Status) {
-            session.status =
-                super::httplog::status(text).ok_or(Wrong("%ST", text, "a status should be here"))?;
+            session.status = httplog::status(text).ok_or(Wrong("%ST", text, "a status should be here"))?;
         }
         if let Some(text) = self.logged(values, Slot::State) {
             session.termination =
@@ -253,7 +254,7 @@ impl LogFormat {
         use super::fields::{Timer, timer};
         let phase = |slot: &Slot| timer(values.get(*slot)).map_or(0, |timer| timer.ms.max(0));
         session.later = self.times.before.iter().map(phase).sum();
-        if matches!(self.times.date, Slot::AcceptDateZoned | Slot::AcceptSeconds)
+        if matches!(self.times.date, Slot::RequestDateZoned | Slot::AcceptDateZoned | Slot::AcceptSeconds)
             && self.template.has(Slot::AcceptMillis)
         {
             session.later += phase(&Slot::AcceptMillis).min(999);
@@ -325,10 +326,8 @@ impl Format for LogFormat {
             let is_other = is_blank_or_comment(line)
                 || events::is_known(header.rest)
                 || events::connect(header.rest, &mut ()).is_ok()
-                || matches!(
-                    super::httplog::line(header.rest, &mut ()),
-                    Ok((_, super::httplog::Line::Failed))
-                );
+                || httplog::line(header.rest, &mut Session::new(), &mut ())
+                    .is_ok_and(|(_, line)| line == Line::Failed);
             if is_other {
                 return Ok(Parsed::Other);
             }
@@ -412,7 +411,9 @@ fn pieces(text: &str, setting: &str) -> Result<Vec<Piece>, SpecError> {
         match variable.what {
             // `%{+Q}o` sets the flags of all that follow.
             What::Alias("o") => flags = own,
-            what => pieces.push(Piece::Field(field(what, own).map_err(|message| SpecError { message, at })?)),
+            what => {
+                pieces.push(Piece::Field(field(&what, own).map_err(|message| SpecError { message, at })?))
+            }
         }
     }
     Ok(pieces)
@@ -489,9 +490,9 @@ fn expression(input: &str) -> IResult<&str, &str> {
     delimited(char('['), take_while(|c| c != ']'), char(']')).parse(input)
 }
 
-fn field(what: What<'_>, flags: Flags) -> Result<Field, String> {
+fn field(what: &What<'_>, flags: Flags) -> Result<Field, String> {
     let (name, alias) = match what {
-        What::Alias(alias) => (format!("%{alias}"), Some(alias)),
+        What::Alias(alias) => (format!("%{alias}"), Some(*alias)),
         What::Expression(expression) => {
             let name = format!("%[{expression}]");
             let fetch = expression.trim();

@@ -15,6 +15,7 @@ mod termination;
 use fields::{Notes, Stopped};
 use httplog::Line;
 use names::Names;
+use session::Session;
 
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
@@ -51,39 +52,41 @@ impl HaProxy {
         HaProxy { names: Names::new() }
     }
 
-    /// The line behind its header: `None` is no session.
+    /// The line behind its header; false: it is no session.
+    #[inline(always)]
     fn session<'a, N: Notes<'a>>(
         &'a self,
         header: &Header<'a>,
+        session: &mut Session<'a>,
         notes: &mut N,
-    ) -> Result<Option<session::Session<'a>>, Stopped<'a>> {
-        let stopped = match httplog::line(header.rest, notes) {
-            Ok((_, Line::Session(session))) => return Ok(Some(session)),
-            Ok((_, Line::Failed)) => return Ok(None),
-            Err(error) => stopped(error),
-        };
-        self.other_line(header, stopped, notes)
+    ) -> Result<bool, Stopped<'a>> {
+        match httplog::line(header.rest, session, notes) {
+            Ok((_, Line::Session)) => Ok(true),
+            Ok((_, Line::Failed)) => Ok(false),
+            Err(error) => self.other_line(header, stopped(error), session, notes),
+        }
     }
 
-    #[cold]
+    #[inline(never)]
     fn other_line<'a, N: Notes<'a>>(
         &'a self,
         header: &Header<'a>,
         stopped: Stopped<'a>,
+        session: &mut Session<'a>,
         notes: &mut N,
-    ) -> Result<Option<session::Session<'a>>, Stopped<'a>> {
+    ) -> Result<bool, Stopped<'a>> {
         let rest = header.rest;
         if stopped.field == "%tr" && stopped.rest.starts_with(b"- ") {
-            let session = clf::line(rest, &self.names, notes).map_err(self::stopped)?;
-            return Ok(Some(session.1));
+            *session = clf::line(rest, &self.names, notes).map_err(self::stopped)?.1;
+            return Ok(true);
         }
         if rest.starts_with(b"Connect from ") {
             events::connect(rest, notes).map_err(self::stopped)?;
-            return Ok(None);
+            return Ok(false);
         }
         if events::is_known(rest) || events::is_message(header.tag, rest) {
             notes.note("message", rest);
-            return Ok(None);
+            return Ok(false);
         }
         Err(stopped)
     }
@@ -108,12 +111,13 @@ impl Format for HaProxy {
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         let header = strip(line, &mut context.prefix);
-        match self.session(&header, &mut ()) {
-            Ok(Some(session)) => match session.record(&header, context) {
+        let mut session = Session::new();
+        match self.session(&header, &mut session, &mut ()) {
+            Ok(true) => match session.record(&header, context) {
                 Some(record) => Ok(Parsed::Record(record)),
                 None => Err(no_date(line, session.date)),
             },
-            Ok(None) => Ok(Parsed::Other),
+            Ok(false) => Ok(Parsed::Other),
             Err(_) if is_blank_or_comment(line) => Ok(Parsed::Other),
             Err(stopped) => Err(stopped.malformed(line)),
         }
@@ -123,7 +127,7 @@ impl Format for HaProxy {
         let header = strip(line, &mut context.prefix);
         let mut notes: Vec<(&'static str, &'a [u8])> = Vec::new();
         // Where it stops is what `parse` says.
-        let _ = self.session(&header, &mut notes);
+        let _ = self.session(&header, &mut Session::new(), &mut notes);
         explained(line, &header, notes)
     }
 }
@@ -134,6 +138,7 @@ fn is_blank_or_comment(line: &[u8]) -> bool {
     line.is_empty() || line.starts_with(b"#")
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn stopped(error: nom::Err<Stopped<'_>>) -> Stopped<'_> {
     match error {
         nom::Err::Error(stopped) | nom::Err::Failure(stopped) => stopped,
@@ -142,6 +147,7 @@ fn stopped(error: nom::Err<Stopped<'_>>) -> Stopped<'_> {
 }
 
 impl<'a> Stopped<'a> {
+    #[cold]
     fn malformed(self, line: &[u8]) -> Malformed<'a> {
         let at =
             if self.rest.is_empty() { line.len() } else { start_of(line, self.rest).unwrap_or(line.len()) };

@@ -1,6 +1,6 @@
 //! A session as logged, whatever the shape of its line → [`Record`].
 
-use super::fields::Timer;
+use super::fields::{Timer, number, position};
 use super::termination::Termination;
 use crate::context::Context;
 use crate::reason::{Cause, Reason};
@@ -56,11 +56,11 @@ pub(super) enum Request<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// With nothing known but its date.
-    pub fn new(mode: Mode, date: &'a [u8]) -> Session<'a> {
+    /// With nothing known.
+    pub fn new() -> Session<'a> {
         Session {
-            mode,
-            date,
+            mode: Mode::Http,
+            date: b"",
             later: 0,
             total: None,
             status: Status::NONE,
@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
     }
 
     /// The record; `None`: the date is no date.
-    #[inline]
+    #[inline(always)]
     pub fn record(&self, header: &Header<'a>, context: &mut Context) -> Option<Record<'a>> {
         let start = match header.offset {
             Some(east) => context.dates.clf_east(self.date, east)?,
@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
     }
 
     /// The record of a session that began then.
-    #[inline]
+    #[inline(always)]
     pub fn record_from(&self, start: i64, header: &Header<'a>, context: &Context) -> Record<'a> {
         // -1: it never began, so that its beginning was its end.
         let total = self.total.filter(|total| total.ms >= 0);
@@ -106,9 +106,8 @@ impl<'a> Session<'a> {
         let site = match self.request {
             Request::Line(b"<BADREQ>") => b"",
             Request::Line(line) => {
-                let line = text::request_line(line);
-                (record.method, record.path) = (line.method, line.target);
-                asked_for(line.method, line.target)
+                (record.method, record.path) = split_request(line);
+                asked_for(record.method, record.path)
             }
             Request::Parts { method, target } => {
                 (record.method, record.path) = (method, target);
@@ -121,7 +120,7 @@ impl<'a> Session<'a> {
 
     /// One attempt and one for each retry. A request that no server could get (`<NOSRV>` after a failure) is one failed
     /// attempt of its pool; one that was answered without asking any (policy, statistics, `<BADREQ>`) has none.
-    #[inline]
+    #[inline(always)]
     fn attempts(&self, outcome: Outcome, has_server: bool) -> Attempts<'a> {
         let failure = outcome.gateway_error();
         if !has_server && failure.is_none() {
@@ -134,7 +133,7 @@ impl<'a> Session<'a> {
             [b'+', digits @ ..] => (true, digits),
             digits => (false, digits),
         };
-        let before = super::fields::number(digits).unwrap_or(0).min(RETRIES_MAX);
+        let before = number(digits).unwrap_or(0).min(RETRIES_MAX);
         match u16::try_from(before) {
             Ok(before @ 1..) => {
                 Attempts::Retries(Retries { last, before, redispatched, cause: retried(failure) })
@@ -153,12 +152,33 @@ fn retried(last: Option<Cause>) -> Cause {
     }
 }
 
+/// Method and target. What HAProxy writes is nearly always well formed; the rest is for those who know scanners.
+#[inline(always)]
+fn split_request(line: &[u8]) -> (&[u8], &[u8]) {
+    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] = line
+        && let Some(at) = position(line, b' ')
+        && let Some(method) = line.get(..at)
+        && let Some(target) = line.get(at + 1..line.len() - 9)
+        && method.iter().all(u8::is_ascii_uppercase)
+        && !method.is_empty()
+    {
+        return (method, target);
+    }
+    let line = text::request_line(line);
+    (line.method, line.target)
+}
+
 /// The host in a target that names one: HTTP/2 and forward proxies log absolute ones. Empty for a path.
-#[inline]
+#[inline(always)]
 fn asked_for<'a>(method: &[u8], target: &'a [u8]) -> &'a [u8] {
     if target.starts_with(b"/") {
         return b"";
     }
+    named_host(method, target)
+}
+
+#[cold]
+fn named_host<'a>(method: &[u8], target: &'a [u8]) -> &'a [u8] {
     if method == b"CONNECT" {
         return text::site(target);
     }

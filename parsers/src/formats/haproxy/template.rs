@@ -224,7 +224,8 @@ impl Template {
                 Piece::Text(text) => return i > self.needed && text.starts_with(rest),
                 Piece::Blank => {
                     let blanks = rest.iter().take_while(|b| **b == b' ').count();
-                    if blanks == 0 && at.checked_sub(1).and_then(|at| run.line.get(at)) != Some(&b' ') {
+                    let before = at.checked_sub(1).and_then(|at| run.line.get(at));
+                    if blanks == 0 && !matches!(before, None | Some(b' ')) {
                         return false;
                     }
                     at += blanks;
