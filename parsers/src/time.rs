@@ -150,7 +150,7 @@ impl Dates {
     /// stamp's own goes before.
     #[must_use]
     pub fn clf_east(&mut self, text: &[u8], east: i32) -> Option<Millis> {
-        let (head, tail) = text.split_at_checked(17)?;
+        let (head, tail) = text.split_first_chunk::<17>()?;
         let (millis, zone) = seconds(tail)?;
         if !zone.is_empty() {
             return self.clf(text);
