@@ -100,13 +100,16 @@ enum End {
 impl Step {
     /// Where the value at the start of `rest` ends, if it can end in one way only.
     fn end(&self, rest: &[u8]) -> End {
-        let value = match self.ends {
-            Ends::Shape => self.shape.take(rest),
-            Ends::Word => text::word(rest),
-            Ends::Quote => text::before(b'"')(rest),
-            Ends::Escaped => text::escaped(rest),
-            Ends::Slash => text::before(b'/')(rest),
-            Ends::Line => text::ends_with(&self.literal.text, rest),
+        let len = match self.ends {
+            Ends::Shape => self.shape.take(rest).ok().map(|(after, _)| rest.len() - after.len()),
+            Ends::Word => Some(text::find(b' ', rest).unwrap_or(rest.len())),
+            Ends::Quote => text::find(b'"', rest).filter(|len| self.fits_between_quotes(rest, *len)),
+            Ends::Escaped => text::escaped(rest).ok().map(|(_, value)| value.len()),
+            Ends::Slash => text::find(b'/', rest),
+            Ends::Line => {
+                let value = text::ends_with(&self.literal.text, rest).ok().map(|(_, value)| value);
+                value.filter(|value| self.fits_at_line_end(value)).map(<[u8]>::len)
+            }
             Ends::List => return self.list_end(rest),
             Ends::BeforeQuote(back) => return self.end_before_quote(rest, back),
             Ends::Choice => {
@@ -118,13 +121,16 @@ impl Step {
                 };
             }
         };
-        let Ok((_, value)) = value else { return End::Nowhere };
-        let fits = match self.ends {
-            Ends::Quote => self.shape.fits_between_quotes(value),
-            Ends::Line => self.shape.fits(value) && !(self.no_quotes && text::find(b'"', value).is_some()),
-            _ => true,
-        };
-        if fits { End::At(value.len(), self.literal.text.len()) } else { End::Nowhere }
+        len.map_or(End::Nowhere, |len| End::At(len, self.literal.text.len()))
+    }
+
+    fn fits_between_quotes(&self, rest: &[u8], len: usize) -> bool {
+        self.shape == Shape::Free
+            || rest.get(..len).is_some_and(|value| self.shape.fits_between_quotes(value))
+    }
+
+    fn fits_at_line_end(&self, value: &[u8]) -> bool {
+        self.shape.fits(value) && !(self.no_quotes && text::find(b'"', value).is_some())
     }
 
     fn end_before_quote(&self, rest: &[u8], back: usize) -> End {

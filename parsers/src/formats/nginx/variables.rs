@@ -1,8 +1,7 @@
 //! nginx's variables: what a value can look like, and which of them bear on a record.
 
 use nom::Parser;
-use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while1};
+use nom::bytes::complete::take_while1;
 use nom::character::complete::digit1;
 
 use crate::text::{self, Piece};
@@ -132,7 +131,7 @@ impl Shape {
         match self {
             Shape::Clf => clf(rest),
             Shape::Iso => iso(rest),
-            Shape::Status => alt((text::three_digits, tag(&b"-"[..]))).parse_complete(rest),
+            Shape::Status => text::three_digits(rest).or_else(|_| text::literal(b"-", rest)),
             Shape::Number | Shape::Decimal => text::number_or_dash(rest).or_else(|_| nothing(rest)),
             Shape::Token => text::word(rest),
             Shape::Free => Ok((&[], rest)),
@@ -164,16 +163,14 @@ impl Shape {
 fn list(item: fn(&[u8]) -> Piece<'_>, start: &[u8]) -> Piece<'_> {
     let mut rest = item(start).map_or(start, |(rest, _)| rest);
     loop {
-        let group: Piece<'_> = tag(&b" : "[..]).parse_complete(rest);
-        let server: Piece<'_> = tag(&b", "[..]).parse_complete(rest);
-        rest = match (group, server) {
-            (Ok((after, _)), _) => item(after).map_or(after, |(rest, _)| rest),
-            // A comma without an item is the format's own.
-            (_, Ok((after, _))) => match item(after) {
+        rest = match rest {
+            [b' ', b':', b' ', after @ ..] => item(after).map_or(after, |(rest, _)| rest),
+            [b' ', b':'] => &[],
+            [b',', b' ', after @ ..] => match item(after) {
                 Ok((rest, _)) => rest,
+                // A comma without an item is the format's own.
                 Err(_) => break,
             },
-            _ if rest == b" :" => &[],
             _ => break,
         };
     }
