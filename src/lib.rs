@@ -1,6 +1,7 @@
 //! The shell as a library, so that tests and fuzzers reach it: everything that touches the world. The binary is
 //! `main.rs`, which only turns arguments into a command and its result into an exit code.
 
+pub mod agent;
 pub mod batch;
 pub mod causes;
 pub mod cli;
@@ -14,5 +15,6 @@ pub mod notifiers;
 pub mod receiver;
 pub mod reports;
 pub mod settings;
+pub mod state;
 pub mod tail;
 pub mod wiring;

@@ -7,7 +7,8 @@ use crate::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::source::Regions;
-use std::path::Path;
+use crate::tail::{self, paths::Pattern};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What `analyze` works by.
@@ -34,6 +35,71 @@ impl Settings {
     }
 }
 
+/// What `run` works by.
+#[derive(Clone)]
+pub struct Live {
+    /// The configuration; its inputs are those below.
+    pub config: Config,
+    /// By input: how its files' lines are counted.
+    pub settings: Vec<FileSettings>,
+    /// What is followed.
+    pub inputs: Vec<tail::Input>,
+}
+
+/// Logs that are looked for where nothing is configured.
+const USUAL: [(&str, &[&str]); 2] = [
+    ("nginx", &["/var/log/nginx/*access*.log", "/var/log/nginx/*access_log"]),
+    ("haproxy", &["/var/log/haproxy.log", "/var/log/haproxy/*.log"]),
+];
+
+/// Loads the configuration of `run`; files named on the command line stand in place of its inputs.
+///
+/// # Errors
+/// Exit code and text.
+pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, String)> {
+    let mut config = config::load(&common.config).map_err(|problems| {
+        let count = problems.0.len();
+        (Exit::Configuration, format!("{problems}\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" }))
+    })?;
+    if !files.is_empty() {
+        config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
+    } else if config.inputs.is_empty() {
+        let usual = |(name, paths): (&str, &[&str])| plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect());
+        config.inputs = USUAL.map(usual).to_vec();
+    }
+    live(common, config)
+}
+
+/// What runs with this configuration.
+///
+/// # Errors
+/// Exit code and text.
+pub fn live(common: &Common, config: Config) -> Result<Live, (Exit, String)> {
+    let mut base = base(common, &config)?;
+    if base.node.is_empty() {
+        base.node.clone_from(&config.agent.node);
+    }
+    let settings: Vec<FileSettings> = config.inputs.iter().map(|input| of_input(input, &base).1).collect();
+    let inputs = config.inputs.iter().map(followed).collect::<Result<_, _>>().map_err(|e| (Exit::Usage, e))?;
+    Ok(Live { config, settings, inputs })
+}
+
+fn plain_input(name: &str, paths: Vec<String>) -> config::Input {
+    config::Input { name: name.to_owned(), paths, ..config::Input::default() }
+}
+
+fn followed(input: &config::Input) -> Result<tail::Input, String> {
+    let pattern = |path: &String| Pattern::new(path).map_err(|e| format!("{path}: {e}"));
+    Ok(tail::Input {
+        name: input.name.clone(),
+        paths: input.paths.iter().map(pattern).collect::<Result<_, _>>()?,
+        start: match input.start {
+            config::Start::End => tail::Start::End,
+            config::Start::Beginning => tail::Start::Beginning,
+        },
+    })
+}
+
 /// Loads the configuration: what `-c` names must be right; without it, a broken default one only costs its rules.
 ///
 /// # Errors
@@ -52,27 +118,33 @@ pub fn for_finished_logs(common: &Common) -> Result<Settings, (Exit, String)> {
 }
 
 fn with(common: &Common, config: Config) -> Result<Settings, (Exit, String)> {
+    let file = base(common, &config)?;
+    let inputs = config.inputs.iter().map(|input| of_input(input, &file)).collect();
+    Ok(Settings { rules: config.rules, step: config.agent.step, file, inputs })
+}
+
+/// What holds for a file of which no input says anything else.
+fn base(common: &Common, config: &Config) -> Result<FileSettings, (Exit, String)> {
     let usage = |message: String| (Exit::Usage, message);
     let format = common.log_format.as_deref().map(wiring::compile_format).transpose().map_err(usage)?;
     let set_zone = common.timezone.clone();
     let mut zone = ZoneSetting::new(set_zone.as_deref()).map_err(usage)?;
     if let (None, Some(configured)) = (&set_zone, config.agent.timezone) {
-        zone = ZoneSetting { zone: configured, name: config::print_zone(configured), assumed: false };
+        zone = ZoneSetting { zone: configured, name: configured.to_string(), assumed: false };
     }
     let regions = Arc::new(Regions::new(config.regions.clone()));
     // A finished log may be of any host: this one's name is not its node's unless somebody says so.
-    let file = FileSettings {
+    Ok(FileSettings {
         input: String::new(),
         format,
         zone,
         node: common.node.clone().unwrap_or_default(),
+        node_is_flag: common.node.is_some(),
         region: common.region.clone().or(config.agent.region.clone()).unwrap_or_default(),
         regions,
         gateway_statuses: None,
         path_labels: Vec::new(),
-    };
-    let inputs = config.inputs.iter().map(|input| of_input(input, &file)).collect();
-    Ok(Settings { rules: config.rules, step: config.agent.step, file, inputs })
+    })
 }
 
 /// An input's own settings over those of the command line's files; flags still win.
@@ -84,10 +156,11 @@ fn of_input(input: &config::Input, base: &FileSettings) -> (Vec<glob::Pattern>, 
         settings.format = input.log_format.as_deref().and_then(|spec| wiring::compile_format(spec).ok());
     }
     if let (true, Some(zone)) = (settings.zone.assumed, input.timezone) {
-        settings.zone = ZoneSetting { zone, name: config::print_zone(zone), assumed: false };
+        settings.zone = ZoneSetting { zone, name: zone.to_string(), assumed: false };
     }
-    if settings.node.is_empty() {
-        settings.node = input.node.clone().unwrap_or_default();
+    // An input's own node goes before the agent's; a flag's (the command line's files) before both.
+    if let Some(node) = input.node.as_ref().filter(|_| !base.node_is_flag) {
+        settings.node.clone_from(node);
     }
     settings.region = input.region.clone().unwrap_or(settings.region);
     settings.gateway_statuses.clone_from(&input.gateway_statuses);

@@ -55,6 +55,8 @@ pub struct FileSettings {
     pub zone: ZoneSetting,
     /// Node, for lines that name none.
     pub node: String,
+    /// It was named by a flag, which goes before an input's.
+    pub node_is_flag: bool,
     /// Region, where neither line nor `[regions]` say.
     pub region: String,
     /// `[regions]`.
@@ -103,16 +105,24 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
         None => detected(&sample, &context),
     };
     let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
-    let source = Source {
-        input: settings.input.clone(),
-        node: settings.node.clone(),
-        region: settings.region.clone(),
-        site: site_of(Path::new(path)),
-        regions: Arc::clone(&settings.regions),
-        extra: format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
-        path_labels: settings.path_labels.clone(),
-    };
-    Recognised { format, title, source, context, first_stamp, note }
+    let mut recognised = Recognised { format, title, source: Source::default(), context, first_stamp, note };
+    recognised.relabel(path, settings);
+    recognised
+}
+
+impl Recognised {
+    /// Labels as the settings of its input and its path say.
+    pub fn relabel(&mut self, path: &str, settings: &FileSettings) {
+        self.source = Source {
+            input: settings.input.clone(),
+            node: settings.node.clone(),
+            region: settings.region.clone(),
+            site: site_of(Path::new(path)),
+            regions: Arc::clone(&settings.regions),
+            extra: self.format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
+            path_labels: settings.path_labels.clone(),
+        };
+    }
 }
 
 type Detected = (Option<Arc<dyn Format>>, String, Option<String>);

@@ -45,6 +45,8 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
+    /// The place in `known` of the series counted last.
+    last: u32,
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
@@ -168,6 +170,7 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
+            last: 0,
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             regions: RegionCache::default(),
@@ -221,6 +224,12 @@ impl Collector {
         }
     }
 
+    /// The series that the last record's request was counted in.
+    #[must_use]
+    pub fn last_series(&self) -> Option<&LabelSet> {
+        self.known.get(self.last as usize).map(|known| &known.set)
+    }
+
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
     pub fn take(&mut self, block: &mut Block) {
         block.clear();
@@ -255,6 +264,7 @@ impl Collector {
     /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
     fn add(&mut self, values: &Values<'_>, step: i64, attempt: Option<Attempt<'_>>, request: Option<bool>) {
         let known = self.find(values);
+        self.last = known;
         let Some(known) = self.known.get_mut(known as usize) else { return };
         if known.epoch != self.epoch {
             known.epoch = self.epoch;

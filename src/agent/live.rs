@@ -2,9 +2,10 @@
 
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::LineBuffer;
-use gatewatch_parsers::{Millis, Parsed, Record};
+use gatewatch_parsers::{Context, Format, Millis, Parsed};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
+use gatewatch_rules::series::LabelSet;
 use gatewatch_rules::source::Source;
 
 /// Bytes of a head that recognition waits for, if the first lines tell nothing.
@@ -21,8 +22,8 @@ pub struct Lines {
     pub other: u64,
 }
 
-/// Told of each gateway error, with its line.
-pub type OnError<'a> = dyn FnMut(&Source, &Record<'_>, &[u8]) + 'a;
+/// Told of each counted gateway error: its series, its end, its line.
+pub type OnError<'a> = dyn FnMut(&LabelSet, Millis, &[u8]) + 'a;
 
 /// A followed file.
 pub struct LiveFile {
@@ -55,6 +56,15 @@ impl LiveFile {
             lines: Lines::default(),
             notes: Vec::new(),
         }
+    }
+
+    /// It belongs elsewhere now: its labels do, and its path; its lines go on.
+    pub fn move_to(&mut self, path: String, settings: Option<FileSettings>) {
+        if let (Some(recognised), Some(settings)) = (&mut self.recognised, &settings) {
+            recognised.relabel(&path, settings);
+        }
+        self.settings = settings.unwrap_or_else(|| self.settings.clone());
+        self.path = path;
     }
 
     /// The format's name, once it is known.
@@ -105,14 +115,15 @@ impl LiveFile {
     fn line(&mut self, line: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
         let Some(recognised) = &mut self.recognised else { return };
         self.lines.read += 1;
-        let Some(format) = &recognised.format else {
+        let Recognised { format, source, context, .. } = recognised;
+        let Some(format) = format else {
             self.lines.unparsed += 1;
             return;
         };
         if let Some(newest) = self.clock.newest() {
-            recognised.context.dates.set_near(newest);
+            context.dates.set_near(newest);
         }
-        let record = match format.parse(line, &mut recognised.context) {
+        let record = match format.parse(line, context) {
             Ok(Parsed::Record(record)) => record,
             Ok(Parsed::Other) => {
                 self.lines.other += 1;
@@ -124,9 +135,6 @@ impl LiveFile {
             }
         };
         self.lines.parsed += 1;
-        if record.outcome.gateway_error().is_some() {
-            on_error(&recognised.source, &record, line);
-        }
         let verdict = self.clock.admit(record.end);
         let place = match verdict.this {
             Admit::Count => Some(Place::Step),
@@ -134,10 +142,17 @@ impl LiveFile {
             Admit::Hold => None,
         };
         if let Some(held) = verdict.held {
-            settle(recognised, &self.held, held, collector);
+            settle(format.as_ref(), source, context, &self.held, held, collector);
         }
         match place {
-            Some(place) => collector.count(&recognised.source, &record, place),
+            Some(place) => {
+                collector.count(source, &record, place);
+                if record.outcome.gateway_error().is_some()
+                    && let Some(series) = collector.last_series()
+                {
+                    on_error(series, record.end, line);
+                }
+            }
             None => {
                 self.held.clear();
                 self.held.extend_from_slice(line);
@@ -147,10 +162,8 @@ impl LiveFile {
 
     /// A read found nothing more, `passed` after the last one that did.
     pub fn idle(&mut self, passed: Millis, now: Millis, collector: &mut Collector) {
-        if let Some(held) = self.clock.idle(passed, now)
-            && let Some(recognised) = &mut self.recognised
-        {
-            settle(recognised, &self.held, held, collector);
+        if let Some(held) = self.clock.idle(passed, now) {
+            settle_in(&mut self.recognised, &self.held, held, collector);
         }
     }
 
@@ -173,22 +186,33 @@ impl LiveFile {
         if let Some(line) = buffer.finish() {
             self.line(line, collector, on_error);
         }
-        if let Some(held) = self.clock.finish()
-            && let Some(recognised) = &mut self.recognised
-        {
-            settle(recognised, &self.held, held, collector);
+        if let Some(held) = self.clock.finish() {
+            settle_in(&mut self.recognised, &self.held, held, collector);
         }
     }
 }
 
 /// The held line's fate is known: it is parsed again, which is rarer than keeping every record would be dear.
-fn settle(recognised: &mut Recognised, line: &[u8], held: Held, collector: &mut Collector) {
-    let Some(format) = &recognised.format else { return };
-    if let Ok(Parsed::Record(record)) = format.parse(line, &mut recognised.context) {
+fn settle(
+    format: &dyn Format,
+    source: &Source,
+    context: &mut Context,
+    line: &[u8],
+    held: Held,
+    collector: &mut Collector,
+) {
+    if let Ok(Parsed::Record(record)) = format.parse(line, context) {
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,
         };
-        collector.count(&recognised.source, &record, place);
+        collector.count(source, &record, place);
+    }
+}
+
+/// The same, for a file that may not be recognised yet.
+fn settle_in(recognised: &mut Option<Recognised>, line: &[u8], held: Held, collector: &mut Collector) {
+    if let Some(Recognised { format: Some(format), source, context, .. }) = recognised {
+        settle(format.as_ref(), source, context, line, held, collector);
     }
 }

@@ -182,7 +182,7 @@ mod tests {
         let code = run(&Check { common, strict }, &mut out, &mut talk).unwrap();
         let plain =
             |bytes| String::from_utf8(bytes).unwrap().replace(folder.path().to_str().unwrap(), "HERE");
-        (code, plain(out), plain(talk))
+        (code.code(), plain(out), plain(talk))
     }
 
     const GOOD: &str = "[input.file.edge]\npaths = [\"HERE/<pool>.log\", \"HERE/*.txt\"]\n";

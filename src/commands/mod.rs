@@ -2,10 +2,10 @@
 
 mod analyze;
 pub mod check;
-//mod demo;
+mod demo;
 mod detect;
 mod explain;
-//mod run;
+mod run;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -26,11 +26,11 @@ pub fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Analyze(args) => analyze::run(&args),
-        Command::Run(_) => Exit::Error,
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Demo => Exit::Error,
+        Command::Demo => demo::run(),
     };
     exit.into()
 }

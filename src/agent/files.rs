@@ -1,0 +1,195 @@
+//! Every followed file: its lines, its place in the snapshot, its part in the watermark.
+
+use super::live::LiveFile;
+use crate::inputs::file::{Happening, Message, Placing};
+use crate::tail::{FileId, Position, Progress};
+use crate::wiring::FileSettings;
+use gatewatch_parsers::Millis;
+use gatewatch_rules::block::Block;
+use gatewatch_rules::collector::Collector;
+use gatewatch_rules::engine::Engine;
+use gatewatch_rules::series::Plan;
+use gatewatch_rules::watermark::{FileReport, Watermarks};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A file, and what a snapshot says of it.
+struct Followed {
+    live: LiveFile,
+    place: Placing,
+    progress: Progress,
+    /// No read has found its end yet.
+    backlog: bool,
+    /// The last read found nothing more.
+    caught_up: bool,
+    /// When it last gave bytes.
+    read: Millis,
+}
+
+/// Every followed file.
+pub struct LiveFiles {
+    files: BTreeMap<FileId, Followed>,
+    settings: Vec<FileSettings>,
+    collector: Collector,
+    block: Block,
+    watermarks: Watermarks,
+    step: Millis,
+    lateness: Millis,
+    counted: u64,
+}
+
+impl LiveFiles {
+    /// None yet; `settings` by input.
+    pub fn new(settings: Vec<FileSettings>, plan: Arc<Plan>, step: Millis, lateness: Millis) -> LiveFiles {
+        LiveFiles {
+            files: BTreeMap::new(),
+            settings,
+            collector: Collector::new(plan, step, false),
+            block: Block::default(),
+            watermarks: Watermarks::new(),
+            step,
+            lateness,
+            counted: 0,
+        }
+    }
+
+    /// Counts by other labels from now on; what was counted must have been flushed.
+    pub fn set_plan(&mut self, plan: Arc<Plan>) {
+        self.collector = Collector::new(plan, self.step, false);
+    }
+
+    /// The inputs' settings from now on.
+    pub fn reconfigure(&mut self, settings: Vec<FileSettings>) {
+        self.settings = settings;
+    }
+
+    /// What the files' thread tells.
+    pub fn take(&mut self, message: Message, engine: &mut Engine) {
+        let at = message.at;
+        match message.what {
+            Happening::Opened { file, place, from, .. } => self.open(file, place, from, at),
+            Happening::Moved { file, place } => {
+                let settings = self.settings_of(&place);
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.move_to(place.path.display().to_string(), settings);
+                    f.place = place;
+                }
+            }
+            Happening::Chunk { file, bytes, after, .. } => self.chunk(file, &bytes, after, at, engine),
+            Happening::Idle { file } => self.idle(file, at),
+            Happening::Reconciled => {
+                for file in self.files.iter().filter(|f| f.1.caught_up).map(|f| *f.0).collect::<Vec<_>>() {
+                    self.idle(file, at);
+                }
+            }
+            Happening::Truncated { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.restart();
+                    f.progress = Progress::default();
+                }
+            }
+            Happening::Finished { file, after } => {
+                let collector = &mut self.collector;
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.progress = after;
+                    f.live.finish(at, collector, &mut |series, end, line| engine.sample(series, end, line));
+                }
+                self.close(file);
+            }
+            Happening::Dropped { file } => self.close(file),
+            Happening::Unreadable { file: Some(file), .. } => self.watermarks.unreadable(file.0, at),
+            Happening::FirstScanDone => self.watermarks.all_placed(),
+            _ => {}
+        }
+    }
+
+    fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
+        let mut settings = self.settings.get(place.input)?.clone();
+        settings.path_labels.clone_from(&place.labels);
+        Some(settings)
+    }
+
+    fn open(&mut self, file: FileId, place: Placing, from: Progress, at: Millis) {
+        let Some(settings) = self.settings_of(&place) else { return };
+        let path = place.path.display().to_string();
+        let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
+        self.watermarks.register(file.0, self.lateness);
+        self.files.insert(file, Followed { live, place, progress: from, backlog: true, caught_up: false, read: at });
+    }
+
+    fn close(&mut self, file: FileId) {
+        self.watermarks.gone(file.0);
+        self.files.remove(&file);
+    }
+
+    fn chunk(&mut self, file: FileId, bytes: &[u8], after: Progress, at: Millis, engine: &mut Engine) {
+        let Some(f) = self.files.get_mut(&file) else { return };
+        f.live.feed(bytes, at, &mut self.collector, &mut |series, end, line| engine.sample(series, end, line));
+        f.progress = after;
+        f.read = at;
+        f.caught_up = false;
+        self.counted += 1;
+        match f.live.clock.newest() {
+            Some(newest) => self.watermarks.read(file.0, newest, at),
+            None => self.watermarks.idle(file.0, at),
+        }
+    }
+
+    fn idle(&mut self, file: FileId, at: Millis) {
+        let Some(f) = self.files.get_mut(&file) else { return };
+        (f.backlog, f.caught_up) = (false, true);
+        f.live.idle(at.saturating_sub(f.read), at, &mut self.collector);
+        if let Some(newest) = f.live.clock.newest() {
+            self.watermarks.read(file.0, newest, at);
+        }
+        self.watermarks.idle(file.0, at);
+    }
+
+    /// Chunks counted since the last flush.
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// Hands what was counted to the engine.
+    pub fn flush(&mut self, engine: &mut Engine) {
+        self.counted = 0;
+        self.collector.take(&mut self.block);
+        // A file's own clock has said what is late.
+        engine.absorb(&self.block, Millis::MIN);
+    }
+
+    /// How far time has come.
+    pub fn watermark(&self, now: Millis) -> Option<Millis> {
+        self.watermarks.watermark(now)
+    }
+
+    /// Where each file's time stands, with its path.
+    pub fn reports(&self, now: Millis) -> impl Iterator<Item = (&str, FileReport)> {
+        self.watermarks
+            .reports(now)
+            .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
+    }
+
+    /// What files have to say, once.
+    pub fn notes(&mut self) -> Vec<(String, String)> {
+        let notes = |f: &mut Followed| std::mem::take(&mut f.live.notes).into_iter().map(|n| (f.live.path.clone(), n)).collect::<Vec<_>>();
+        self.files.values_mut().flat_map(notes).collect()
+    }
+
+    /// Whether some file has not been read to its end yet.
+    pub fn catching_up(&self) -> bool {
+        self.files.values().any(|f| f.backlog)
+    }
+
+    /// The path, if there is but one file.
+    pub fn only_path(&self) -> Option<String> {
+        let mut paths = self.files.values().map(|f| f.live.path.clone());
+        paths.next().filter(|_| paths.next().is_none())
+    }
+
+    /// Where every file stands, for the snapshot: what comes before is counted.
+    pub fn positions(&self) -> Vec<Position> {
+        let position = |f: &Followed| Position { path: f.place.path.clone(), key: f.place.key, progress: f.progress };
+        self.files.values().map(position).collect()
+    }
+}

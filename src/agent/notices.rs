@@ -1,0 +1,123 @@
+//! What the agent says on stderr: troubles when they begin and end, alerts where nobody else is told.
+
+use super::files::LiveFiles;
+use crate::delivery::Done;
+use crate::delivery::notification::Outcome;
+use crate::inputs::file::{Happening, Message};
+use crate::reports::text::{percent, printable};
+use crate::reports::{rfc3339, table};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::alert::{Change, ChangeKind, End};
+use gatewatch_rules::watermark::Standing;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Says things once.
+#[derive(Default)]
+pub struct Notices {
+    /// Path → what was said of its time last.
+    standings: BTreeMap<String, &'static str>,
+    snapshot_failed: bool,
+}
+
+impl Notices {
+    /// Says it.
+    pub fn say(&mut self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "gatewatch: {text}");
+    }
+
+    /// What happened to files.
+    pub fn happening(&mut self, message: &Message) {
+        match &message.what {
+            Happening::Opened { place, from, .. } => {
+                self.say(&format!("following {} from byte {}", printable(&place.path.display().to_string()), from.offset));
+            }
+            Happening::Unreadable { path, trouble, .. } => {
+                self.say(&format!("{}: {trouble}", printable(&path.display().to_string())));
+            }
+            Happening::Recovered { path, .. } => {
+                self.say(&format!("{}: is read again", printable(&path.display().to_string())));
+            }
+            Happening::Warning(text) => self.say(text),
+            _ => {}
+        }
+    }
+
+    /// What files say of themselves, and where their time stands.
+    pub fn files(&mut self, files: &mut LiveFiles, now: Millis) {
+        let mut said: Vec<String> =
+            files.notes().iter().map(|(path, note)| format!("{}: {note}", printable(path))).collect();
+        for (path, report) in files.reports(now) {
+            let (word, text) = match report.standing {
+                Standing::Stalled { behind } => {
+                    ("input_stalled", format!("is read to its end, {} s behind the others: not waited for", behind / 1000))
+                }
+                Standing::Skewed { offset } => (
+                    "input_skewed",
+                    format!("its times are off by {} min: is its timezone set right?", offset / 60_000),
+                ),
+                _ => ("", String::new()),
+            };
+            if self.standings.get(path).copied().unwrap_or_default() != word {
+                if word.is_empty() {
+                    self.standings.remove(path);
+                } else {
+                    self.standings.insert(path.to_owned(), word);
+                    said.push(format!("{word}: {}: {text}", printable(path)));
+                }
+            }
+        }
+        for text in said {
+            self.say(&text);
+        }
+    }
+
+    /// An alert, where no receiver is configured.
+    pub fn change(&mut self, change: &Change) {
+        let alert = &change.alert;
+        let ratio = if alert.is_count {
+            format!("{} errors", alert.window_errors)
+        } else {
+            percent(crate::reports::text::ratio(alert.window_errors, alert.window_requests))
+        };
+        let why = table::main_reason(&alert.reasons);
+        let word = match (change.kind, alert.end) {
+            (ChangeKind::Firing | ChangeKind::Escalated, _) => "FIRING",
+            (ChangeKind::Reopened, _) => "FIRING again",
+            (ChangeKind::Resolved, Some(End::Expired)) => "ENDED, no traffic",
+            (ChangeKind::Resolved, Some(End::Config)) => "ENDED, rule changed",
+            (ChangeKind::Resolved, _) => "RESOLVED",
+        };
+        self.say(&format!(
+            "{word} {} {}: {} {ratio} since {} {why}",
+            alert.severity.name(),
+            alert.rule,
+            table::place(&alert.labels),
+            rfc3339(alert.started),
+        ));
+    }
+
+    /// A delivery that did not arrive.
+    pub fn outcome(&mut self, done: &Done) {
+        match &done.outcome {
+            Outcome::Sent => {}
+            Outcome::Retry { why, .. } => self.say(&format!("delivery {}: {why}; it will be tried again", done.id)),
+            Outcome::Failed { why } => self.say(&format!("delivery {}: {why}", done.id)),
+        }
+    }
+
+    /// Whether the snapshot could be written: said when that changes.
+    pub fn snapshot(&mut self, result: io::Result<()>) {
+        match result {
+            Ok(()) if self.snapshot_failed => self.say("the snapshot is written again"),
+            Err(e) if !self.snapshot_failed => {
+                self.say(&format!("the snapshot cannot be written ({e}): a restart would begin anew; set agent.state_dir"));
+                self.snapshot_failed = true;
+                return;
+            }
+            Err(_) => return,
+            Ok(()) => {}
+        }
+        self.snapshot_failed = false;
+    }
+}

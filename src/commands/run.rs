@@ -1,0 +1,37 @@
+//! `gatewatch run`: follow logs and alert.
+
+use super::complain;
+use crate::agent::{self, Signals};
+use crate::cli::Run;
+use crate::exit::Exit;
+use crate::settings;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::Arc;
+
+/// Runs it.
+pub fn run(args: &Run) -> Exit {
+    let load = || settings::for_live_logs(&args.common, &args.files);
+    let live = match load() {
+        Ok(live) => live,
+        Err((exit, text)) => {
+            complain(&text);
+            return exit;
+        }
+    };
+    for warning in &live.config.warnings {
+        complain(&warning.to_string());
+    }
+    let signals = Signals::default();
+    for signal in [SIGTERM, SIGINT] {
+        let _ = flag::register(signal, Arc::clone(&signals.stop));
+    }
+    let _ = flag::register(SIGHUP, Arc::clone(&signals.reload));
+    match agent::run(live, &|| load().map_err(|e| e.1), &signals) {
+        Ok(()) => Exit::Fine,
+        Err(e) => {
+            complain(&format!("cannot start: {e}"));
+            Exit::Error
+        }
+    }
+}
