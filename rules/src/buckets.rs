@@ -364,8 +364,9 @@ fn cell_of(cells: &mut Cells, number: i64) -> (&mut Tally, bool) {
 }
 
 fn drop_before(cells: &mut Cells, number: i64) {
-    let old = cells.partition_point(|(n, _)| *n < number);
-    cells.drain(..old);
+    while cells.front().is_some_and(|(n, _)| *n < number) {
+        cells.pop_front();
+    }
     if cells.is_empty() {
         cells.shrink_to_fit();
     }

@@ -123,7 +123,7 @@ impl RegionCache {
 
 /// The values of an attempt's labels.
 struct Values<'a> {
-    /// In the order of [`Label`].
+    /// In the order of [`Label`], cut.
     built_in: [&'a [u8]; 6],
     source: &'a Source,
     record: &'a Record<'a>,
@@ -133,7 +133,7 @@ impl<'a> Values<'a> {
     #[inline]
     fn get(&self, plan: &Plan, index: u8, label: Label) -> &'a [u8] {
         match self.built_in.get(label as usize) {
-            Some(value) => cut(value),
+            Some(value) => value,
             None => {
                 let name = plan.names().get(usize::from(index)).map_or("", String::as_str);
                 cut(self.source.capture(self.record, name))
@@ -143,8 +143,8 @@ impl<'a> Values<'a> {
 
     #[inline]
     fn set_upstream(&mut self, attempt: &Attempt<'a>, pool: &'a [u8]) {
-        self.built_in[Label::Pool as usize] = if attempt.pool.is_empty() { pool } else { attempt.pool };
-        self.built_in[Label::Upstream as usize] = attempt.upstream;
+        self.built_in[Label::Pool as usize] = cut(if attempt.pool.is_empty() { pool } else { attempt.pool });
+        self.built_in[Label::Upstream as usize] = cut(attempt.upstream);
     }
 
     #[inline]
@@ -187,8 +187,11 @@ impl Collector {
         let region = if self.plan.carries_region() { self.regions.find(source, record, node) } else { b"" };
         let site = source.site(record);
         let pool = source.pool(record);
-        let mut values =
-            Values { built_in: [source.input.as_bytes(), node, region, pool, b"", site], source, record };
+        let mut values = Values {
+            built_in: [source.input.as_bytes(), node, region, pool, b"", site].map(cut),
+            source,
+            record,
+        };
 
         match record.attempts {
             Attempts::None => self.add(&values, step, None, Some(false)),
@@ -283,8 +286,9 @@ impl Collector {
                 hash = mix(hash, values.get(&self.plan, index, label));
             }
         }
-        let tag = (hash >> 32) as u32;
-        let start = hash as usize;
+        // The last multiplication leaves the low bits poor.
+        let tag = (hash >> 16) as u32;
+        let start = (hash >> 48) as usize;
         for i in 0..REACH {
             let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
             if found == tag
@@ -392,6 +396,23 @@ fn is_set(set: &LabelSet, plan: &Plan, carried: &[(u8, Label)], values: &Values<
         }
         let Some((own, after)) = rest.split_at_checked(value.len()) else { return false };
         rest = after;
-        own == value
+        same(own, value)
     })
+}
+
+/// Equality of slices of equal length. Values are short, and a call of `memcmp` for each costs more than all else here.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_last), Some(b_last)) => {
+            a_last == b_last && a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0).all(|(a, b)| a == b)
+        }
+        _ => match (
+            a.first_chunk::<4>().zip(a.last_chunk::<4>()),
+            b.first_chunk::<4>().zip(b.last_chunk::<4>()),
+        ) {
+            (Some(a), Some(b)) => a == b,
+            _ => a.iter().zip(b).all(|(a, b)| a == b),
+        },
+    }
 }
