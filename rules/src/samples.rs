@@ -24,16 +24,15 @@ impl Samples {
 
     /// Takes a line, unless one of this series is known that ended in the same step or later.
     pub fn offer(&mut self, labels: &LabelSet, end: Millis, line: &[u8]) {
-        let step = end.div_euclid(self.step);
+        let step = |end: Millis| end.div_euclid(self.step);
         let has_room = self.of.len() < self.cap;
         match self.of.get_mut(labels) {
+            Some(known) if known.back().is_some_and(|last| step(last.end) >= step(end)) => {}
             Some(known) => {
-                if known.back().is_none_or(|last| last.end.div_euclid(self.step) < step) {
-                    if known.len() >= SAMPLES_MAX {
-                        known.pop_front();
-                    }
-                    known.push_back(Sample { end, line: redact(line) });
+                if known.len() >= SAMPLES_MAX {
+                    known.pop_front();
                 }
+                known.push_back(Sample { end, line: redact(line) });
             }
             None if has_room => {
                 let sample = Sample { end, line: redact(line) };
