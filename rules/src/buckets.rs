@@ -7,7 +7,7 @@ use crate::intern::Interner;
 use crate::series::{LabelSet, Plan, SeriesId};
 use crate::tally::Tally;
 use gatewatch_parsers::Millis;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// So many closed steps are held.
@@ -50,8 +50,11 @@ pub struct Buckets {
     interner: Interner,
     series: Vec<Series>,
     closed: Option<Millis>,
-    /// Steps after `closed` that have anything.
-    open: BTreeSet<i64>,
+    /// The series that have anything in a step or minute, so that idle ones cost nothing: held and open ones.
+    in_step: BTreeMap<i64, Vec<u32>>,
+    in_minute: BTreeMap<i64, Vec<u32>>,
+    /// Ids that have come to name a series, or ceased to, since somebody asked.
+    changed: Vec<u32>,
     overflow: u64,
     generation: u64,
     /// Idle series were looked for since the last close, and left.
@@ -77,7 +80,9 @@ impl Buckets {
             interner: Interner::new(cap),
             series: Vec::new(),
             closed: None,
-            open: BTreeSet::new(),
+            in_step: BTreeMap::new(),
+            in_minute: BTreeMap::new(),
+            changed: Vec::new(),
             overflow: 0,
             generation: 0,
             swept: false,
@@ -132,7 +137,7 @@ impl Buckets {
                 tally.add_detail(detail, count);
             }
             if is_new {
-                self.open.insert(cell.step);
+                self.in_step.entry(cell.step).or_default().push(id);
             }
         }
         Absorbed { late }
@@ -163,6 +168,7 @@ impl Buckets {
         if let Some(series) = self.series.get_mut(id as usize).filter(|_| self.interner.len() > before) {
             *series = Series { folded, ..Series::default() };
             self.generation += 1;
+            self.changed.push(id);
         }
         id
     }
@@ -174,6 +180,7 @@ impl Buckets {
             if series.is_idle() && !taken.contains(&id) && self.interner.set(id).is_some() {
                 self.interner.remove(id);
                 self.generation += 1;
+                self.changed.push(id);
             }
         }
     }
@@ -185,27 +192,43 @@ impl Buckets {
             return;
         }
         let first_open = until.div_euclid(self.step);
-        let first_minute = self.closed.map_or(i64::MIN, |closed| closed.div_euclid(self.minute));
-        let next_minute = until.div_euclid(self.minute);
-        let steps_a_minute = self.minute / self.step;
-        for series in &mut self.series {
-            if next_minute > first_minute && self.minutes_held > 0 {
-                let first =
-                    series.steps.partition_point(|(n, _)| *n < first_minute.saturating_mul(steps_a_minute));
-                for (step, tally) in series.steps.range(first..) {
-                    let minute = step.div_euclid(steps_a_minute);
-                    if minute >= next_minute {
-                        break;
-                    }
-                    cell_of(&mut series.minutes, minute).0.add_coarse(tally);
-                }
+        self.fill_minutes(until.div_euclid(self.minute));
+        let oldest = first_open.saturating_sub(STEPS_HELD);
+        for id in drain_before(&mut self.in_step, oldest) {
+            if let Some(series) = self.series.get_mut(id as usize) {
+                drop_before(&mut series.steps, oldest);
             }
-            drop_before(&mut series.steps, first_open.saturating_sub(STEPS_HELD));
-            drop_before(&mut series.minutes, next_minute.saturating_sub(self.minutes_held));
         }
-        self.open = self.open.split_off(&first_open);
         self.closed = Some(first_open.saturating_mul(self.step));
         self.swept = false;
+    }
+
+    /// Minutes before `next` are whole: those that were not yet are summed up, those that are too old leave.
+    fn fill_minutes(&mut self, next: i64) {
+        let first = self.closed.map_or(i64::MIN, |closed| closed.div_euclid(self.minute));
+        if first >= next || self.minutes_held == 0 {
+            return;
+        }
+        let steps_a_minute = self.minute / self.step;
+        let steps = first.saturating_mul(steps_a_minute)..next.saturating_mul(steps_a_minute);
+        for (step, ids) in self.in_step.range(steps) {
+            let minute = step.div_euclid(steps_a_minute);
+            for &id in ids {
+                let Some(series) = self.series.get_mut(id as usize) else { continue };
+                let Some((_, tally)) = range(&series.steps, 1, *step, *step + 1).next() else { continue };
+                let (sum, is_new) = cell_of(&mut series.minutes, minute);
+                sum.add_coarse(tally);
+                if is_new {
+                    self.in_minute.entry(minute).or_default().push(id);
+                }
+            }
+        }
+        let oldest = next.saturating_sub(self.minutes_held);
+        for id in drain_before(&mut self.in_minute, oldest) {
+            if let Some(series) = self.series.get_mut(id as usize) {
+                drop_before(&mut series.minutes, oldest);
+            }
+        }
     }
 
     /// From now on at least so many minutes are held.
@@ -221,6 +244,9 @@ impl Buckets {
         let sets: Vec<Option<LabelSet>> =
             (0u32..).zip(&self.series).map(|(id, _)| self.interner.set(id).cloned()).collect();
         self.interner.clear();
+        self.in_step.clear();
+        self.in_minute.clear();
+        self.changed.clear();
         let old = std::mem::take(&mut self.series);
         self.ids.clear();
         for (set, series) in sets.into_iter().zip(old) {
@@ -230,11 +256,16 @@ impl Buckets {
             let carried = (0..places.len()).map(|at| if mask >> at & 1 == 1 { value(at) } else { b"" });
             let id = self.add_series(LabelSet::new(carried));
             let Some(to) = self.series.get_mut(id as usize) else { continue };
-            for (number, tally) in &series.steps {
-                cell_of(&mut to.steps, *number).0.add(tally);
-            }
-            for (number, tally) in &series.minutes {
-                cell_of(&mut to.minutes, *number).0.add(tally);
+            let step = (&series.steps, &mut to.steps, &mut self.in_step);
+            let minute = (&series.minutes, &mut to.minutes, &mut self.in_minute);
+            for (from, to, index) in [step, minute] {
+                for (number, tally) in from {
+                    let (sum, is_new) = cell_of(to, *number);
+                    sum.add(tally);
+                    if is_new {
+                        index.entry(*number).or_default().push(id);
+                    }
+                }
             }
         }
         self.plan = plan;
@@ -250,7 +281,8 @@ impl Buckets {
     /// The start of the earliest open step that has anything.
     #[must_use]
     pub fn next_open_step(&self) -> Option<Millis> {
-        self.open.first().map(|step| step.saturating_mul(self.step))
+        let first_open = self.closed.map_or(i64::MIN, |closed| closed.div_euclid(self.step));
+        self.in_step.range(first_open..).next().map(|(step, _)| step.saturating_mul(self.step))
     }
 
     /// A series' labels; `None`: it has left.
@@ -280,6 +312,16 @@ impl Buckets {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The ids that have come to name a series, or ceased to, since this was asked last; some more than once.
+    pub fn take_changed(&mut self) -> Vec<SeriesId> {
+        std::mem::take(&mut self.changed).into_iter().map(SeriesId).collect()
+    }
+
+    /// The series that have anything in the held or open step that begins at `start`, in no order of meaning.
+    pub fn in_step(&self, start: Millis) -> impl Iterator<Item = SeriesId> {
+        self.in_step.get(&start.div_euclid(self.step)).into_iter().flatten().map(|id| SeriesId(*id))
     }
 
     /// A series' steps that begin in `from..to`, by their start, ascending; open ones too.
@@ -330,11 +372,24 @@ fn drop_before(cells: &mut Cells, number: i64) {
     }
 }
 
+/// Takes the ids of the steps or minutes before `number`.
+fn drain_before(index: &mut BTreeMap<i64, Vec<u32>>, number: i64) -> impl Iterator<Item = u32> {
+    let later = index.split_off(&number);
+    std::mem::replace(index, later).into_values().flatten()
+}
+
 /// The cells that begin in `from..to`.
 fn range(cells: &Cells, length: Millis, from: Millis, to: Millis) -> impl Iterator<Item = (Millis, &Tally)> {
     let number =
         |time: Millis| time.div_euclid(length).saturating_add(i64::from(time.rem_euclid(length) != 0));
-    let start = cells.partition_point(|(n, _)| *n < number(from));
-    let end = cells.partition_point(|(n, _)| *n < number(to)).max(start);
+    let start = position(cells, number(from));
+    let end = position(cells, number(to)).max(start);
     cells.range(start..end).map(move |(n, tally)| (n.saturating_mul(length), tally))
+}
+
+/// The place of the first cell that is not before `number`. Nearly always one of the newest is asked for.
+fn position(cells: &Cells, number: i64) -> usize {
+    const NEAR: usize = 8;
+    let newer = cells.iter().rev().take(NEAR).take_while(|(n, _)| *n >= number).count();
+    if newer < NEAR { cells.len() - newer } else { cells.partition_point(|(n, _)| *n < number) }
 }

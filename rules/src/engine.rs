@@ -56,7 +56,6 @@ pub struct Engine {
     rules: Vec<(Groups, &'static Detector)>,
     /// The series that the groups know, by id: an id may name another series once its own has left.
     known: Vec<Option<LabelSet>>,
-    generation: u64,
     /// How many alerts keep a series from leaving.
     pub(crate) pins: HashMap<SeriesId, u32>,
     pub(crate) samples: Samples,
@@ -84,7 +83,6 @@ impl Engine {
         Engine {
             rules,
             known: Vec::new(),
-            generation: buckets.generation(),
             pins: HashMap::new(),
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
             over: VecDeque::new(),
@@ -216,9 +214,16 @@ impl Engine {
         for (groups, _) in &mut self.rules {
             groups.rebind(plan);
         }
+        self.buckets.take_changed();
         self.known.clear();
-        self.generation = self.buckets.generation().wrapping_sub(1);
-        self.sync();
+        for id in self.buckets.ids() {
+            self.known.resize(self.known.len().max(id.index() + 1), None);
+            if let (Some(slot), Some(set)) = (self.known.get_mut(id.index()), self.buckets.labels(id)) {
+                *slot = Some(set.clone());
+                self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
+            }
+        }
+        self.keep_open();
     }
 
     fn close_rule(&mut self, mut groups: Groups, detector: &'static Detector) -> Vec<Change> {
@@ -268,37 +273,39 @@ impl Engine {
 
     /// Tells the rules which series have come and gone.
     fn sync(&mut self) {
-        if self.generation == self.buckets.generation() {
+        let changed = self.buckets.take_changed();
+        if changed.is_empty() {
             return;
         }
-        self.generation = self.buckets.generation();
-        for at in 0..self.known.len() {
-            let id = SeriesId(u32::try_from(at).unwrap_or(u32::MAX));
-            let Some(slot) = self.known.get_mut(at) else { continue };
-            if slot.take_if(|set| self.buckets.labels(id) != Some(set)).is_some() {
-                self.rules.iter_mut().for_each(|(groups, _)| groups.remove(id));
-            }
-        }
-        for id in self.buckets.ids() {
+        for id in changed {
             if self.known.len() <= id.index() {
                 self.known.resize(id.index() + 1, None);
             }
-            if let (Some(slot @ None), Some(set)) = (self.known.get_mut(id.index()), self.buckets.labels(id))
-            {
-                *slot = Some(set.clone());
+            let (Some(slot), now) = (self.known.get_mut(id.index()), self.buckets.labels(id)) else {
+                continue;
+            };
+            if slot.as_ref() == now {
+                continue;
+            }
+            if slot.is_some() {
+                self.rules.iter_mut().for_each(|(groups, _)| groups.remove(id));
+            }
+            if let Some(set) = now {
                 self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
             }
+            *slot = now.cloned();
         }
         self.keep_open();
     }
 
-    /// Tells the rules which series had errors in the step that ends at `end`.
+    /// Tells the rules what every series counted in the step that ends at `end`.
     fn note(&mut self, end: Millis) {
-        for id in self.buckets.ids() {
-            for (_, tally) in self.buckets.steps(id, end - self.buckets.step(), end) {
-                if may_count(tally) {
-                    self.rules.iter_mut().for_each(|(groups, _)| groups.note(id, tally, end));
-                }
+        let start = end - self.buckets.step();
+        self.rules.iter_mut().for_each(|(groups, _)| groups.begin_step());
+        for id in self.buckets.in_step(start) {
+            for (_, tally) in self.buckets.steps(id, start, end) {
+                let may_count = may_count(tally);
+                self.rules.iter_mut().for_each(|(groups, _)| groups.note(id, tally, end, may_count));
             }
         }
     }

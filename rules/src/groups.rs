@@ -44,6 +44,8 @@ pub(crate) struct Groups {
     active: Vec<u32>,
     /// An error matters for so long.
     reach: Millis,
+    has_case: bool,
+    step_sum: Point,
 }
 
 impl Groups {
@@ -57,6 +59,8 @@ impl Groups {
             by_key: HashMap::new(),
             active: Vec::new(),
             reach: reach(&rule, step),
+            has_case: false,
+            step_sum: Point::default(),
             rule,
         };
         groups.rebind(plan);
@@ -145,18 +149,32 @@ impl Groups {
         self.active.iter().filter_map(|at| self.group(*at)).filter_map(|g| Some((g, g.case.as_deref()?)))
     }
 
-    /// What a series counted in a step that ended at `end`.
-    pub fn note(&mut self, id: SeriesId, tally: &Tally, end: Millis) {
-        let at = self.of.get(id.index()).copied().unwrap_or(NONE);
-        if at == NONE || counted(&self.rule, tally).errors == 0 {
+    /// Another step has closed.
+    pub fn begin_step(&mut self) {
+        self.step_sum = Point::default();
+    }
+
+    /// What a series counted in the step that ends at `end`; `may_count`: it has errors of some kind.
+    pub fn note(&mut self, id: SeriesId, tally: &Tally, end: Millis, may_count: bool) {
+        if !may_count && !self.has_case {
             return;
         }
+        let at = self.of.get(id.index()).copied().unwrap_or(NONE);
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
-        group.last_error = group.last_error.max(end);
-        if !group.is_active {
-            group.is_active = true;
-            self.active.push(at);
+        let counted = counted(&self.rule, tally);
+        self.step_sum += counted;
+        if counted.errors > 0 {
+            group.last_error = group.last_error.max(end);
+            if !group.is_active {
+                group.is_active = true;
+                self.active.push(at);
+            }
         }
+    }
+
+    /// All groups together in the step noted last. Known only if there was an alert before it.
+    pub fn step_sum(&self) -> Point {
+        self.step_sum
     }
 
     /// Takes the list of groups to judge in the step that ends at `end`: those with an alert, or an error that may be
@@ -176,7 +194,9 @@ impl Groups {
         active
     }
 
+    /// Gives the list back, judged.
     pub fn give_back(&mut self, active: Vec<u32>) {
+        self.has_case = active.iter().any(|at| self.group(*at).is_some_and(|g| g.case.is_some()));
         self.active = active;
     }
 
@@ -193,7 +213,8 @@ impl Groups {
 
     /// Hands over every alert with its group's series.
     pub fn each_case(&mut self, mut take: impl FnMut(&mut Case, &[SeriesId])) {
-        for group in self.groups.iter_mut().flatten() {
+        for at in &self.active {
+            let Some(Some(group)) = self.groups.get_mut(*at as usize) else { continue };
             if let Some(case) = group.case.as_deref_mut() {
                 take(case, &group.members);
             }

@@ -88,8 +88,12 @@ impl View<'_> {
         let judgement = self.judgement(group, scratch);
         match case {
             Some(case) => {
-                let from = self.end - self.buckets.step();
-                let step = self.totals(group, from, self.end, scratch);
+                let mut step = Totals::default();
+                step.all = self.groups.step_sum();
+                for &id in &group.members {
+                    let last = self.buckets.steps(id, self.end - self.buckets.step(), self.end);
+                    last.for_each(|(_, tally)| step.count(rule, tally));
+                }
                 let is_bad = self.is_bad(step.own);
                 case.count(self.end, step, is_bad);
             }
