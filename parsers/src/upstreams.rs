@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn a_hostile_list_costs_no_more_than_its_length() {
-        let (addr, status) = (["a:1"; 20_000].join(", "), ["502"; 20_000].join(" : "));
+        let (addr, status) = (vec!["a:1"; 20_000].join(", "), vec!["502"; 20_000].join(" : "));
         let lists = Lists { connect_time: Some(status.as_bytes()), ..lists(&addr, &status) };
         assert_eq!(lists.attempts().iter().count(), 20_000);
     }
