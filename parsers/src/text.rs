@@ -4,8 +4,8 @@ use memchr::{memchr, memchr2, memrchr};
 use nom::IResult;
 use nom::Parser;
 use nom::bytes::complete::{tag, take_while1};
-use nom::character::complete::{digit1, satisfy};
-use nom::combinator::{eof, peek, verify};
+use nom::character::complete::digit1;
+use nom::combinator::{eof, verify};
 use nom::error::ErrorKind;
 use nom::sequence::{preceded, terminated};
 
@@ -142,8 +142,11 @@ pub fn three_digits(rest: &[u8]) -> Piece<'_> {
 /// # Errors
 /// It does not begin with a digit.
 pub fn decimal(rest: &[u8]) -> Piece<'_> {
-    preceded(peek(satisfy(|c| c.is_ascii_digit())), take_while1(|b: u8| b.is_ascii_digit() || b == b'.'))
-        .parse_complete(rest)
+    let len = rest.iter().position(|b| !(b.is_ascii_digit() || *b == b'.')).unwrap_or(rest.len());
+    match rest.split_at_checked(len) {
+        Some((taken @ [b'0'..=b'9', ..], rest)) => Ok((rest, taken)),
+        _ => fail(rest),
+    }
 }
 
 /// The status, if these are one to three digits.

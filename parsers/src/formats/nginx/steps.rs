@@ -11,7 +11,7 @@ use super::variables::{SLOTS, Shape, Slot};
 use crate::text;
 
 /// How many ends are tried in one line before it is given up.
-const TRIES_MAX: u32 = 2_048;
+const TRIES_MAX: u32 = 512;
 
 /// A variable and the literal after it.
 #[derive(Debug)]
@@ -111,6 +111,7 @@ impl Step {
                 value.filter(|value| self.fits_at_line_end(value)).map(<[u8]>::len)
             }
             Ends::List => return self.list_end(rest),
+            Ends::Choice if self.shape == Shape::Token => return self.token_end(rest),
             Ends::BeforeQuote(back) => return self.end_before_quote(rest, back),
             Ends::Choice => {
                 let mut ends = CandidateEnds::new(self, rest);
@@ -139,6 +140,22 @@ impl Step {
             Some(len) => End::At(len, self.literal.text.len()),
             None if self.squeezes && quote + 1 == back => End::At(0, self.literal.text.len() - 1),
             None => End::Nowhere,
+        }
+    }
+
+    /// A value without blanks: if the literal's first byte is in it once only, it ends there.
+    fn token_end(&self, rest: &[u8]) -> End {
+        let word = rest.get(..text::find(b' ', rest).unwrap_or(rest.len())).unwrap_or_default();
+        let Some(first) = self.literal.text.first() else { return End::Several };
+        let Some((value, after)) = text::find(*first, word).and_then(|at| word.split_at_checked(at)) else {
+            return End::Nowhere;
+        };
+        if after.get(1..).is_some_and(|after| text::find(*first, after).is_some()) {
+            return End::Several;
+        }
+        match self.no_quotes && text::find(b'"', value).is_some() {
+            true => End::Nowhere,
+            false => End::At(value.len(), self.literal.text.len()),
         }
     }
 

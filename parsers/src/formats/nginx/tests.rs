@@ -94,6 +94,10 @@ fn hostile_and_odd_combined_lines() {
     for (rest, want) in cases {
         assert_eq!(status("combined", &format!("{START}{rest}")), *want, "{rest}");
     }
+}
+
+#[test]
+fn lines_that_differ_before_the_request_or_are_no_access_lines() {
     let whole: &[(&str, Option<u16>)] = &[
         (
             r#"1.2.3.4 - joe bloggs [x] \x22q\x22 [22/Nov/2026:14:53:53 +0000] "GET / HTTP/1.1" 200 3 "-" "-""#,
