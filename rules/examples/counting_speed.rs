@@ -47,7 +47,7 @@ fn records(labels: &[String], latency: bool) -> f64 {
         .map(|i| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (node, pool, upstream) = &servers[(random >> 33) as usize % servers.len()];
-            let failure = (random >> 40) % 100 == 0;
+            let failure = (random >> 40).is_multiple_of(100);
             let failure = failure.then_some(Cause::proxy(Reason::ConnectionTerminated));
             let status = Status::new(if failure.is_some() { 502 } else { 200 });
             let mut record = Record::new(T + i, status);

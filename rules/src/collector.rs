@@ -6,7 +6,8 @@ use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::series::{Label, LabelSet, Plan, Regions, Source, cut, write};
 use crate::tally::Detail;
-use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Record};
+use gatewatch_parsers::upstreams::AttemptIter;
+use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,6 +60,20 @@ struct Known {
     epoch: u32,
     cell: u32,
     latency: Latency,
+}
+
+/// What an attempt adds.
+#[derive(Clone, Copy)]
+enum Tried {
+    No,
+    Well,
+    Failed(Reason),
+}
+
+impl Tried {
+    fn of(attempt: &Attempt<'_>) -> Tried {
+        attempt.failure.map_or(Tried::Well, |cause| Tried::Failed(cause.reason))
+    }
 }
 
 /// No shortcut: no series has this place.
@@ -193,31 +208,37 @@ impl Collector {
             record,
         };
 
-        match record.attempts {
-            Attempts::None => self.add(&values, step, None, Some(false)),
+        match &record.attempts {
+            Attempts::None => self.add(&values, step, Tried::No, Some(false)),
             Attempts::One(attempt) => {
-                values.set_upstream(&attempt, pool);
-                self.add(&values, step, Some(attempt), Some(attempt.failure.is_some()));
+                values.set_upstream(attempt, pool);
+                self.add(&values, step, Tried::of(attempt), Some(attempt.failure.is_some()));
             }
-            _ => self.count_attempts(&mut values, step, pool),
+            attempts => self.count_attempts(&mut values, step, pool, attempts.iter()),
         }
     }
 
-    fn count_attempts<'a>(&mut self, values: &mut Values<'a>, step: i64, pool: &'a [u8]) {
-        let mut attempts = values.record.attempts.iter();
-        let mut attempt = attempts.next();
+    fn count_attempts<'a>(
+        &mut self,
+        values: &mut Values<'a>,
+        step: i64,
+        pool: &'a [u8],
+        mut attempts: AttemptIter<'a>,
+    ) {
         let mut any_failed = false;
+        let mut this = attempts.next();
         loop {
             let next = attempts.next();
-            if let Some(attempt) = &attempt {
+            if let Some(attempt) = &this {
                 any_failed |= attempt.failure.is_some();
                 values.set_upstream(attempt, pool);
             }
-            self.add(values, step, attempt, next.is_none().then_some(any_failed));
+            let tried = this.as_ref().map_or(Tried::No, Tried::of);
+            self.add(values, step, tried, next.is_none().then_some(any_failed));
             if next.is_none() {
                 return;
             }
-            attempt = next;
+            this = next;
         }
     }
 
@@ -253,7 +274,7 @@ impl Collector {
     }
 
     /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
-    fn add(&mut self, values: &Values<'_>, step: i64, attempt: Option<Attempt<'_>>, request: Option<bool>) {
+    fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
         let known = self.find(values);
         let Some(known) = self.known.get_mut(known as usize) else { return };
         if known.epoch != self.epoch {
@@ -263,9 +284,7 @@ impl Collector {
         let cell = self.block.find_cell(known.cell, step);
         // Older cells are found through the newest.
         known.cell = known.cell.max(cell);
-        if let Some(attempt) = attempt {
-            count_attempt(&mut self.block, cell, &attempt);
-        }
+        count_attempt(&mut self.block, cell, tried);
         let Some(any_failed) = request else { return };
         count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
         if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
@@ -278,11 +297,17 @@ impl Collector {
     /// The place in `known` of the series with these values.
     #[inline]
     fn find(&mut self, values: &Values<'_>) -> u32 {
-        let carried = &self.carried[usize::from(values.has_upstream())];
+        let has_upstream = values.has_upstream();
+        let carried = &self.carried[usize::from(has_upstream)];
         let mut hash = 0u64;
         for &(index, label) in carried {
-            // The input and the region follow from the rest, nearly always.
-            if !matches!(label, Label::Input | Label::Region) {
+            // The input and the region follow from the rest, nearly always, and the pool from the upstream.
+            let follows = match label {
+                Label::Input | Label::Region => true,
+                Label::Pool => has_upstream,
+                _ => false,
+            };
+            if !follows {
                 hash = mix(hash, values.get(&self.plan, index, label));
             }
         }
@@ -340,12 +365,16 @@ impl Collector {
     }
 }
 
-fn count_attempt(block: &mut Block, cell: u32, attempt: &Attempt<'_>) {
+fn count_attempt(block: &mut Block, cell: u32, tried: Tried) {
     let Some(numbers) = block.numbers(cell) else { return };
-    numbers.attempts += 1;
-    if let Some(cause) = attempt.failure {
-        numbers.failed_attempts += 1;
-        block.add_detail(cell, Detail::failed(cause.reason));
+    match tried {
+        Tried::No => {}
+        Tried::Well => numbers.attempts += 1,
+        Tried::Failed(reason) => {
+            numbers.attempts += 1;
+            numbers.failed_attempts += 1;
+            block.add_detail(cell, Detail::failed(reason));
+        }
     }
 }
 
