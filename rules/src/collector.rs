@@ -46,6 +46,8 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
+    /// The place in `known` that was counted in last.
+    last: u32,
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
@@ -183,6 +185,7 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
+            last: u32::MAX,
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             regions: RegionCache::default(),
@@ -242,6 +245,12 @@ impl Collector {
         }
     }
 
+    /// The labels of the series that the last record's request was counted in: its line is offered by them.
+    #[must_use]
+    pub fn last_series(&self) -> Option<&LabelSet> {
+        Some(&self.known.get(self.last as usize)?.set)
+    }
+
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
     pub fn take(&mut self, block: &mut Block) {
         block.clear();
@@ -276,6 +285,7 @@ impl Collector {
     /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
         let known = self.find(values);
+        self.last = known;
         let Some(known) = self.known.get_mut(known as usize) else { return };
         if known.epoch != self.epoch {
             known.epoch = self.epoch;
@@ -355,6 +365,7 @@ impl Collector {
 
     /// Forgets the series, but not their times.
     fn forget(&mut self) {
+        self.last = u32::MAX;
         self.ids.clear();
         self.shortcuts.fill(EMPTY);
         let known = std::mem::take(&mut self.known);
