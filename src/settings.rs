@@ -3,11 +3,11 @@
 use crate::cli::Common;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::tail::{self, paths::Pattern};
 use crate::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::source::Regions;
-use crate::tail::{self, paths::Pattern};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +29,10 @@ impl Settings {
     pub fn of_file(&self, path: Option<&Path>) -> FileSettings {
         let absolute = path.and_then(|p| std::fs::canonicalize(p).ok());
         let named = absolute.and_then(|path| {
-            self.inputs.iter().find(|(globs, _)| globs.iter().any(|g| g.matches_path(&path))).map(|(_, settings)| settings)
+            self.inputs
+                .iter()
+                .find(|(globs, _)| globs.iter().any(|g| g.matches_path(&path)))
+                .map(|(_, settings)| settings)
         });
         named.unwrap_or(&self.file).clone()
     }
@@ -59,12 +62,20 @@ const USUAL: [(&str, &[&str]); 2] = [
 pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, String)> {
     let mut config = config::load(&common.config).map_err(|problems| {
         let count = problems.0.len();
-        (Exit::Configuration, format!("{problems}\nconfiguration refused: {count} mistake{}", if count == 1 { "" } else { "s" }))
+        (
+            Exit::Configuration,
+            format!(
+                "{problems}\nconfiguration refused: {count} mistake{}",
+                if count == 1 { "" } else { "s" }
+            ),
+        )
     })?;
     if !files.is_empty() {
         config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
     } else if config.inputs.is_empty() {
-        let usual = |(name, paths): (&str, &[&str])| plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect());
+        let usual = |(name, paths): (&str, &[&str])| {
+            plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect())
+        };
         config.inputs = USUAL.map(usual).to_vec();
     }
     live(common, config)
@@ -80,7 +91,8 @@ pub fn live(common: &Common, config: Config) -> Result<Live, (Exit, String)> {
         base.node.clone_from(&config.agent.node);
     }
     let settings: Vec<FileSettings> = config.inputs.iter().map(|input| of_input(input, &base).1).collect();
-    let inputs = config.inputs.iter().map(followed).collect::<Result<_, _>>().map_err(|e| (Exit::Usage, e))?;
+    let inputs =
+        config.inputs.iter().map(followed).collect::<Result<_, _>>().map_err(|e| (Exit::Usage, e))?;
     Ok(Live { config, settings, inputs })
 }
 
@@ -107,10 +119,15 @@ fn followed(input: &config::Input) -> Result<tail::Input, String> {
 pub fn for_finished_logs(common: &Common) -> Result<Settings, (Exit, String)> {
     let config = match config::load(&common.config) {
         Ok(config) => config,
-        Err(problems) if !common.config.is_empty() => return Err((Exit::Configuration, problems.to_string())),
+        Err(problems) if !common.config.is_empty() => {
+            return Err((Exit::Configuration, problems.to_string()));
+        }
         Err(problems) => {
             let first = problems.to_string().lines().next().unwrap_or_default().to_owned();
-            eprintln!("gatewatch: {} is left out ({first}); `gatewatch check` says more", config::DEFAULT_FILE);
+            eprintln!(
+                "gatewatch: {} is left out ({first}); `gatewatch check` says more",
+                config::DEFAULT_FILE
+            );
             config::parse_str("nothing", "").map_err(|e| (Exit::Configuration, e.to_string()))?
         }
     };

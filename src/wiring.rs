@@ -1,10 +1,10 @@
 //! Settings and a look at a file's head → what counts its lines: format, zone, labels. For finished logs and live ones.
 
-use gatewatch_parsers::formats::{self, SpecError};
-use gatewatch_parsers::lines::Lines;
 use crate::batch::open::Log;
 use crate::inputs;
 use gatewatch_parsers::detect::{self, Detection};
+use gatewatch_parsers::formats::{self, SpecError};
+use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source};
@@ -37,7 +37,11 @@ impl ZoneSetting {
             return Ok(ZoneSetting { zone, name: name.to_owned(), assumed: false });
         }
         let host = iana_time_zone::get_timezone().unwrap_or_else(|_| "UTC".to_owned());
-        let host = if matches!(host.as_str(), "Etc/UTC" | "Etc/UCT" | "UCT" | "Zulu") { "UTC".to_owned() } else { host };
+        let host = if matches!(host.as_str(), "Etc/UTC" | "Etc/UCT" | "UCT" | "Zulu") {
+            "UTC".to_owned()
+        } else {
+            host
+        };
         let found = Zone::parse(&host);
         let name = if found.is_some() { host } else { "UTC".to_owned() };
         Ok(ZoneSetting { zone: found.unwrap_or(Zone::Fixed(0)), name, assumed: true })
@@ -170,7 +174,8 @@ pub fn site_of(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let separators = ['.', '-', '_'];
     let is_age = |part: &str| part.chars().all(|c| c.is_ascii_digit());
-    let is_word = |part: &str| !matches!(part, "" | "access" | "log" | "gz" | "zst" | "xz" | "bz2") && !is_age(part);
+    let is_word =
+        |part: &str| !matches!(part, "" | "access" | "log" | "gz" | "zst" | "xz" | "bz2") && !is_age(part);
     // The last part that says something ends the name; what stands between is kept as written.
     let mut end = 0;
     let mut start = None;

@@ -1,6 +1,8 @@
 //! Real nginx and real HAProxy in front of upstreams that fail in one known way: the agent follows their logs, and the
 //! alert arrives, names the failing upstream, and says why; also after SIGHUP.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;
@@ -11,6 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{Behaviour, Process, Webhook, get, program, skip, upstream, wait_for};
+
+/// Paths, and the servers behind each: only the second one fails.
+type Servers<'a> = [(&'a str, [SocketAddr; 3])];
 
 /// A gateway that runs, and where its access log is.
 struct Gateway {
@@ -40,7 +45,7 @@ const HAPROXY: [Case; 4] = [
     Case { path: "/own502", behaviour: Behaviour::Own502, reason: "upstream_response" },
 ];
 
-fn nginx(dir: &Path, servers: &[(&str, [SocketAddr; 3])]) -> Option<Gateway> {
+fn nginx(dir: &Path, servers: &Servers<'_>) -> Option<Gateway> {
     let program = program("nginx")?;
     let (socket, log) = (dir.join("nginx.sock"), dir.join("access.log"));
     let mut pools = String::new();
@@ -72,7 +77,7 @@ fn nginx(dir: &Path, servers: &[(&str, [SocketAddr; 3])]) -> Option<Gateway> {
     Some(started(Process::start(&mut command), socket, log))
 }
 
-fn haproxy(dir: &Path, servers: &[(&str, [SocketAddr; 3])]) -> Option<Gateway> {
+fn haproxy(dir: &Path, servers: &Servers<'_>) -> Option<Gateway> {
     let program = program("haproxy")?;
     let (socket, log) = (dir.join("haproxy.sock"), dir.join("haproxy.log"));
     let mut backends = String::new();
@@ -151,7 +156,7 @@ impl Drop for Traffic {
 }
 
 fn alerts(
-    start: fn(&Path, &[(&str, [SocketAddr; 3])]) -> Option<Gateway>,
+    start: fn(&Path, &Servers<'_>) -> Option<Gateway>,
     cases: &[Case],
     name_of: impl Fn(&Case, [SocketAddr; 3]) -> String,
 ) {
@@ -163,7 +168,8 @@ fn alerts(
     let Some(gateway) = start(dir.path(), &servers) else { return skip("the gateway is not installed") };
     let webhook = Webhook::start();
     let config_path = config(dir.path(), &gateway, &webhook, "first");
-    let mut agent = Process::start(Command::new(env!("CARGO_BIN_EXE_gatewatch")).arg("run").arg("-c").arg(&config_path));
+    let mut agent =
+        Process::start(Command::new(env!("CARGO_BIN_EXE_gatewatch")).arg("run").arg("-c").arg(&config_path));
 
     for (i, case) in cases.iter().enumerate() {
         if i == cases.len() / 2 {
@@ -175,11 +181,21 @@ fn alerts(
         let traffic = Traffic::to(&gateway, case.path);
         let is_ours = |status: &str, body: &serde_json::Value| {
             body["status"] == status
-                && body["alerts"].as_array().unwrap().iter().any(|a| a["labels"]["upstream"] == expected.as_str())
+                && body["alerts"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|a| a["labels"]["upstream"] == expected.as_str())
         };
-        let body = webhook.wait(&format!("{} firing", case.path), Duration::from_secs(25), |b| is_ours("firing", b));
+        let body =
+            webhook.wait(&format!("{} firing", case.path), Duration::from_secs(25), |b| is_ours("firing", b));
         drop(traffic);
-        let alert = body["alerts"].as_array().unwrap().iter().find(|a| a["labels"]["upstream"] == expected.as_str()).unwrap();
+        let alert = body["alerts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|a| a["labels"]["upstream"] == expected.as_str())
+            .unwrap();
         assert_eq!(alert["labels"]["severity"], "critical");
         let text = alert["annotations"]["description"].as_str().unwrap();
         assert!(text.contains(case.reason), "{}: {} not in:\n{text}", case.path, case.reason);

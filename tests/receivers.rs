@@ -1,5 +1,5 @@
 //! Webhook and Slack against a loopback receiver that answers as told, alone and with the outbox and its thread.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::outbox::Outbox;
@@ -193,8 +193,8 @@ fn no_answer_is_tried_again_and_names_no_secret() {
     let cut = Loopback::new(&["HTTP/1.1 20"]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let cases = [
-        (silent.url.clone(), Duration::from_millis(50), "timed out"),
-        (cut.url.clone(), LONG, "connection"),
+        (silent.url, Duration::from_millis(50), "timed out"),
+        (cut.url, LONG, "connection"),
         (format!("http://{closed}/services/T0AA/s3cret"), LONG, "refused"),
     ];
     for (url, timeout, word) in cases {

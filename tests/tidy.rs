@@ -1,5 +1,7 @@
 //! The house keeps itself: the dependency directions, the sizes of files and functions, the registries' documentation.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,8 @@ fn root() -> &'static Path {
 
 fn rust_files() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![root().join("src"), root().join("parsers"), root().join("rules"), root().join("tests")];
+    let mut folders =
+        vec![root().join("src"), root().join("parsers"), root().join("rules"), root().join("tests")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
             let path = entry.path();
@@ -62,7 +65,10 @@ fn functions_are_short() {
         for (number, line) in code(&text).iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
             let head = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
-            let head = head.trim_start_matches("pub(super) ").trim_start_matches("const ").trim_start_matches("async ");
+            let head = head
+                .trim_start_matches("pub(super) ")
+                .trim_start_matches("const ")
+                .trim_start_matches("async ");
             if start.is_none() && head.starts_with("fn ") && !line.trim_end().ends_with(';') {
                 start = Some((number, indent, head.chars().take(60).collect()));
             }
@@ -108,8 +114,12 @@ fn dependencies_point_one_way() {
         }
         for line in code(&text) {
             for used in line.match_indices("crate::").map(|(at, _)| &line[at + 7..]) {
-                let name: String = used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                if name != module && !name.is_empty() && allowed.is_some_and(|e| !e.1.contains(&name.as_str())) {
+                let name: String =
+                    used.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                if name != module
+                    && !name.is_empty()
+                    && allowed.is_some_and(|e| !e.1.contains(&name.as_str()))
+                {
                     wrong.push(format!("{}: `{module}` uses `{name}`: {}", shown(&path), line.trim()));
                 }
             }
@@ -121,16 +131,37 @@ fn dependencies_point_one_way() {
 #[test]
 fn cores_are_pure() {
     const BANNED: &[&str] = &[
-        "std::fs", "std::net", "std::env", "std::thread", "std::process", "SystemTime", "Instant::now", "Utc::now",
-        "Local::now", "Mutex", "RwLock", "tokio", "println!", "eprintln!",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::thread",
+        "std::process",
+        "SystemTime",
+        "Instant::now",
+        "Utc::now",
+        "Local::now",
+        "Mutex",
+        "RwLock",
+        "tokio",
+        "println!",
+        "eprintln!",
     ];
     let mut wrong = Vec::new();
-    for path in rust_files().iter().filter(|p| ["parsers/src", "rules/src"].iter().any(|c| p.starts_with(root().join(c)))) {
+    for path in rust_files()
+        .iter()
+        .filter(|p| ["parsers/src", "rules/src"].iter().any(|c| p.starts_with(root().join(c))))
+    {
         for line in code(&fs::read_to_string(path).unwrap()) {
-            wrong.extend(BANNED.iter().filter(|b| line.contains(**b)).map(|b| format!("{}: {b}: {line}", shown(path))));
+            wrong.extend(
+                BANNED.iter().filter(|b| line.contains(**b)).map(|b| format!("{}: {b}: {line}", shown(path))),
+            );
         }
     }
-    assert!(wrong.is_empty(), "the cores touch no clock, file, network, environment or lock:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "the cores touch no clock, file, network, environment or lock:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]

@@ -27,6 +27,7 @@ pub struct Header<'a> {
 
 /// Which headers the last lines bore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one a file, and read at every line: a box would cost a hop")]
 pub enum Prefix {
     /// None, or such that are cheap to find again.
     None,

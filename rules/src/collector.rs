@@ -46,7 +46,7 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
-    /// The place in `known` of the series counted last.
+    /// The place in `known` that was counted in last.
     last: u32,
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
@@ -185,7 +185,7 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
-            last: 0,
+            last: u32::MAX,
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             regions: RegionCache::default(),
@@ -245,10 +245,10 @@ impl Collector {
         }
     }
 
-    /// The series that the last record's request was counted in.
+    /// The labels of the series that the last record's request was counted in: its line is offered by them.
     #[must_use]
     pub fn last_series(&self) -> Option<&LabelSet> {
-        self.known.get(self.last as usize).map(|known| &known.set)
+        Some(&self.known.get(self.last as usize)?.set)
     }
 
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
@@ -365,6 +365,7 @@ impl Collector {
 
     /// Forgets the series, but not their times.
     fn forget(&mut self) {
+        self.last = u32::MAX;
         self.ids.clear();
         self.shortcuts.fill(EMPTY);
         let known = std::mem::take(&mut self.known);

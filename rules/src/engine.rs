@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// So many incidents that are over are remembered; then the first ones go.
 pub const INCIDENTS_MAX: usize = 10_000;
+/// Beyond the year 10000, either way, time stands still: a stamp there is garbage, and arithmetic must not overflow.
+const FAR: Millis = 253_402_300_800_000;
 /// Lines are kept of so many series.
 const SAMPLED_MAX: usize = 2_000;
 /// A line that was no alert's by then is forgotten.
@@ -104,10 +106,10 @@ impl Engine {
     /// nothing came, it moves on at once.
     pub fn advance(&mut self, watermark: Millis) -> Vec<Change> {
         let step = self.buckets.step();
-        let last = watermark.div_euclid(step).saturating_mul(step);
+        let last = watermark.clamp(-FAR, FAR).div_euclid(step) * step;
         let mut changes = Vec::new();
         loop {
-            let first_open = self.buckets.next_open_step().filter(|start| *start < last);
+            let first_open = self.buckets.next_open_step().filter(|start| *start < last).map(|s| s.max(-FAR));
             let closed = match self.buckets.closed_until() {
                 Some(closed) if !(self.skips && self.is_quiet()) => closed,
                 _ => first_open.unwrap_or(last),
@@ -123,7 +125,7 @@ impl Engine {
     /// The end of finished logs: closes the last steps, too.
     pub fn finish(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
-        while let Some(start) = self.buckets.next_open_step() {
+        while let Some(start) = self.buckets.next_open_step().filter(|start| *start < FAR) {
             changes.append(&mut self.advance(start.saturating_add(self.buckets.step())));
         }
         changes
@@ -200,19 +202,19 @@ impl Engine {
             old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
         self.rules = kept;
         if is_new_plan {
-            self.buckets.replan(Arc::clone(&plan));
+            self.buckets.replan(plan);
         }
-        self.know_anew(&plan);
+        self.know_anew();
         changes
     }
 
     /// Introduces every series to every rule again.
-    fn know_anew(&mut self, plan: &Plan) {
+    fn know_anew(&mut self) {
         for id in std::mem::take(&mut self.pins).into_keys() {
             self.buckets.pin(id, false);
         }
         for (groups, _) in &mut self.rules {
-            groups.rebind(plan);
+            groups.rebind(self.buckets.plan());
         }
         self.buckets.take_changed();
         self.known.clear();
@@ -335,5 +337,5 @@ fn minutes(rules: &[Rule], step: Millis) -> usize {
 mod tests;
 
 #[cfg(test)]
-#[path = "engine_invariants.rs"]
+#[path = "engine_invariant_tests.rs"]
 mod invariants;

@@ -582,6 +582,24 @@ fn finish_closes_the_last_step() {
 }
 
 #[test]
+fn stamps_from_nowhere() {
+    let far = [Millis::MIN, -FAR - 1, FAR - 1, FAR + 1, Millis::MAX];
+    for end in far {
+        let (mut engine, mut collector) = engine(vec![plain()]);
+        for at in [end, 60_000] {
+            (0..50).for_each(|_| count(&mut collector, at, U1, true, "502"));
+        }
+        let mut block = Block::default();
+        collector.take(&mut block);
+        engine.absorb(&block, Millis::MIN);
+        engine.advance(Millis::MIN);
+        engine.finish();
+        engine.advance(Millis::MAX);
+        assert!(engine.incidents().iter().any(|i| i.started == 60_000), "{end}");
+    }
+}
+
+#[test]
 fn lines_that_show_it() {
     let (mut engine, mut collector) = engine(vec![plain()]);
     let mut block = Block::default();
@@ -591,8 +609,7 @@ fn lines_that_show_it() {
             let end = step * STEP + i;
             count(&mut collector, end, U1, step > 2, "502");
             if step > 2 {
-                assert_eq!(engine.buckets().plan().names(), ["upstream", "site"]);
-                let set = LabelSet::new([&b"u1"[..], b""]);
+                let set = collector.last_series().unwrap().clone();
                 engine.sample(&set, end, format!("line {end} GET /x?token=1").as_bytes());
             }
         }

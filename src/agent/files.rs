@@ -114,7 +114,10 @@ impl LiveFiles {
         let path = place.path.display().to_string();
         let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
         self.watermarks.register(file.0, self.lateness);
-        self.files.insert(file, Followed { live, place, progress: from, backlog: true, caught_up: false, read: at });
+        self.files.insert(
+            file,
+            Followed { live, place, progress: from, backlog: true, caught_up: false, read: at },
+        );
     }
 
     fn close(&mut self, file: FileId) {
@@ -124,7 +127,8 @@ impl LiveFiles {
 
     fn chunk(&mut self, file: FileId, bytes: &[u8], after: Progress, at: Millis, engine: &mut Engine) {
         let Some(f) = self.files.get_mut(&file) else { return };
-        f.live.feed(bytes, at, &mut self.collector, &mut |series, end, line| engine.sample(series, end, line));
+        f.live
+            .feed(bytes, at, &mut self.collector, &mut |series, end, line| engine.sample(series, end, line));
         f.progress = after;
         f.read = at;
         f.caught_up = false;
@@ -172,7 +176,12 @@ impl LiveFiles {
 
     /// What files have to say, once.
     pub fn notes(&mut self) -> Vec<(String, String)> {
-        let notes = |f: &mut Followed| std::mem::take(&mut f.live.notes).into_iter().map(|n| (f.live.path.clone(), n)).collect::<Vec<_>>();
+        let notes = |f: &mut Followed| {
+            std::mem::take(&mut f.live.notes)
+                .into_iter()
+                .map(|n| (f.live.path.clone(), n))
+                .collect::<Vec<_>>()
+        };
         self.files.values_mut().flat_map(notes).collect()
     }
 
@@ -189,7 +198,8 @@ impl LiveFiles {
 
     /// Where every file stands, for the snapshot: what comes before is counted.
     pub fn positions(&self) -> Vec<Position> {
-        let position = |f: &Followed| Position { path: f.place.path.clone(), key: f.place.key, progress: f.progress };
+        let position =
+            |f: &Followed| Position { path: f.place.path.clone(), key: f.place.key, progress: f.progress };
         self.files.values().map(position).collect()
     }
 }

@@ -44,7 +44,13 @@ pub struct LiveFile {
 impl LiveFile {
     /// A file of which nothing was read yet; reading begins at `offset`.
     #[must_use]
-    pub fn new(path: String, offset: u64, settings: FileSettings, lateness: Millis, step: Millis) -> LiveFile {
+    pub fn new(
+        path: String,
+        offset: u64,
+        settings: FileSettings,
+        lateness: Millis,
+        step: Millis,
+    ) -> LiveFile {
         LiveFile {
             path,
             settings,
@@ -67,12 +73,6 @@ impl LiveFile {
         self.path = path;
     }
 
-    /// The format's name, once it is known.
-    #[must_use]
-    pub fn format(&self) -> Option<&str> {
-        self.recognised.as_ref().and_then(|r| r.format.as_ref()).map(|f| f.name())
-    }
-
     /// Counts the next bytes.
     pub fn feed(&mut self, bytes: &[u8], now: Millis, collector: &mut Collector, on_error: &mut OnError<'_>) {
         if self.recognised.is_some() {
@@ -93,12 +93,15 @@ impl LiveFile {
             return false;
         }
         let whole = memchr::memrchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
-        let recognised = wiring::recognise(&self.path, self.head.get(..whole).unwrap_or_default(), now, &self.settings);
+        let recognised =
+            wiring::recognise(&self.path, self.head.get(..whole).unwrap_or_default(), now, &self.settings);
         if recognised.format.is_none() && self.head.len() < HEAD && lines < HEAD_LINES {
             return false;
         }
         if recognised.format.is_none() {
-            self.notes.push(recognised.note.clone().unwrap_or_else(|| "unknown log format; set log_format".to_owned()));
+            self.notes.push(
+                recognised.note.clone().unwrap_or_else(|| "unknown log format; set log_format".to_owned()),
+            );
         }
         self.recognised = Some(recognised);
         true

@@ -61,7 +61,11 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
         if signals.reload.swap(false, Ordering::Relaxed) {
             match load() {
                 Ok(live) => agent.reload(live),
-                Err(problems) => agent.notices.say(&format!("{problems}\nthe configuration is refused: the old one stays")),
+                Err(problems) => {
+                    agent
+                        .notices
+                        .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
+                }
             }
         }
     }
@@ -114,7 +118,8 @@ impl Agent {
             Some(Snapshot { positions, inputs, outbox, .. }) => (Some((positions, inputs)), Some(outbox)),
             None => (None, None),
         };
-        let beginning = Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
+        let beginning =
+            Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
         let thread = file::start(beginning, sender, move || clock.now())?;
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
@@ -122,7 +127,9 @@ impl Agent {
         let outbox = match outbox {
             Some(state) => Outbox::restored(state, &config.receivers, &config.rules, clock.now()),
             // Differs between hosts and starts, so that retries do not come together.
-            None => Outbox::new(&config.receivers, &config.rules, RandomState::new().hash_one(&config.agent.node)),
+            None => {
+                Outbox::new(&config.receivers, &config.rules, RandomState::new().hash_one(&config.agent.node))
+            }
         };
         let plan = Arc::new(Plan::new(&config.rules, &[]));
         let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
@@ -186,7 +193,8 @@ impl Agent {
     fn tell(&mut self, changes: Vec<Change>, now: Millis) {
         self.outbox.set_catching_up(self.files.catching_up());
         for mut change in changes {
-            change.alert.detected_late = now.saturating_sub(change.at) > LATE && change.kind == ChangeKind::Firing;
+            change.alert.detected_late =
+                now.saturating_sub(change.at) > LATE && change.kind == ChangeKind::Firing;
             if self.config.receivers.is_empty() {
                 self.notices.change(&change);
             }
@@ -209,7 +217,10 @@ impl Agent {
             };
             let refused = match rendered {
                 Ok(delivery) => self.courier.send(delivery).err(),
-                Err(why) => Some(Done { id: notification.id, outcome: crate::delivery::notification::Outcome::Failed { why } }),
+                Err(why) => Some(Done {
+                    id: notification.id,
+                    outcome: crate::delivery::notification::Outcome::Failed { why },
+                }),
             };
             if let Some(done) = refused {
                 self.notices.outcome(&done);

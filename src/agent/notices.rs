@@ -30,7 +30,11 @@ impl Notices {
     pub fn happening(&mut self, message: &Message) {
         match &message.what {
             Happening::Opened { place, from, .. } => {
-                self.say(&format!("following {} from byte {}", printable(&place.path.display().to_string()), from.offset));
+                self.say(&format!(
+                    "following {} from byte {}",
+                    printable(&place.path.display().to_string()),
+                    from.offset
+                ));
             }
             Happening::Unreadable { path, trouble, .. } => {
                 self.say(&format!("{}: {trouble}", printable(&path.display().to_string())));
@@ -49,9 +53,10 @@ impl Notices {
             files.notes().iter().map(|(path, note)| format!("{}: {note}", printable(path))).collect();
         for (path, report) in files.reports(now) {
             let (word, text) = match report.standing {
-                Standing::Stalled { behind } => {
-                    ("input_stalled", format!("is read to its end, {} s behind the others: not waited for", behind / 1000))
-                }
+                Standing::Stalled { behind } => (
+                    "input_stalled",
+                    format!("is read to its end, {} s behind the others: not waited for", behind / 1000),
+                ),
                 Standing::Skewed { offset } => (
                     "input_skewed",
                     format!("its times are off by {} min: is its timezone set right?", offset / 60_000),
@@ -101,7 +106,9 @@ impl Notices {
     pub fn outcome(&mut self, done: &Done) {
         match &done.outcome {
             Outcome::Sent => {}
-            Outcome::Retry { why, .. } => self.say(&format!("delivery {}: {why}; it will be tried again", done.id)),
+            Outcome::Retry { why, .. } => {
+                self.say(&format!("delivery {}: {why}; it will be tried again", done.id));
+            }
             Outcome::Failed { why } => self.say(&format!("delivery {}: {why}", done.id)),
         }
     }
@@ -111,7 +118,9 @@ impl Notices {
         match result {
             Ok(()) if self.snapshot_failed => self.say("the snapshot is written again"),
             Err(e) if !self.snapshot_failed => {
-                self.say(&format!("the snapshot cannot be written ({e}): a restart would begin anew; set agent.state_dir"));
+                self.say(&format!(
+                    "the snapshot cannot be written ({e}): a restart would begin anew; set agent.state_dir"
+                ));
                 self.snapshot_failed = true;
                 return;
             }

@@ -47,7 +47,8 @@ pub fn read_plain(file: &File, size: u64, index: u64, buf: &mut Vec<u8>) -> io::
     }
     // The last line that starts in the block ends at the first newline at or after the block's last byte.
     let tail = block_end - 1;
-    let end = buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map_or(buf.len(), |newline| tail + newline + 1);
+    let end =
+        buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map_or(buf.len(), |newline| tail + newline + 1);
     Ok(first..end)
 }
 

@@ -21,6 +21,7 @@ pub enum Feed {
 }
 
 /// A block that is back.
+#[allow(clippy::large_enum_variant, reason = "nearly every one is a block")]
 pub enum Back {
     /// Counted.
     Block(Counted, Buffers),
@@ -128,7 +129,13 @@ impl OnItsWay {
     }
 
     /// A stream's block is back from being read. Returns buffers that are free again.
-    pub fn filled(&mut self, seq: u64, stream: Box<Stream>, buffers: Buffers, error: Option<io::Error>) -> Option<Buffers> {
+    pub fn filled(
+        &mut self,
+        seq: u64,
+        stream: Box<Stream>,
+        buffers: Buffers,
+        error: Option<io::Error>,
+    ) -> Option<Buffers> {
         self.feed = Feed::Stream(Some(stream));
         if let Some(error) = error {
             self.error = Some(error);

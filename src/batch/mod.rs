@@ -30,6 +30,7 @@ const AHEAD: usize = 2;
 
 /// A file to be counted.
 pub struct BatchInput {
+    /// What its workers must know.
     pub job: Job,
     /// When the first record of its head ended.
     pub first_stamp: Option<Millis>,
@@ -39,9 +40,13 @@ pub struct BatchInput {
 
 /// What everything came to.
 pub struct Outcome {
+    /// Judged to the end: its incidents.
     pub engine: Engine,
+    /// The counts.
     pub summary: Summary,
+    /// Each input as it was read.
     pub inputs: Vec<Input>,
+    /// The first lines that were not understood, in input and line order.
     pub unparsed_samples: Vec<UnparsedSample>,
     /// Files that could not be read, or only in part.
     pub errors: Vec<(String, io::Error)>,
@@ -101,7 +106,12 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(inputs: Vec<BatchInput>, engine: Engine, plan: &Arc<Plan>, selection: &'a Selection) -> Driver<'a> {
+    fn new(
+        inputs: Vec<BatchInput>,
+        engine: Engine,
+        plan: &Arc<Plan>,
+        selection: &'a Selection,
+    ) -> Driver<'a> {
         let mut files = Vec::with_capacity(inputs.len());
         let mut logs = Vec::with_capacity(inputs.len());
         let mut rows = Vec::with_capacity(inputs.len());
@@ -142,7 +152,8 @@ impl<'a> Driver<'a> {
         let mut partial = false;
         loop {
             while !partial
-                && let Some(worker) = (0..load.len()).min_by_key(|w| load.get(*w)).filter(|w| load.get(*w) < Some(&AHEAD))
+                && let Some(worker) =
+                    (0..load.len()).min_by_key(|w| load.get(*w)).filter(|w| load.get(*w) < Some(&AHEAD))
                 && let Some(task) = self.next_task()
             {
                 // Never full: its load is below what it takes.
@@ -182,9 +193,10 @@ impl<'a> Driver<'a> {
                 .filter(|i| self.files.get(*i).is_some_and(OnItsWay::is_waiting))
                 .min_by_key(|i| self.files.get(*i).map(|f| f.first_stamp.unwrap_or(Millis::MIN)));
             let due = waiting.filter(|w| match (furthest, self.files.get(*w)) {
-                (Some(open), Some(w)) => {
-                    self.files.get(open).is_some_and(|open| w.first_stamp.unwrap_or(Millis::MIN) <= open.position())
-                }
+                (Some(open), Some(w)) => self
+                    .files
+                    .get(open)
+                    .is_some_and(|open| w.first_stamp.unwrap_or(Millis::MIN) <= open.position()),
                 // Nothing else can be handed out. While blocks are out, they may still make another file due.
                 (None, Some(_)) => self.files.iter().all(|f| f.in_flight() == 0),
                 _ => false,
@@ -198,7 +210,9 @@ impl<'a> Driver<'a> {
     }
 
     fn open(&mut self, index: usize) {
-        let (Some(file), Some(log)) = (self.files.get_mut(index), self.logs.get_mut(index).and_then(Option::take)) else {
+        let (Some(file), Some(log)) =
+            (self.files.get_mut(index), self.logs.get_mut(index).and_then(Option::take))
+        else {
             return;
         };
         match log.feed(&mut self.done) {
@@ -299,7 +313,9 @@ impl<'a> Driver<'a> {
 
     /// At its end a file's held line is decided, and its descriptor let go.
     fn finish_file(&mut self, index: usize) {
-        let Some(file) = self.files.get_mut(index).filter(|f| f.is_finished() && !matches!(f.feed, Feed::Stream(None))) else {
+        let Some(file) =
+            self.files.get_mut(index).filter(|f| f.is_finished() && !matches!(f.feed, Feed::Stream(None)))
+        else {
             return;
         };
         file.feed = Feed::Stream(None);
@@ -323,7 +339,8 @@ impl<'a> Driver<'a> {
         self.engine.finish();
         self.samples.sort_by_key(|(index, sample)| (*index, sample.line));
         self.samples.truncate(SAMPLES);
-        let errors = self.files.iter_mut().filter_map(|f| f.error.take().map(|e| (f.job.path.clone(), e))).collect();
+        let errors =
+            self.files.iter_mut().filter_map(|f| f.error.take().map(|e| (f.job.path.clone(), e))).collect();
         Outcome {
             engine: self.engine,
             summary: self.summary,

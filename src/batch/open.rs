@@ -72,7 +72,9 @@ impl Log {
             read.map_err(wrong)?;
         }
         let modified = match &source {
-            Source::File(path) => std::fs::metadata(path).and_then(|m| m.modified()).map_or_else(|_| now(), millis),
+            Source::File(path) => {
+                std::fs::metadata(path).and_then(|m| m.modified()).map_or_else(|_| now(), millis)
+            }
             _ => now(),
         };
         let once = !matches!(source, Source::File(_));

@@ -4,8 +4,8 @@
 use super::job::{Job, Selection};
 use super::worker::{Buffers, Counted, parse_line};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::block::Block;
+use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::Plan;
 use std::collections::BTreeMap;

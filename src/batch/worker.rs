@@ -4,8 +4,8 @@ use super::blocks::{self, Stream};
 use super::job::{Job, Selection};
 use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Millis, Parsed};
-use gatewatch_rules::clock::{Admit, BlockClock, BlockStats};
 use gatewatch_rules::block::Block;
+use gatewatch_rules::clock::{Admit, BlockClock, BlockStats};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::latency::Latency;
 use gatewatch_rules::report::UnparsedSample;
@@ -46,7 +46,14 @@ pub enum Done {
     /// A block was counted.
     Counted { file: usize, seq: u64, counted: Counted, buffers: Buffers, worker: usize },
     /// A stream's block was read; an empty one is the end.
-    Filled { file: usize, seq: u64, stream: Box<Stream>, buffers: Buffers, error: Option<io::Error>, worker: usize },
+    Filled {
+        file: usize,
+        seq: u64,
+        stream: Box<Stream>,
+        buffers: Buffers,
+        error: Option<io::Error>,
+        worker: usize,
+    },
     /// Reading failed.
     Failed { file: usize, seq: u64, error: io::Error, buffers: Buffers, worker: usize },
     /// The worker has nothing more to do; its request latencies.
@@ -72,7 +79,13 @@ pub struct Counted {
 }
 
 /// Runs tasks until there are none.
-pub fn run(worker: usize, mut collector: Collector, selection: &Selection, tasks: &Receiver<Task>, done: &SyncSender<Done>) {
+pub fn run(
+    worker: usize,
+    mut collector: Collector,
+    selection: &Selection,
+    tasks: &Receiver<Task>,
+    done: &SyncSender<Done>,
+) {
     for task in tasks {
         let result = match task {
             Task::Plain { job, file, size, index, seq, mut buffers } => {

@@ -57,7 +57,8 @@ fn usage(message: String) -> Refused {
 }
 
 fn understand(args: &Analyze) -> Result<Asked, Refused> {
-    let conditions = args.fail_on.iter().map(|c| Condition::parse(c)).collect::<Result<_, _>>().map_err(usage)?;
+    let conditions =
+        args.fail_on.iter().map(|c| Condition::parse(c)).collect::<Result<_, _>>().map_err(usage)?;
     let min_parsed = conditions::number_or_percent(&args.min_parsed)
         .filter(|n| *n <= 1.0)
         .ok_or_else(|| usage(format!("--min-parsed `{}`: write a share, e.g. 90%", args.min_parsed)))?;
@@ -73,7 +74,14 @@ fn understand(args: &Analyze) -> Result<Asked, Refused> {
     if args.jobs == Some(0) {
         return Err(usage("--jobs 0: at least one thread is needed".to_owned()));
     }
-    Ok(Asked { conditions, min_parsed, filter: filter.transpose()?, kind: report_kind(args)?, settings, jobs })
+    Ok(Asked {
+        conditions,
+        min_parsed,
+        filter: filter.transpose()?,
+        kind: report_kind(args)?,
+        settings,
+        jobs,
+    })
 }
 
 /// `--format`, else the extension of `-o`, else the table.
@@ -147,7 +155,13 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
 }
 
 /// Recognises a file by its head.
-fn prepare(source: Source, asked: &Asked, quiet: bool, index: usize, warnings: &mut usize) -> Result<BatchInput, Problem> {
+fn prepare(
+    source: Source,
+    asked: &Asked,
+    quiet: bool,
+    index: usize,
+    warnings: &mut usize,
+) -> Result<BatchInput, Problem> {
     let log = Log::look(source)?;
     let settings: FileSettings = asked.settings.of_file(log.path());
     let recognised = wiring::recognise(&log.shown(), &log.head, log.modified, &settings);
@@ -170,7 +184,9 @@ fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selec
     let now = batch::open::now();
     let first = open.iter().filter_map(|i| i.first_stamp).min();
     let time = |name: &str, text: &Option<String>| {
-        text.as_deref().map(|t| times::parse(t, now, first).map_err(|e| usage(format!("{name}: {e}")))).transpose()
+        text.as_deref()
+            .map(|t| times::parse(t, now, first).map_err(|e| usage(format!("{name}: {e}"))))
+            .transpose()
     };
     Ok(Selection {
         filter: asked.filter.clone(),
@@ -193,7 +209,8 @@ fn count(
 ) -> Outcome {
     // A second Ctrl-C ends it at once.
     let stop = Arc::new(AtomicBool::new(false));
-    let _ = signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop));
+    let _ =
+        signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop));
     let mut bar = progress::Bar::new(total, args.common.quiet);
     let outcome = batch::run(open, engine, plan, selection, asked.jobs, &mut |progress| {

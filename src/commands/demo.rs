@@ -54,12 +54,15 @@ fn demo() -> io::Result<Exit> {
     std::thread::spawn(move || receive(&listener, &sender));
 
     let signals = Signals::default();
-    let live = settings::live(&Common::default(), configuration(&folder.0, &log, &url)?).map_err(|e| io::Error::other(e.1))?;
+    let live = settings::live(&Common::default(), configuration(&folder.0, &log, &url)?)
+        .map_err(|e| io::Error::other(e.1))?;
     let (stop, path) = (Arc::clone(&signals.stop), log.clone());
     let writer = std::thread::spawn(move || write_log(&path, &stop));
     let agent = {
         let signals = signals.clone();
-        std::thread::spawn(move || agent::run(live, &|| Err("the demo has one configuration".to_owned()), &signals))
+        std::thread::spawn(move || {
+            agent::run(live, &|| Err("the demo has one configuration".to_owned()), &signals)
+        })
     };
     say("Three upstreams behind a gateway; from second 2 to 8 one of them closes without an answer.\n");
     let arrived = watch(&bodies, &log);
@@ -88,7 +91,8 @@ fn configuration(folder: &Path, log: &Path, url: &str) -> io::Result<config::Con
         folder.join("state").display().to_string(),
         log.display().to_string(),
     );
-    config::parse_str("the demo's configuration", &text).map_err(|problems| io::Error::other(problems.to_string()))
+    config::parse_str("the demo's configuration", &text)
+        .map_err(|problems| io::Error::other(problems.to_string()))
 }
 
 /// Shows what arrives; whether both the alert and its end did.
@@ -103,7 +107,10 @@ fn watch(bodies: &Receiver<serde_json::Value>, log: &Path) -> bool {
         if status == "firing" && !fired {
             fired = true;
             table(log);
-            say(&format!("\nfiring, as the receiver got it after {:.1} s:\n\n{shown}", started.elapsed().as_secs_f64()));
+            say(&format!(
+                "\nfiring, as the receiver got it after {:.1} s:\n\n{shown}",
+                started.elapsed().as_secs_f64()
+            ));
         } else if status == "resolved" && fired {
             say(&format!("resolved, after {:.1} s:\n\n{shown}", started.elapsed().as_secs_f64()));
             return true;
@@ -115,7 +122,9 @@ fn watch(bodies: &Receiver<serde_json::Value>, log: &Path) -> bool {
 /// The report on the log so far, by the command that anybody would use.
 fn table(log: &Path) {
     let path = log.display().to_string();
-    if let Ok(Cli { command: Command::Analyze(args) }) = Cli::try_parse_from(["gatewatch", "analyze", "--quiet", &path]) {
+    if let Ok(Cli { command: Command::Analyze(args) }) =
+        Cli::try_parse_from(["gatewatch", "analyze", "--quiet", &path])
+    {
         let _ = super::analyze::run(&args);
     }
 }
@@ -134,7 +143,9 @@ fn write_log(path: &Path, stop: &AtomicBool) -> io::Result<()> {
             "203.0.113.{} - - [{}] \"GET /products/{} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/5.0\" rt=0.013 uct=\"0.001\" \
              uht=\"{header}\" urt=\"0.012\" ua=\"10.0.0.{}:8080\" us=\"{status}\"",
             i % 200,
-            chrono::DateTime::from_timestamp_millis(crate::batch::open::now()).unwrap_or_default().format("%d/%b/%Y:%H:%M:%S %z"),
+            chrono::DateTime::from_timestamp_millis(crate::batch::open::now())
+                .unwrap_or_default()
+                .format("%d/%b/%Y:%H:%M:%S %z"),
             i % 40,
             11 + upstream,
         )?;

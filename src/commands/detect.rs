@@ -1,9 +1,9 @@
 //! `gatewatch detect`: which format, and how sure.
 
 use super::{complain, print};
+use crate::batch::open::Log;
 use crate::cli::Detect;
 use crate::exit::Exit;
-use crate::batch::open::Log;
 use crate::inputs;
 use crate::reports::text::{percent, printable};
 use crate::wiring::ZoneSetting;
@@ -62,7 +62,8 @@ fn one(text: &mut String, path: &str, head: &[u8], context: &Context) -> bool {
         let _ = writeln!(text, "  as well as the first: {}", detection.ambiguous.join(", "));
     }
     if detection.parts.len() > 1 {
-        let parts: Vec<_> = detection.parts.iter().map(|p| format!("{} {}", percent(p.share), p.title)).collect();
+        let parts: Vec<_> =
+            detection.parts.iter().map(|p| format!("{} {}", percent(p.share), p.title)).collect();
         let _ = writeln!(text, "  mixed: {}", printable(&parts.join(", ")));
     }
     if let Some(note) = &detection.note {

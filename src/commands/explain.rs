@@ -1,9 +1,9 @@
 //! `gatewatch explain`: every field it saw in a line, and where parsing stopped.
 
 use super::{complain, print};
+use crate::batch::open::{Log, now};
 use crate::cli::Explain;
 use crate::exit::Exit;
-use crate::batch::open::{Log, now};
 use crate::inputs;
 use crate::reports::rfc3339;
 use crate::reports::text::printable;
@@ -67,7 +67,8 @@ fn head(what: &str) -> Result<(Vec<u8>, i64), (Exit, String)> {
     if let Some(problem) = found.problems.first() {
         return Err((Exit::Error, problem.to_string()));
     }
-    let source = found.sources.into_iter().next().ok_or_else(|| (Exit::Error, format!("{what}: no log found")))?;
+    let source =
+        found.sources.into_iter().next().ok_or_else(|| (Exit::Error, format!("{what}: no log found")))?;
     let log = Log::look(source).map_err(|e| (Exit::Error, e.to_string()))?;
     Ok((log.head, log.modified))
 }
@@ -110,7 +111,9 @@ fn understood(text: &mut String, record: &Record<'_>) {
         Outcome::Abandoned => "abandoned: the client left before the upstream's header".to_owned(),
     };
     let _ = writeln!(text, "  = ended {}, status {status}, {outcome}", rfc3339(record.end));
-    for (name, value) in [("node", record.node), ("region", record.region), ("pool", record.pool), ("site", record.site)] {
+    for (name, value) in
+        [("node", record.node), ("region", record.region), ("pool", record.pool), ("site", record.site)]
+    {
         if !value.is_empty() {
             let _ = writeln!(text, "    {name:<9} {}", show(value));
         }

@@ -1,6 +1,7 @@
 //! What end-to-end tests stand on: processes that end with the test, upstreams that fail in one known way each, a
 //! receiver of webhooks. Loopback only, ports chosen by the system, every wait bounded.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -22,7 +23,8 @@ impl Process {
 
     /// Sends it a signal, by kill(1): no unsafe code here.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([&format!("-{name}"), &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -57,7 +59,10 @@ pub fn skip(why: &str) {
 /// A program in PATH or /usr/sbin.
 pub fn program(name: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').chain(["/usr/sbin", "/sbin", "/usr/local/sbin"]).map(|d| Path::new(d).join(name)).find(|p| p.is_file())
+    path.split(':')
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"])
+        .map(|d| Path::new(d).join(name))
+        .find(|p| p.is_file())
 }
 
 /// What an upstream does with a connection.
@@ -105,7 +110,9 @@ fn serve(mut stream: TcpStream, behaviour: Behaviour) {
     }
     let answer: &[u8] = match behaviour {
         Behaviour::Ok => b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n",
-        Behaviour::Own502 => b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n",
+        Behaviour::Own502 => {
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n"
+        }
         Behaviour::Garbage => b"\x00\x01 this is not http\r\n\r\n",
         Behaviour::Close | Behaviour::Refuse => return,
         Behaviour::Hang => {
@@ -167,7 +174,12 @@ impl Webhook {
     }
 
     /// The first body that `wanted` accepts, and how many came before it.
-    pub fn wait(&self, what: &str, limit: Duration, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    pub fn wait(
+        &self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
         let start = Instant::now();
         let mut seen = Vec::new();
         while let Some(left) = limit.checked_sub(start.elapsed()) {

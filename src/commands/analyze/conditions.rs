@@ -3,8 +3,11 @@
 use crate::reports::text::ratio;
 use gatewatch_rules::report::Report;
 
+type Metric = fn(&Report) -> f64;
+type Operator = fn(f64, f64) -> bool;
+
 /// What can be compared.
-const METRICS: [(&str, fn(&Report) -> f64); 7] = [
+const METRICS: [(&str, Metric); 7] = [
     ("ratio", |r| ratio(r.counted.gateway_errors, r.counted.requests)),
     ("gateway_errors", |r| r.counted.gateway_errors as f64),
     ("502", |r| status(r, "502")),
@@ -15,7 +18,7 @@ const METRICS: [(&str, fn(&Report) -> f64); 7] = [
 ];
 
 /// A longer operator before the shorter one that it starts with.
-const OPERATORS: [(&str, fn(f64, f64) -> bool); 6] = [
+const OPERATORS: [(&str, Operator); 6] = [
     ("<=", |a, b| a <= b),
     (">=", |a, b| a >= b),
     ("!=", |a, b| (a - b).abs() > f64::EPSILON),
@@ -32,8 +35,8 @@ fn status(report: &Report, code: &str) -> f64 {
 #[derive(Clone, Debug)]
 pub struct Condition {
     text: String,
-    metric: fn(&Report) -> f64,
-    operator: fn(f64, f64) -> bool,
+    metric: Metric,
+    operator: Operator,
     number: f64,
 }
 
@@ -42,7 +45,9 @@ impl Condition {
     /// A sentence that says what is understood.
     pub fn parse(text: &str) -> Result<Condition, String> {
         let names = || METRICS.map(|m| m.0).join(", ");
-        let wrong = |what: &str| format!("--fail-on `{text}`: {what}; write e.g. 'ratio > 1%' (metrics: {})", names());
+        let wrong = |what: &str| {
+            format!("--fail-on `{text}`: {what}; write e.g. 'ratio > 1%' (metrics: {})", names())
+        };
         let (at, (symbol, operator)) = OPERATORS
             .iter()
             .filter_map(|o| text.find(o.0).map(|at| (at, *o)))

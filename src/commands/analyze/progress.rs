@@ -20,7 +20,13 @@ impl Bar {
     pub fn new(total: Option<u64>, quiet: bool) -> Bar {
         let now = Instant::now();
         let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
-        Bar { started: now, last: now, shown: false, enabled: !quiet && !dumb && io::stderr().is_terminal(), total }
+        Bar {
+            started: now,
+            last: now,
+            shown: false,
+            enabled: !quiet && !dumb && io::stderr().is_terminal(),
+            total,
+        }
     }
 
     /// `read`: bytes on disk so far.
@@ -58,7 +64,12 @@ fn render(read: u64, total: Option<u64>, lines: u64, elapsed: Duration) -> Strin
     let filled = (share * 20.0) as usize;
     let left = if share > 0.0 { seconds * (1.0 - share) / share } else { 0.0 };
     let bar = format!("{}{}", "█".repeat(filled), "░".repeat(20 - filled));
-    format!("{bar} {:.0} %  {} of {}  {speed}  {left:.0} s left", share * 100.0, mebibytes(read), mebibytes(total))
+    format!(
+        "{bar} {:.0} %  {} of {}  {speed}  {left:.0} s left",
+        share * 100.0,
+        mebibytes(read),
+        mebibytes(total)
+    )
 }
 
 #[cfg(test)]
@@ -70,6 +81,6 @@ mod tests {
         let line = render(50 << 20, Some(200 << 20), 1_000_000, Duration::from_secs(2));
         assert_eq!(line, "█████░░░░░░░░░░░░░░░ 25 %  50 MiB of 200 MiB  500,000 lines/s  6 s left");
         assert_eq!(render(0, None, 0, Duration::from_secs(1)), "0 MiB  0 lines  0 lines/s");
-        assert_eq!(render(300, Some(200), 1, Duration::from_secs(1)).contains("100 %"), true);
+        assert!(render(300, Some(200), 1, Duration::from_secs(1)).contains("100 %"));
     }
 }

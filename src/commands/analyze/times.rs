@@ -29,11 +29,15 @@ pub fn parse(text: &str, now: Millis, first: Option<Millis>) -> Result<Millis, S
     }
     for format in ["%H:%M:%S%.f", "%H:%M"] {
         if let Ok(time) = NaiveTime::parse_from_str(text, format) {
-            let day = first.and_then(DateTime::from_timestamp_millis).ok_or("a time of day needs a log with dates")?;
+            let day = first
+                .and_then(DateTime::from_timestamp_millis)
+                .ok_or("a time of day needs a log with dates")?;
             return Ok(day.date_naive().and_time(time).and_utc().timestamp_millis());
         }
     }
-    Err(format!("`{text}` is no time: write 2026-11-01T00:22:30Z, 2026-11-01, 00:22 (of the log's first day) or -3h"))
+    Err(format!(
+        "`{text}` is no time: write 2026-11-01T00:22:30Z, 2026-11-01, 00:22 (of the log's first day) or -3h"
+    ))
 }
 
 #[cfg(test)]

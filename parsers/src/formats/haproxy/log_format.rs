@@ -412,7 +412,7 @@ fn pieces(text: &str, setting: &str) -> Result<Vec<Piece>, SpecError> {
             // `%{+Q}o` sets the flags of all that follow.
             What::Alias("o") => flags = own,
             what => {
-                pieces.push(Piece::Field(field(&what, own).map_err(|message| SpecError { message, at })?))
+                pieces.push(Piece::Field(field(&what, own).map_err(|message| SpecError { message, at })?));
             }
         }
     }

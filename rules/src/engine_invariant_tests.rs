@@ -197,7 +197,7 @@ fn an_open_alert_keeps_its_group() {
     let mut engine = Engine::new(rules, plan, EngineOptions { step: STEP, series_cap: 100 });
     let (mut block, mut changes) = (Block::default(), Vec::new());
     for step in 0..400 {
-        if step < 12 || step >= 300 {
+        if !(12..300).contains(&step) {
             for i in 0..20 {
                 count(&mut collector, step * STEP + i, "i/n1/p/u1/", step < 12, "502");
             }
