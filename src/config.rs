@@ -70,15 +70,6 @@ pub struct Agent {
     pub presets: bool,
 }
 
-impl Config {
-    /// The zone of local times: the agent's, else the host's.
-    #[must_use]
-    pub fn zone(&self) -> Zone {
-        let host = || crate::wiring::ZoneSetting::new(None).map_or(Zone::Fixed(0), |host| host.zone);
-        self.agent.timezone.unwrap_or_else(host)
-    }
-}
-
 /// One `[input.KIND.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Input {

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod batch;
 pub mod causes;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod delivery;

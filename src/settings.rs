@@ -5,7 +5,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::tail::{self, paths::Pattern};
 use crate::wiring::{self, FileSettings, ZoneSetting};
-use gatewatch_parsers::Millis;
+use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::source::Regions;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,15 @@ pub struct Settings {
     pub file: FileSettings,
     /// The configured inputs: what is said there of a file holds here, too.
     inputs: Vec<(Vec<glob::Pattern>, FileSettings)>,
+}
+
+impl Live {
+    /// The zone of local times in messages: the agent's, else the host's.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        let host = || ZoneSetting::new(None).map_or(Zone::Fixed(0), |host| host.zone);
+        self.config.agent.timezone.unwrap_or_else(host)
+    }
 }
 
 impl Settings {

@@ -1,7 +1,5 @@
 //! Settings and a look at a file's head → what counts its lines: format, zone, labels. For finished logs and live ones.
 
-use crate::batch::open::Log;
-use crate::inputs;
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
@@ -153,12 +151,11 @@ fn doubt(detection: &Detection) -> Option<String> {
     Some(format!("read as {}; {others} would explain it as well (--log-format decides)", best.format.name()))
 }
 
-/// Whether a file's head is that of a log that is known.
+/// Whether a head is that of a log that is known.
 #[must_use]
-pub fn is_log(path: &Path) -> bool {
-    let Ok(log) = Log::look(inputs::Source::File(path.to_path_buf())) else { return false };
-    let sample: Vec<&[u8]> = Lines::new(&log.head, true).take(SAMPLE_LINES).collect();
-    detect::detect(&sample, &Context::new(Zone::Fixed(0), log.modified)).best().is_some()
+pub fn is_log(head: &[u8], near: Millis) -> bool {
+    let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
+    detect::detect(&sample, &Context::new(Zone::Fixed(0), near)).best().is_some()
 }
 
 fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> Option<Millis> {

@@ -5,6 +5,7 @@ mod files;
 mod live;
 mod notices;
 
+use crate::clock::Steady;
 use crate::config::Config;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
@@ -73,19 +74,6 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
     Ok(())
 }
 
-/// A clock that does not jump: the time of day at the start, and what has passed since.
-#[derive(Clone, Copy)]
-struct Clock {
-    started: Instant,
-    wall: Millis,
-}
-
-impl Clock {
-    fn now(&self) -> Millis {
-        self.wall.saturating_add(self.started.elapsed().as_millis() as Millis)
-    }
-}
-
 struct Agent {
     config: Config,
     engine: Engine,
@@ -99,14 +87,14 @@ struct Agent {
     store: Store,
     saved: Instant,
     notices: Notices,
-    clock: Clock,
+    clock: Steady,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
 }
 
 impl Agent {
     fn start(live: Live) -> io::Result<Agent> {
-        let clock = Clock { started: Instant::now(), wall: crate::batch::open::now() };
+        let clock = Steady::start();
         let mut notices = Notices::default();
         let store = Store::new(&live.config.agent.state_dir);
         let snapshot = store.load().unwrap_or_else(|e| {
@@ -123,6 +111,7 @@ impl Agent {
         let thread = file::start(beginning, sender, move || clock.now())?;
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
+        let zone = live.zone();
         let Live { config, settings, .. } = live;
         let outbox = match outbox {
             Some(state) => Outbox::restored(state, &config.receivers, &config.rules, clock.now()),
@@ -137,7 +126,7 @@ impl Agent {
             engine: Engine::new(config.rules.clone(), Arc::clone(&plan), options),
             files: LiveFiles::new(settings, plan, config.agent.step, config.agent.lateness),
             outbox,
-            about: About { zone: config.zone(), node: config.agent.node.clone(), log_file: None },
+            about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
             messages,
             courier,
@@ -243,7 +232,7 @@ impl Agent {
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
-        self.about.zone = live.config.zone();
+        self.about.zone = live.zone();
         self.config = live.config.clone();
         self.next = Some(live);
         self.notices.say("configuration reloaded");

@@ -2,6 +2,7 @@
 
 use super::blocks::Stream;
 use super::file::Feed;
+use crate::clock::{millis, now};
 use crate::inputs::{Problem, Source, archive, stdin};
 use gatewatch_parsers::Millis;
 use std::fs::File;
@@ -9,7 +10,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes that recognition looks at.
 const HEAD: u64 = 64 * 1024;
@@ -28,16 +28,6 @@ pub struct Log {
     pub size: Option<u64>,
     /// Bytes read of those.
     pub done: Arc<AtomicU64>,
-}
-
-/// The time of day.
-#[must_use]
-pub fn now() -> Millis {
-    millis(SystemTime::now())
-}
-
-fn millis(time: SystemTime) -> Millis {
-    time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as Millis)
 }
 
 /// As it was given.

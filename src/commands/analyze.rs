@@ -109,7 +109,10 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     let mut warnings = 0;
     let mut exit = Exit::Fine;
     let files: Vec<_> = args.files.iter().map(|f| f.clone().into_os_string()).collect();
-    let found = inputs::select(&files, &mut |path| Ok(wiring::is_log(path)));
+    let found = inputs::select(&files, &mut |path| {
+        let log = Log::look(Source::File(path.to_path_buf())).map_err(|e| std::io::Error::other(e.text))?;
+        Ok(wiring::is_log(&log.head, log.modified))
+    });
     for problem in &found.problems {
         complain(&problem.to_string());
         exit = Exit::Error;
@@ -181,7 +184,7 @@ fn prepare(
 }
 
 fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selection, Refused> {
-    let now = batch::open::now();
+    let now = crate::clock::now();
     let first = open.iter().filter_map(|i| i.first_stamp).min();
     let time = |name: &str, text: &Option<String>| {
         text.as_deref()

@@ -143,7 +143,7 @@ fn write_log(path: &Path, stop: &AtomicBool) -> io::Result<()> {
             "203.0.113.{} - - [{}] \"GET /products/{} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/5.0\" rt=0.013 uct=\"0.001\" \
              uht=\"{header}\" urt=\"0.012\" ua=\"10.0.0.{}:8080\" us=\"{status}\"",
             i % 200,
-            chrono::DateTime::from_timestamp_millis(crate::batch::open::now())
+            chrono::DateTime::from_timestamp_millis(crate::clock::now())
                 .unwrap_or_default()
                 .format("%d/%b/%Y:%H:%M:%S %z"),
             i % 40,

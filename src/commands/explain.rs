@@ -1,8 +1,9 @@
 //! `gatewatch explain`: every field it saw in a line, and where parsing stopped.
 
 use super::{complain, print};
-use crate::batch::open::{Log, now};
+use crate::batch::open::Log;
 use crate::cli::Explain;
+use crate::clock::now;
 use crate::exit::Exit;
 use crate::inputs;
 use crate::reports::rfc3339;

@@ -92,7 +92,7 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[nginx::KIND, haproxy::KIND, json::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
