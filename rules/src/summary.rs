@@ -194,8 +194,12 @@ impl Summary {
         if let Some(id) = self.interner.find(set.as_bytes()) {
             return id;
         }
-        let folded = self.interner.is_full();
-        let id = if folded { self.interner.fold(&set) } else { self.interner.insert(set) };
+        let id = if self.interner.is_full() {
+            self.interner.fold(&set)
+        } else {
+            self.interner.insert(set.clone())
+        };
+        let folded = self.interner.set(id) != Some(&set);
         if self.series.len() < self.interner.slots() {
             self.series.push(Total { folded, ..Total::default() });
         }
