@@ -22,6 +22,8 @@ fn main() {
     for (what, bad) in [("all well", 0), ("1 % of the series fail", 100), ("all series fail", 1)] {
         show(&format!("2,000 series, 100 rules, {what}"), hundred(), 2_000, 2_000, bad);
     }
+    show("10,000 series, 100 rules, 1 % of the series fail", hundred(), 10_000, 10_000, 100);
+    show("10,000 series, 100 rules, all series fail", hundred(), 10_000, 10_000, 1);
     show("50,000 series of which 500 have traffic, 6 presets, 1 % fail", presets(), 50_000, 500, 100);
 }
 

@@ -148,7 +148,7 @@ impl Buckets {
         let bytes = block.set(series);
         let id = match self.interner.find(bytes) {
             Some(id) => id,
-            None => self.add_series(LabelSet::from_bytes(bytes)),
+            None => self.add_series(&LabelSet::from_bytes(bytes)),
         };
         if let Some(slot) = self.ids.get_mut(series as usize) {
             *slot = Some(id);
@@ -156,14 +156,15 @@ impl Buckets {
         id
     }
 
-    fn add_series(&mut self, set: LabelSet) -> u32 {
+    fn add_series(&mut self, set: &LabelSet) -> u32 {
         if self.interner.is_full() && !self.swept {
             self.swept = true;
             self.let_idle_leave();
         }
-        let folded = self.interner.is_full();
         let before = self.interner.len();
-        let id = if folded { self.interner.fold(&set) } else { self.interner.insert(set) };
+        let id =
+            if self.interner.is_full() { self.interner.fold(set) } else { self.interner.insert(set.clone()) };
+        let folded = self.interner.set(id) != Some(set);
         self.series.resize_with(self.interner.slots(), Series::default);
         if let Some(series) = self.series.get_mut(id as usize).filter(|_| self.interner.len() > before) {
             *series = Series { folded, ..Series::default() };
@@ -254,8 +255,9 @@ impl Buckets {
             let value = |at: usize| places.get(at).copied().flatten().map_or(&b""[..], |old| set.get(old));
             let mask = plan.mask(upstream.is_some_and(|at| !value(at).is_empty()));
             let carried = (0..places.len()).map(|at| if mask >> at & 1 == 1 { value(at) } else { b"" });
-            let id = self.add_series(LabelSet::new(carried));
+            let id = self.add_series(&LabelSet::new(carried));
             let Some(to) = self.series.get_mut(id as usize) else { continue };
+            to.folded |= series.folded;
             let step = (&series.steps, &mut to.steps, &mut self.in_step);
             let minute = (&series.minutes, &mut to.minutes, &mut self.in_minute);
             for (from, to, index) in [step, minute] {

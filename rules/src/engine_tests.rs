@@ -169,6 +169,15 @@ fn plain() -> Rule {
 }
 
 #[test]
+fn presets_are_sound_at_every_usual_step() {
+    for step in [1_000, 2_000, 5_000, 10_000] {
+        for rule in presets() {
+            assert_eq!(rule.problems(step), [], "{} at {step}", rule.name);
+        }
+    }
+}
+
+#[test]
 fn life() {
     check(vec![
         Episode {

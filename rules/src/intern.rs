@@ -32,7 +32,7 @@ impl Interner {
         self.ids.len()
     }
 
-    /// Whether a new set must be folded: a quarter of the cap is kept for folded ones.
+    /// Whether a new set must be folded: a quarter of the cap is kept for folded ones and those that need no folding.
     pub fn is_full(&self) -> bool {
         self.len() >= self.cap - self.cap / 4
     }
@@ -68,12 +68,18 @@ impl Interner {
         id
     }
 
-    /// The id of what stands for a set that finds no room: with as few labels folded as possible.
+    /// The id of what stands for a set that finds no room: with as few labels folded as possible, at best none.
     pub fn fold(&mut self, set: &LabelSet) -> u32 {
         if self.fold_order.len() != set.len() {
             self.fold_order = self.order(set.len());
         }
         let mut folded = set.clone();
+        // A set without the label that floods is no part of the flood: it has a place among the folded ones.
+        if self.fold_order.first().is_some_and(|&label| set.get(label).is_empty())
+            && self.len() + 1 < self.cap
+        {
+            return self.insert(folded);
+        }
         for &label in &self.fold_order {
             if folded.get(label).is_empty() {
                 continue;
@@ -140,8 +146,8 @@ mod tests {
         let cases: [(&[&str], &[&str]); 3] = [
             (&["u1", "new"], &["u1", OTHER]),
             (&["u3", "new"], &["u3", OTHER]),
-            // An absent label is not folded.
-            (&["u3", ""], &[OTHER, ""]),
+            // Without the label that floods there is nothing to fold.
+            (&["u3", ""], &["u3", ""]),
         ];
         for (values, expected) in cases {
             let id = add(&mut all, values);

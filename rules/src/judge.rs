@@ -1,4 +1,10 @@
 //! Judges the groups of one rule in one closed step. All it says follows from the closed buckets and the groups' alerts.
+//!
+//! A group is judged over the shortest doubling of the window that has `min_requests`, else over the longest. To become
+//! bad, every condition must hold there, for each severity by its own threshold; the worst that holds counts. An alert
+//! that is open goes on while its window is above `recover_below`, however little traffic that has; without any, nothing
+//! is said. An incident starts with the first step of its window that is bad by itself (above the lowest threshold) and
+//! ends with the last such step while it fires: one that comes while it recovers counts only if it fires again.
 
 use crate::buckets::Buckets;
 use crate::case::{Beginning, Case, Totals};

@@ -288,9 +288,8 @@ impl Rule {
         if self.stretch.is_some_and(|stretch| stretch < self.window) {
             found.push(Problem::new("stretch", "must not be shorter than window"));
         }
-        let unit = if self.window > steps_span { MINUTE } else { step };
-        if i64::from(self.min_bad_steps) > self.window / unit {
-            let has = self.window / unit;
+        let has = self.window / step;
+        if self.window <= steps_span && i64::from(self.min_bad_steps) > has {
             found.push(Problem::new(
                 "min_bad_steps",
                 format!("can never be reached: the window has {has} steps"),

@@ -182,7 +182,7 @@ impl Summary {
         let bytes = block.set(series);
         let id = match self.interner.find(bytes) {
             Some(id) => id,
-            None => self.add_series(LabelSet::from_bytes(bytes)),
+            None => self.add_series(&LabelSet::from_bytes(bytes)),
         };
         if let Some(slot) = self.ids.get_mut(series as usize) {
             *slot = Some(id);
@@ -190,12 +190,13 @@ impl Summary {
         id
     }
 
-    fn add_series(&mut self, set: LabelSet) -> u32 {
+    fn add_series(&mut self, set: &LabelSet) -> u32 {
         if let Some(id) = self.interner.find(set.as_bytes()) {
             return id;
         }
-        let folded = self.interner.is_full();
-        let id = if folded { self.interner.fold(&set) } else { self.interner.insert(set) };
+        let id =
+            if self.interner.is_full() { self.interner.fold(set) } else { self.interner.insert(set.clone()) };
+        let folded = self.interner.set(id) != Some(set);
         if self.series.len() < self.interner.slots() {
             self.series.push(Total { folded, ..Total::default() });
         }
@@ -205,7 +206,7 @@ impl Summary {
     /// Adds request times of a collector, when it has counted all it will.
     pub fn merge_latencies(&mut self, latencies: Vec<(LabelSet, Latency)>) {
         for (set, latency) in latencies {
-            let id = self.add_series(set);
+            let id = self.add_series(&set);
             if let Some(total) = self.series.get_mut(id as usize) {
                 total.latency.merge(&latency);
             }

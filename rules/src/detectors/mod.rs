@@ -73,7 +73,8 @@ fn judge_shared(rule: &Rule, above: f64, window: &Window, detector: &Detector) -
     }
     if rule.min_bad_steps > 1 {
         let bad = window.points().iter().filter(|p| (detector.bad_point)(above, **p)).count();
-        if bad < rule.min_bad_steps as usize {
+        // A window of minutes may have fewer points than steps were asked for: then all of them.
+        if bad < window.points().len().min(rule.min_bad_steps as usize) {
             return Verdict::TooFewBadSteps;
         }
     }
