@@ -254,8 +254,12 @@ struct Minute {
 
 impl Minute {
     fn get(&self, head: &[u8], zone: &[u8]) -> Option<Millis> {
-        (self.head.get(..self.head_len) == Some(head) && self.zone.get(..self.zone_len) == Some(zone))
-            .then_some(self.at)
+        // Sixteen bytes at once, then the rest: comparing slices of unknown lengths costs a call each.
+        let is_head = self.head_len == head.len()
+            && self.head.first_chunk::<16>() == head.first_chunk::<16>()
+            && self.head.get(16..self.head_len) == head.get(16..);
+        let is_zone = self.zone_len == zone.len() && self.zone.iter().zip(zone).all(|(a, b)| a == b);
+        (is_head && is_zone).then_some(self.at)
     }
 
     fn set(&mut self, head: &[u8], zone: &[u8], at: Millis, keep: bool) {
