@@ -4,8 +4,11 @@
 //! The data path: bytes → [`lines::LineBuffer`] → a [`formats::Format`] → [`Record`].
 
 pub mod context;
+pub mod detect;
+mod fields;
 pub mod formats;
 pub mod lines;
+mod looks;
 pub mod reason;
 pub mod record;
 pub mod syslog;

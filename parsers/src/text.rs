@@ -5,7 +5,7 @@ use nom::IResult;
 use nom::Parser;
 use nom::bytes::complete::{tag, take_while1};
 use nom::character::complete::digit1;
-use nom::combinator::{eof, opt, recognize, verify};
+use nom::combinator::{eof, verify};
 use nom::error::ErrorKind;
 use nom::sequence::{preceded, terminated};
 
@@ -39,12 +39,52 @@ pub fn fail<T>(rest: &[u8]) -> Piece<'_, T> {
     Err(nom::Err::Error(Failed { rest }))
 }
 
+const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// How much is looked at before a vector search takes over.
+const SHORT: usize = 32;
+
+/// The top bit of each zero byte of a word, exact up to the lowest one.
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & TOPS
+}
+
+/// The first place of a byte. Fields are short: a word at a time costs less than setting up a vector search.
+#[must_use]
+pub fn find(byte: u8, text: &[u8]) -> Option<usize> {
+    let pattern = ONES * u64::from(byte);
+    let (head, tail) = text.split_at_checked(SHORT).unwrap_or((text, b""));
+    find_short(head, |word| zero_bytes(word ^ pattern), |b| b == byte)
+        .or_else(|| if tail.is_empty() { None } else { memchr(byte, tail).map(|at| SHORT + at) })
+}
+
+/// The first place of either byte, as `find`.
+#[must_use]
+pub fn find_either(a: u8, b: u8, text: &[u8]) -> Option<usize> {
+    let (in_a, in_b) = (ONES * u64::from(a), ONES * u64::from(b));
+    let (head, tail) = text.split_at_checked(SHORT).unwrap_or((text, b""));
+    find_short(head, |word| zero_bytes(word ^ in_a) | zero_bytes(word ^ in_b), |byte| byte == a || byte == b)
+        .or_else(|| if tail.is_empty() { None } else { memchr2(a, b, tail).map(|at| SHORT + at) })
+}
+
+fn find_short(text: &[u8], hits: impl Fn(u64) -> u64, is_hit: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = text.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let hits = hits(u64::from_le_bytes(*word));
+        if hits != 0 {
+            return Some(i * 8 + hits.trailing_zeros() as usize / 8);
+        }
+    }
+    rest.iter().position(|b| is_hit(*b)).map(|at| words.len() * 8 + at)
+}
+
 /// Everything before this byte; the byte itself stays.
 ///
 /// # Errors
 /// It does not come.
 pub fn before(byte: u8) -> impl Fn(&[u8]) -> Piece<'_> {
-    move |rest| match memchr(byte, rest).and_then(|at| rest.split_at_checked(at)) {
+    move |rest| match find(byte, rest).and_then(|at| rest.split_at_checked(at)) {
         Some((taken, rest)) => Ok((rest, taken)),
         None => fail(rest),
     }
@@ -57,7 +97,8 @@ pub fn before(byte: u8) -> impl Fn(&[u8]) -> Piece<'_> {
 /// The string does not end.
 pub fn escaped(rest: &[u8]) -> Piece<'_> {
     let mut from = 0;
-    while let Some(at) = rest.get(from..).and_then(|tail| memchr2(b'"', b'\\', tail)).map(|at| from + at) {
+    while let Some(at) = rest.get(from..).and_then(|tail| find_either(b'"', b'\\', tail)).map(|at| from + at)
+    {
         if rest.get(at) == Some(&b'"') {
             let (taken, rest) = rest.split_at(at);
             return Ok((rest, taken));
@@ -72,7 +113,7 @@ pub fn escaped(rest: &[u8]) -> Piece<'_> {
 /// # Errors
 /// None: what is not there is empty.
 pub fn word(rest: &[u8]) -> Piece<'_> {
-    let at = memchr(b' ', rest).unwrap_or(rest.len());
+    let at = find(b' ', rest).unwrap_or(rest.len());
     let (taken, rest) = rest.split_at(at);
     Ok((rest, taken))
 }
@@ -96,12 +137,16 @@ pub fn three_digits(rest: &[u8]) -> Piece<'_> {
     }
 }
 
-/// `0.001`, `12`.
+/// `0.001`, `12`: as much as can belong to such a number.
 ///
 /// # Errors
-/// It is no such number.
+/// It does not begin with a digit.
 pub fn decimal(rest: &[u8]) -> Piece<'_> {
-    recognize((digit1, opt((tag(&b"."[..]), digit1)))).parse_complete(rest)
+    let len = rest.iter().position(|b| !(b.is_ascii_digit() || *b == b'.')).unwrap_or(rest.len());
+    match rest.split_at_checked(len) {
+        Some((taken @ [b'0'..=b'9', ..], rest)) => Ok((rest, taken)),
+        _ => fail(rest),
+    }
 }
 
 /// The status, if these are one to three digits.
@@ -119,19 +164,28 @@ pub fn status(field: &[u8]) -> Option<Status> {
 /// greatest.
 #[must_use]
 pub fn millis(field: &[u8]) -> Option<u32> {
-    let (whole, fraction) = match memchr(b'.', field) {
-        Some(at) => (field.get(..at)?, field.get(at + 1..)?),
-        None => (field, &b""[..]),
-    };
-    let digits = whole.iter().chain(fraction.iter().take(3));
-    let millis = digits.clone().try_fold(0u64, |n, b| {
-        b.is_ascii_digit().then(|| n.saturating_mul(10).saturating_add(u64::from(b - b'0')))
-    })?;
-    if whole.is_empty() || !fraction.iter().all(u8::is_ascii_digit) {
+    let (mut millis, mut decimals) = (0u64, None);
+    for byte in field {
+        match (byte, decimals) {
+            (b'0'..=b'9', Some(3..)) => {}
+            (b'0'..=b'9', _) => {
+                millis = millis.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+                decimals = decimals.map(|n| n + 1);
+            }
+            (b'.', None) => decimals = Some(0),
+            _ => return None,
+        }
+    }
+    if !field.first()?.is_ascii_digit() {
         return None;
     }
-    let missing = 3u32.saturating_sub(u32::try_from(fraction.len()).unwrap_or(3));
-    Some(u32::try_from(millis.saturating_mul(10u64.pow(missing))).unwrap_or(u32::MAX))
+    let scale = match decimals {
+        None | Some(0) => 1_000,
+        Some(1) => 100,
+        Some(2) => 10,
+        Some(_) => 1,
+    };
+    Some(u32::try_from(millis.saturating_mul(scale)).unwrap_or(u32::MAX))
 }
 
 /// A field, empty where the log has a dash for nothing.
@@ -176,10 +230,13 @@ fn method(line: &[u8]) -> Piece<'_> {
 #[must_use]
 pub fn site(host: &[u8]) -> &[u8] {
     let host = dash(host);
+    if host.is_empty() {
+        return host;
+    }
     if let Some(inner) = host.strip_prefix(b"[") {
         return before(b']')(inner).map_or(host, |(_, address)| address);
     }
-    let Some((name, port)) = memchr(b':', host).and_then(|at| host.split_at_checked(at)) else { return host };
+    let Some((name, port)) = find(b':', host).and_then(|at| host.split_at_checked(at)) else { return host };
     // A second colon: an IPv6 address without brackets has no port.
     let is_port =
         terminated(preceded(tag(&b":"[..]), digit1::<_, Failed<'_>>), eof).parse_complete(port).is_ok();
@@ -197,12 +254,15 @@ pub fn literal<'a>(text: &[u8], rest: &'a [u8]) -> Piece<'a> {
     }
 }
 
-/// The end of the line.
+/// Everything before a literal with which the line ends; blanks at the line's end do not count. The literal stays.
 ///
 /// # Errors
-/// There is more.
-pub fn end(rest: &[u8]) -> Piece<'_> {
-    eof(rest)
+/// The line ends otherwise.
+pub fn ends_with<'a>(text: &[u8], rest: &'a [u8]) -> Piece<'a> {
+    match rest.trim_ascii_end().strip_suffix(text).and_then(|value| rest.split_at_checked(value.len())) {
+        Some((value, rest)) => Ok((rest, value)),
+        None => fail(rest),
+    }
 }
 
 /// One item of nginx's upstream times and lengths: `0.001`, `-`.
@@ -229,7 +289,23 @@ pub fn status_or_dash(rest: &[u8]) -> Piece<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_byte_is_found_where_it_is(text in proptest::collection::vec(any::<u8>(), 0..80), a in any::<u8>(), b in any::<u8>()) {
+            prop_assert_eq!(find(a, &text), memchr(a, &text));
+            prop_assert_eq!(find_either(a, b, &text), memchr2(a, b, &text));
+        }
+
+        #[test]
+        fn among_few_bytes_as_well(text in "[ab\\x00\\x01\\x7f]{0,80}") {
+            prop_assert_eq!(find(b'b', text.as_bytes()), memchr(b'b', text.as_bytes()));
+            prop_assert_eq!(find_either(1, b'b', text.as_bytes()), memchr2(1, b'b', text.as_bytes()));
+        }
+    }
 
     #[test]
     fn request_lines_are_split() {

@@ -88,15 +88,15 @@ pub struct Dates {
     zone: Zone,
     /// A time that this file's stamps are close to: its watermark, before the first line its modification time.
     near: Millis,
-    clf: Minute,
-    iso: Minute,
+    clf: Minute<17>,
+    iso: Minute<16>,
 }
 
 impl Dates {
     /// Dates of a file whose zoneless stamps are in `zone` and close to `near`.
     #[must_use]
     pub fn new(zone: Zone, near: Millis) -> Dates {
-        Dates { zone, near, clf: Minute::default(), iso: Minute::default() }
+        Dates { zone, near, clf: Minute::FORGOTTEN, iso: Minute::FORGOTTEN }
     }
 
     /// Tells it how far the file has come.
@@ -133,7 +133,7 @@ impl Dates {
     /// `22/Nov/2026:14:53:53`, then perhaps `.243`, then perhaps ` +0000`.
     #[must_use]
     pub fn clf(&mut self, text: &[u8]) -> Option<Millis> {
-        let (head, tail) = text.split_at_checked(17)?;
+        let (head, tail) = text.split_first_chunk::<17>()?;
         let (millis, zone) = seconds(tail)?;
         let minute = match self.clf.get(head, zone) {
             Some(minute) => minute,
@@ -150,7 +150,7 @@ impl Dates {
     /// stamp's own goes before.
     #[must_use]
     pub fn clf_east(&mut self, text: &[u8], east: i32) -> Option<Millis> {
-        let (head, tail) = text.split_at_checked(17)?;
+        let (head, tail) = text.split_first_chunk::<17>()?;
         let (millis, zone) = seconds(tail)?;
         if !zone.is_empty() {
             return self.clf(text);
@@ -181,7 +181,7 @@ impl Dates {
     }
 
     fn year_first(&mut self, text: &[u8], separator: u8) -> Option<Millis> {
-        let (head, tail) = text.split_at_checked(16)?;
+        let (head, tail) = text.split_first_chunk::<16>()?;
         let (millis, zone) = seconds(tail)?;
         let minute = match self.iso.get(head, zone) {
             // What is remembered may have come from the other separator: it must then be refused all the same.
@@ -243,33 +243,28 @@ impl Dates {
 }
 
 /// The minute that was parsed last: its text, its zone's text, its time.
-#[derive(Clone, Debug, Default)]
-struct Minute {
-    head: [u8; 17],
-    head_len: usize,
+#[derive(Clone, Debug)]
+struct Minute<const N: usize> {
+    head: [u8; N],
     zone: [u8; 8],
+    /// Greater than the zone: nothing is remembered.
     zone_len: usize,
     at: Millis,
 }
 
-impl Minute {
-    fn get(&self, head: &[u8], zone: &[u8]) -> Option<Millis> {
-        // Sixteen bytes at once, then the rest: comparing slices of unknown lengths costs a call each.
-        let is_head = self.head_len == head.len()
-            && self.head.first_chunk::<16>() == head.first_chunk::<16>()
-            && self.head.get(16..self.head_len) == head.get(16..);
-        let is_zone = self.zone_len == zone.len() && self.zone.iter().zip(zone).all(|(a, b)| a == b);
-        (is_head && is_zone).then_some(self.at)
+impl<const N: usize> Minute<N> {
+    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: [0; 8], zone_len: usize::MAX, at: 0 };
+
+    fn get(&self, head: &[u8; N], zone: &[u8]) -> Option<Millis> {
+        (self.head == *head && self.zone.get(..self.zone_len) == Some(zone)).then_some(self.at)
     }
 
-    fn set(&mut self, head: &[u8], zone: &[u8], at: Millis, keep: bool) {
-        self.head_len = 0;
-        if !keep || head.len() > self.head.len() || zone.len() > self.zone.len() {
-            return;
+    fn set(&mut self, head: &[u8; N], zone: &[u8], at: Millis, keep: bool) {
+        *self = Minute::FORGOTTEN;
+        if keep && zone.len() <= self.zone.len() {
+            self.zone.iter_mut().zip(zone).for_each(|(to, from)| *to = *from);
+            (self.head, self.zone_len, self.at) = (*head, zone.len(), at);
         }
-        self.head.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
-        self.zone.iter_mut().zip(zone).for_each(|(to, from)| *to = *from);
-        (self.head_len, self.zone_len, self.at) = (head.len(), zone.len(), at);
     }
 }
 
@@ -316,7 +311,7 @@ fn thousandths(fraction: &[u8]) -> Option<Millis> {
 }
 
 /// `22/Nov/2026:14:53` → the minute, as if it were UTC.
-fn clf_minute(head: &[u8]) -> Option<Millis> {
+fn clf_minute(head: &[u8; 17]) -> Option<Millis> {
     let &[d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':', h1, h2, b':', n1, n2] = head else {
         return None;
     };
@@ -325,7 +320,7 @@ fn clf_minute(head: &[u8]) -> Option<Millis> {
 }
 
 /// `2026-11-22T14:53` → the minute, as if it were UTC.
-fn year_first_minute(head: &[u8], separator: u8) -> Option<Millis> {
+fn year_first_minute(head: &[u8; 16], separator: u8) -> Option<Millis> {
     let &[y1, y2, y3, y4, s1, m1, m2, s2, d1, d2, b'T' | b't' | b' ', h1, h2, b':', n1, n2] = head else {
         return None;
     };

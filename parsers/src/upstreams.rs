@@ -2,10 +2,9 @@
 //! HAProxy as a count of retries. Split only when asked for, so that nothing is allocated and the usual single attempt
 //! costs next to nothing.
 
-use memchr::memchr2;
-
 use crate::reason::{Cause, Reason};
 use crate::record::Status;
+use crate::text::{self, find_either};
 
 /// One try at one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +147,7 @@ impl<'a> Lists<'a> {
             return Attempts::None;
         }
         if is_single(self.addr) && is_single(self.status) {
-            return Attempts::One(self.attempt(0, self.addr, self.status, true));
+            return Attempts::One(self.attempt(self.addr, self.status, true, || self.evidence().next()));
         }
         Attempts::Lists(self)
     }
@@ -170,14 +169,21 @@ impl<'a> Lists<'a> {
         Some(Items::new(list).last().is_some_and(|item| item.first().is_some_and(u8::is_ascii_digit)))
     }
 
-    fn attempt(&self, index: usize, addr: &'a [u8], status: &'a [u8], is_last: bool) -> Attempt<'a> {
-        let status = status_of(status);
+    fn attempt(
+        &self,
+        addr: &'a [u8],
+        status: &'a [u8],
+        is_last: bool,
+        seen: impl FnOnce() -> Seen,
+    ) -> Attempt<'a> {
+        let status = text::status(status).unwrap_or(Status::NONE);
         let is_group = is_group_name(addr);
         let upstream: &[u8] = if is_group || addr == b"-" { b"" } else { addr };
-        let pool: &[u8] = if is_group { addr } else { b"" };
+        // ingress-nginx has one group for everything and logs the real one beside it.
+        let pool: &[u8] = if is_group && addr != b"upstream_balancer" { addr } else { b"" };
         let failure = match status.code() {
             Some(502) if is_group => Some(Cause::proxy(Reason::DestinationUnavailable)),
-            Some(code @ (502 | 504)) => Some(self.cause(index, code)),
+            Some(code @ (502 | 504)) => Some(seen().cause(code)),
             _ if is_last && self.request_status == Status::new(9) => {
                 Some(Cause::proxy(Reason::HttpProtocolError))
             }
@@ -186,16 +192,54 @@ impl<'a> Lists<'a> {
         Attempt { upstream, pool, status, failure }
     }
 
+    fn evidence(&self) -> Evidence<'a> {
+        Evidence {
+            connect_time: self.connect_time.map(Items::new),
+            header_time: self.header_time.map(Items::new),
+            response_length: self.response_length.map(Items::new),
+        }
+    }
+}
+
+/// The lists that tell how far an attempt came.
+#[derive(Clone, Debug)]
+struct Evidence<'a> {
+    connect_time: Option<Items<'a>>,
+    header_time: Option<Items<'a>>,
+    response_length: Option<Items<'a>>,
+}
+
+impl Evidence<'_> {
+    /// That of the next attempt. A list that is shorter than the others says of it that it did not come so far.
+    fn next(&mut self) -> Seen {
+        let is = |items: &mut Option<Items<'_>>, test: fn(&[u8]) -> bool| {
+            items.as_mut().map(|items| test(items.next().unwrap_or_default()))
+        };
+        Seen {
+            connected: is(&mut self.connect_time, is_number),
+            header: is(&mut self.header_time, is_number),
+            body: is(&mut self.response_length, is_positive) == Some(true),
+        }
+    }
+}
+
+/// How far an attempt came; `None`: the format does not say.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    connected: Option<bool>,
+    header: Option<bool>,
+    body: bool,
+}
+
+impl Seen {
     /// Who made the 502 or 504 of an attempt, and why. nginx notes both itself for servers that failed, and logs the same
     /// number for one that answered so. A header time, or a body, proves an answer; without a connect time it never
     /// connected (the time is taken after the TLS handshake).
-    fn cause(&self, index: usize, code: u16) -> Cause {
+    fn cause(self, code: u16) -> Cause {
         let timed_out = code == 504;
-        let seen = |list: Option<&'a [u8]>| list.map(|list| is_number(item(list, index)));
-        let has_body = self.response_length.is_some_and(|list| is_positive(item(list, index)));
-        match (seen(self.connect_time), seen(self.header_time)) {
+        match (self.connected, self.header) {
             (_, Some(true)) => Cause::upstream(),
-            _ if has_body => Cause::upstream(),
+            _ if self.body => Cause::upstream(),
             (Some(false), _) if timed_out => Cause::proxy(Reason::ConnectionTimeout),
             (Some(false), _) => Cause::proxy(Reason::ConnectionFailed),
             (Some(true), Some(false)) if timed_out => Cause::proxy(Reason::ConnectionReadTimeout),
@@ -209,14 +253,15 @@ impl<'a> Lists<'a> {
 #[derive(Clone, Debug)]
 struct ListIter<'a> {
     lists: Lists<'a>,
-    index: usize,
     addr: Items<'a>,
     status: Items<'a>,
+    evidence: Evidence<'a>,
 }
 
 impl<'a> ListIter<'a> {
     fn new(lists: Lists<'a>) -> ListIter<'a> {
-        ListIter { lists, index: 0, addr: Items::new(lists.addr), status: Items::new(lists.status) }
+        let (addr, status) = (Items::new(lists.addr), Items::new(lists.status));
+        ListIter { lists, addr, status, evidence: lists.evidence() }
     }
 }
 
@@ -230,14 +275,13 @@ impl<'a> Iterator for ListIter<'a> {
                 return None;
             }
             let (addr, status) = (addr.unwrap_or_default(), status.unwrap_or_default());
-            let index = self.index;
-            self.index += 1;
+            let seen = self.evidence.next();
             // nginx marks the change of group by a state without a peer: an empty item is such a mark, not an attempt.
             if addr.is_empty() && status.is_empty() {
                 continue;
             }
             let is_last = self.addr.is_over() && self.status.is_over();
-            return Some(self.lists.attempt(index, addr, status, is_last));
+            return Some(self.lists.attempt(addr, status, is_last, || seen));
         }
     }
 }
@@ -274,7 +318,7 @@ impl<'a> Iterator for Items<'a> {
 /// The first item, and what follows its separator.
 fn split_item(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut from = 0;
-    while let Some(at) = list.get(from..).and_then(|rest| memchr2(b',', b' ', rest)).map(|at| from + at) {
+    while let Some(at) = list.get(from..).and_then(|rest| find_either(b',', b' ', rest)).map(|at| from + at) {
         let (item, rest) = list.split_at(at);
         if let Some(rest) = rest.strip_prefix(b",") {
             return (item, Some(rest.strip_prefix(b" ").unwrap_or(rest)));
@@ -289,17 +333,12 @@ fn split_item(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     (list, None)
 }
 
-/// Item `index` of a list; empty if the list is shorter.
-fn item(list: &[u8], index: usize) -> &[u8] {
-    Items::new(list).nth(index).unwrap_or_default()
-}
-
 fn is_absent(list: &[u8]) -> bool {
     list.is_empty() || list == b"-"
 }
 
 fn is_single(list: &[u8]) -> bool {
-    memchr2(b',', b' ', list).is_none()
+    find_either(b',', b' ', list).is_none()
 }
 
 fn is_number(item: &[u8]) -> bool {
@@ -314,14 +353,6 @@ fn is_positive(item: &[u8]) -> bool {
 /// socket's path; a bare IPv4 address is what a log shortener leaves.
 fn is_group_name(addr: &[u8]) -> bool {
     !is_absent(addr) && !addr.contains(&b':') && !addr.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-}
-
-/// A status item: up to three digits, else none.
-fn status_of(item: &[u8]) -> Status {
-    if item.is_empty() || item.len() > 3 || !item.iter().all(u8::is_ascii_digit) {
-        return Status::NONE;
-    }
-    Status::new(item.iter().fold(0, |n, digit| n * 10 + u16::from(digit - b'0')))
 }
 
 #[cfg(test)]
@@ -443,6 +474,13 @@ mod tests {
             None,
         ];
         assert_eq!(got, want);
+    }
+
+    #[test]
+    fn a_hostile_list_costs_no_more_than_its_length() {
+        let (addr, status) = (vec!["a:1"; 20_000].join(", "), vec!["502"; 20_000].join(" : "));
+        let lists = Lists { connect_time: Some(status.as_bytes()), ..lists(&addr, &status) };
+        assert_eq!(lists.attempts().iter().count(), 20_000);
     }
 
     #[test]

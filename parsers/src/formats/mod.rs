@@ -1,12 +1,19 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod custom;
 pub mod haproxy;
+pub mod json;
+pub(crate) mod nginx;
 
 use crate::context::Context;
 use crate::record::Record;
 
 /// What a line was.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every line is a record, and one box a line is what must not be"
+)]
 pub enum Parsed<'a> {
     /// A finished request.
     Record(Record<'a>),
@@ -67,6 +74,9 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
 }
 
+/// What compiling a setting gives.
+pub type Compiled = Result<Box<dyn Format>, SpecError>;
+
 /// A kind of format: what stands before the colon in `--log-format`.
 pub struct Kind {
     /// The word before the colon.
@@ -76,13 +86,13 @@ pub struct Kind {
     /// An example of the whole setting.
     pub example: &'static str,
     /// Compiles what stands after the colon (`None`: no colon).
-    pub compile: fn(Option<&str>) -> Result<Box<dyn Format>, SpecError>,
+    pub compile: fn(Option<&str>) -> Compiled,
     /// The built-in formats that detection tries, most specific first.
     pub built_in: fn() -> Vec<Box<dyn Format>>,
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[haproxy::KIND];
+pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,15 +108,44 @@ pub struct SpecError {
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub fn compile(spec: &str) -> Result<Box<dyn Format>, SpecError> {
+pub fn compile(spec: &str) -> Compiled {
     let (word, rest) = match spec.split_once(':') {
         Some((word, rest)) => (word, Some(rest)),
         None => (spec, None),
     };
     let Some(kind) = FORMATS.iter().find(|k| k.name == word) else {
-        let names: Vec<_> = FORMATS.iter().map(|k| k.name).collect();
-        let message = format!("unknown log format `{word}`; known: {}", names.join(", "));
-        return Err(SpecError { message, at: 0 });
+        return Err(SpecError { message: unknown(word, spec), at: 0 });
     };
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
+}
+
+/// A setting without its kind, or with a wrong one: what it may have been meant to be.
+fn unknown(word: &str, spec: &str) -> String {
+    let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
+    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+        return format!("a log format begins with its kind; write {kind}:{spec}");
+    }
+    let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
+    format!("unknown log format `{word}`; known: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_says_what_may_have_been_meant() {
+        let cases = [
+            ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
+            ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            (r"^(?<time>\S+) ", "write regex:^"),
+            ("<time> <status>", "write pattern:<time>"),
+            ("ngnix", "unknown log format `ngnix`; known: "),
+            ("", "unknown log format ``"),
+        ];
+        for (spec, message) in cases {
+            let error = compile(spec).unwrap_err();
+            assert!(error.message.contains(message), "{spec}: {error}");
+        }
+    }
 }

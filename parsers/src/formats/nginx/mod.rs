@@ -1,0 +1,178 @@
+//! nginx's access logs: any `log_format` string is compiled into the steps that read its lines.
+
+mod built_in;
+mod spec;
+mod steps;
+mod variables;
+pub(crate) mod verdict;
+
+use self::built_in::{BUILT_IN, BuiltIn};
+use self::spec::Spec;
+use self::variables::Slot;
+use self::verdict::Carried;
+use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use crate::context::Context;
+use crate::syslog::{self, Header, Prefix};
+
+/// `nginx:…`
+pub const KIND: Kind = Kind {
+    name: "nginx",
+    summary: "nginx access logs, by name or by the log_format string as it stands in nginx.conf",
+    example: "nginx:$remote_addr [$time_local] \"$request\" $status $upstream_addr $upstream_status",
+    compile,
+    built_in,
+};
+
+#[derive(Debug)]
+struct Nginx {
+    name: String,
+    title: String,
+    spec: Spec,
+    carried: Carried,
+    /// Its lines begin with a date, which no header's date may be confused with.
+    begins_with_date: bool,
+}
+
+fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
+    let setting = setting.unwrap_or("combined");
+    if let Some(known) = BUILT_IN.iter().find(|known| known.name == setting) {
+        return Ok(Box::new(named(known)?));
+    }
+    let is_word_byte = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if setting.bytes().all(is_word_byte) {
+        let names: Vec<_> = BUILT_IN.iter().map(|known| known.name).collect();
+        let message = format!(
+            "no nginx format is called `{setting}`; known: {}; or give the log_format string itself",
+            names.join(", ")
+        );
+        return Err(SpecError { message, at: 0 });
+    }
+    let title =
+        spec::directive_name(setting).map_or("nginx log_format".to_owned(), |name| format!("nginx {name}"));
+    Ok(Box::new(Nginx::new(format!("nginx:{setting}"), title, spec::compile(setting)?)))
+}
+
+fn built_in() -> Vec<Box<dyn Format>> {
+    let formats = BUILT_IN.iter().filter_map(|known| named(known).ok());
+    formats.map(|format| Box::new(format) as Box<dyn Format>).collect()
+}
+
+fn named(known: &BuiltIn) -> Result<Nginx, SpecError> {
+    let spec = spec::compile(known.log_format)?;
+    Ok(Nginx::new(format!("nginx:{}", known.name), known.title.to_owned(), spec))
+}
+
+impl Nginx {
+    fn new(name: String, title: String, spec: Spec) -> Nginx {
+        let slots = spec.steps.iter().filter_map(|step| step.slot);
+        let carried = slots.fold(Carried::default(), Carried::with);
+        let first = spec.steps.first().and_then(|step| step.slot);
+        let begins_with_date = spec.head.is_empty() && matches!(first, Some(Slot::TimeIso | Slot::TimeLocal));
+        Nginx { name, title, spec, carried, begins_with_date }
+    }
+
+    /// One line without a syslog header.
+    fn bare<'a>(
+        &'a self,
+        line: &'a [u8],
+        node: &'a [u8],
+        context: &mut Context,
+    ) -> Result<Parsed<'a>, Malformed<'a>> {
+        let mut slots = steps::EMPTY;
+        match steps::read(&self.spec.head, &self.spec.steps, line, &mut slots) {
+            Ok(()) => verdict::record(&slots, self.carried, node, context)
+                .map(Parsed::Record)
+                .map_err(|slot| self.no_such_date(line, slot)),
+            Err(refused) => {
+                let field = refused.step.map_or("", |step| self.field(step));
+                Err(Malformed { field, at: refused.at, reason: refused.reason })
+            }
+        }
+    }
+
+    fn no_such_date(&self, line: &[u8], slot: Slot) -> Malformed<'_> {
+        let step = self.spec.steps.iter().position(|step| step.slot == Some(slot)).unwrap_or_default();
+        let at = steps::trace(&self.spec.head, &self.spec.steps, line).get(step).map_or(0, |(at, _)| *at);
+        Malformed { field: self.field(step), at, reason: "no such date" }
+    }
+
+    fn field(&self, step: usize) -> &str {
+        self.spec.steps.get(step).map_or("", |step| step.name.as_str())
+    }
+
+    fn header<'a>(&self, line: &'a [u8], context: &mut Context) -> Header<'a> {
+        let strip = if self.begins_with_date { syslog::strip_before_date } else { syslog::strip };
+        strip(line, &mut context.prefix)
+    }
+
+    /// One line with a syslog header, which may name the node; `None`: it bears none.
+    fn behind_header<'a>(
+        &'a self,
+        line: &'a [u8],
+        context: &mut Context,
+    ) -> Option<Result<Parsed<'a>, Malformed<'a>>> {
+        let header = self.header(line, context);
+        let at = line.len().checked_sub(header.rest.len()).filter(|at| *at > 0)?;
+        let parsed = self.bare(header.rest, header.host, context);
+        Some(parsed.map_err(|malformed| Malformed { at: malformed.at + at, ..malformed }))
+    }
+}
+
+impl Format for Nginx {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn knows_upstream(&self) -> bool {
+        self.carried.has(Slot::Addr)
+    }
+
+    /// `$time_iso8601`, `$time_local` and `$msec` all carry one.
+    fn needs_zone(&self) -> bool {
+        false
+    }
+
+    fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
+        if line.first().is_none_or(|b| *b == b'#') || line.trim_ascii().is_empty() {
+            return Ok(Parsed::Other);
+        }
+        // The last line's header is looked for first, so that no line is read twice.
+        if context.prefix != Prefix::None
+            && let Some(parsed @ Ok(_)) = self.behind_header(line, context)
+        {
+            return parsed;
+        }
+        match self.bare(line, b"", context) {
+            Err(malformed) => self.behind_header(line, context).unwrap_or(Err(malformed)),
+            parsed => parsed,
+        }
+    }
+
+    fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
+        let whole = steps::trace(&self.spec.head, &self.spec.steps, line);
+        let header = self.header(line, context);
+        let offset = line.len() - header.rest.len();
+        let behind = steps::trace(&self.spec.head, &self.spec.steps, header.rest);
+        let is_behind = offset > 0 && behind.len() > whole.len();
+        let (offset, values) = if is_behind { (offset, behind) } else { (0, whole) };
+        let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
+        let parts = parts.into_iter().filter(|(_, value)| is_behind && !value.is_empty());
+        let place = |value: &[u8]| value.as_ptr().addr().saturating_sub(line.as_ptr().addr());
+        let header = parts.map(|(name, value)| Field { name: name.to_owned(), value, at: place(value) });
+        let fields = self.spec.steps.iter().zip(values);
+        header
+            .chain(fields.map(|(step, (at, value))| Field {
+                name: step.name.clone(),
+                value,
+                at: at + offset,
+            }))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! The values of a line → a record, and what the request's end means.
+
+use super::steps::Slots;
+use super::variables::Slot;
+use crate::context::Context;
+use crate::reason::{Cause, Origin, Reason};
+use crate::record::{Millis, Outcome, Record, Status};
+use crate::text::{self, RequestLine};
+use crate::upstreams::{Attempts, Lists};
+
+/// Which of the slots the format carries: an empty value and a missing variable say different things.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Carried(u32);
+
+impl Carried {
+    pub(super) fn with(self, slot: Slot) -> Carried {
+        Carried(self.0 | 1 << slot as u32)
+    }
+
+    pub(super) fn has(self, slot: Slot) -> bool {
+        self.0 & (1 << slot as u32) != 0
+    }
+}
+
+/// Values by slot.
+struct Values<'s, 'a> {
+    slots: &'s Slots<'a>,
+    carried: Carried,
+}
+
+impl<'a> Values<'_, 'a> {
+    fn get(&self, slot: Slot) -> &'a [u8] {
+        self.slots.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    fn if_carried(&self, slot: Slot) -> Option<&'a [u8]> {
+        self.carried.has(slot).then(|| self.get(slot))
+    }
+}
+
+/// The record, of this node if the line names none; `Err`: the slot whose value is no date.
+pub(super) fn record<'a>(
+    slots: &Slots<'a>,
+    carried: Carried,
+    node: &'a [u8],
+    context: &mut Context,
+) -> Result<Record<'a>, Slot> {
+    let values = Values { slots, carried };
+    let end = time(&values, context)?;
+    let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
+    let request = request(&values);
+    let hostname = text::dash(values.get(Slot::Hostname));
+    let lists = lists(&values, status);
+    let attempts = lists.map_or(Attempts::None, Lists::attempts);
+    Ok(Record {
+        request_time: text::millis(values.get(Slot::RequestTime)),
+        method: request.method,
+        path: request.target,
+        node: if hostname.is_empty() { node } else { hostname },
+        pool: text::dash(values.get(Slot::Pool)),
+        site: site(&values),
+        attempts,
+        outcome: Evidence {
+            status,
+            protocol: request.protocol,
+            cache_status: values.get(Slot::CacheStatus),
+            lists: lists.as_ref(),
+            attempts: &attempts,
+        }
+        .outcome(context),
+        ..Record::new(end, status)
+    })
+}
+
+/// All of nginx's times are taken when the line is written: the request's end. The most exact one counts.
+fn time(values: &Values<'_, '_>, context: &mut Context) -> Result<Millis, Slot> {
+    if let Some(msec) = values.if_carried(Slot::Msec) {
+        return crate::time::epoch(msec).ok_or(Slot::Msec);
+    }
+    if let Some(iso) = values.if_carried(Slot::TimeIso) {
+        return context.dates.iso(iso).ok_or(Slot::TimeIso);
+    }
+    context.dates.clf(values.get(Slot::TimeLocal)).ok_or(Slot::TimeLocal)
+}
+
+fn request<'a>(values: &Values<'_, 'a>) -> RequestLine<'a> {
+    if let Some(line) = values.if_carried(Slot::Request) {
+        return text::request_line(line);
+    }
+    let target = [Slot::RequestUri, Slot::Uri].into_iter().find_map(|slot| values.if_carried(slot));
+    RequestLine {
+        method: text::dash(values.get(Slot::Method)),
+        target: text::dash(target.unwrap_or_default()),
+        protocol: b"",
+    }
+}
+
+fn site<'a>(values: &Values<'_, 'a>) -> &'a [u8] {
+    let hosts = [Slot::Host, Slot::HttpHost, Slot::ServerName].map(|slot| text::site(values.get(slot)));
+    // `_` is nginx's customary name for a server that takes any host.
+    hosts.into_iter().find(|host| !host.is_empty() && *host != b"_").unwrap_or_default()
+}
+
+fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
+    if !values.carried.has(Slot::Addr) && !values.carried.has(Slot::UpstreamStatus) {
+        return None;
+    }
+    Some(Lists {
+        addr: values.get(Slot::Addr),
+        status: values.get(Slot::UpstreamStatus),
+        connect_time: values.if_carried(Slot::ConnectTime),
+        header_time: values.if_carried(Slot::HeaderTime),
+        response_time: values.if_carried(Slot::ResponseTime),
+        response_length: values.if_carried(Slot::ResponseLength),
+        request_status: status,
+    })
+}
+
+/// What bears on the outcome, from whatever format nginx wrote it in.
+pub(crate) struct Evidence<'e, 'a> {
+    pub(crate) status: Status,
+    /// Of the request line.
+    pub(crate) protocol: &'a [u8],
+    /// `$upstream_cache_status`
+    pub(crate) cache_status: &'a [u8],
+    /// `None`: the format carries none of them.
+    pub(crate) lists: Option<&'e Lists<'a>>,
+    pub(crate) attempts: &'e Attempts<'a>,
+}
+
+impl Evidence<'_, '_> {
+    pub(crate) fn outcome(&self, context: &Context) -> Outcome {
+        let code = self.status.code();
+        // nginx's 503 is its own limits' or the upstream's answer: neither is a failed upstream.
+        let by_default = match code {
+            Some(502 | 504) => true,
+            // 009 is an upstream's answer without a status line. A client's own HTTP/0.9 ends so only if nothing was sent.
+            Some(9) => self.lists.is_none() || !matches!(self.attempts, Attempts::None),
+            _ => false,
+        };
+        if context.is_gateway_status(self.status, by_default) {
+            return Outcome::GatewayError(self.cause());
+        }
+        // nginx logs 499 only if it had sent nothing: unless the line shows that the upstream's header had come, the client
+        // did not wait for it.
+        if code == Some(499) && self.lists.and_then(Lists::last_header_came) != Some(true) {
+            return Outcome::Abandoned;
+        }
+        Outcome::Fine
+    }
+
+    /// Who made the answer, and why.
+    fn cause(&self) -> Cause {
+        if self.status == Status::new(499) {
+            return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
+        }
+        let Some(lists) = self.lists else {
+            let is_upstreams = self.status == Status::new(9) && !self.protocol.is_empty();
+            return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
+        };
+        let Some(last) = self.attempts.last() else {
+            // No upstream was asked: the name did not resolve, or the configuration says so. Or the cache had an old answer.
+            let from_cache = matches!(self.cache_status, b"HIT" | b"STALE" | b"UPDATING" | b"REVALIDATED");
+            return if from_cache { Cause::UNKNOWN } else { Cause::proxy(Reason::Unknown) };
+        };
+        if lists.ends_before_connecting() {
+            return Cause::proxy(Reason::Unknown);
+        }
+        match last.failure {
+            Some(cause) => cause,
+            // Other numbers than 502 and 504 nginx does not note for a failed attempt: the upstream answered so.
+            None if last.status == self.status => Cause::upstream(),
+            None => Cause::UNKNOWN,
+        }
+    }
+}

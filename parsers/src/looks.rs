@@ -1,0 +1,127 @@
+//! What a file is when it is no access log: for a sentence that helps more than "unknown format".
+
+use nom::Parser;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take, take_while1};
+use nom::character::complete::{char, digit1, space1};
+use nom::combinator::{recognize, verify};
+use nom::error::Error;
+
+use crate::context::Context;
+use crate::lines;
+use crate::syslog;
+
+/// Recognises the start of a line.
+type Look = fn(&[u8]) -> Nothing<'_>;
+
+type Nothing<'a> = nom::IResult<&'a [u8], (), Error<&'a [u8]>>;
+
+/// Compressed files, by how they begin.
+const COMPRESSED: &[(&[u8], &str)] = &[
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+];
+
+/// Why these are no lines of text, in a sentence.
+pub fn unreadable(sample: &[&[u8]]) -> Option<String> {
+    let first = sample.iter().copied().find(|line| !line.is_empty());
+    let Some(first) = first else { return Some("empty: no lines yet".to_owned()) };
+    if let Some((_, name)) =
+        COMPRESSED.iter().find(|(magic, _)| sample.first().unwrap_or(&first).starts_with(magic))
+    {
+        return Some(format!("compressed with {name}, not lines of text"));
+    }
+    // Without its byte order mark every other byte of UTF-16 is NUL; a hole in a file is nothing but NUL.
+    let (mut bytes, mut nul, mut binary) = (0, 0, 0);
+    for byte in sample.iter().take(super::detect::SAMPLE_MAX).flat_map(|line| line.iter()) {
+        bytes += 1;
+        nul += usize::from(*byte == 0);
+        binary += usize::from(*byte < b' ' && !matches!(byte, b'\t' | b'\r' | 0x1b));
+    }
+    if lines::is_utf16(first) || (nul * 5 >= bytes * 2 && nul < bytes) {
+        return Some("UTF-16, not bytes of ASCII: convert it with iconv -f UTF-16 -t UTF-8".to_owned());
+    }
+    if nul == bytes {
+        return Some("nothing but NUL bytes: a hole that a truncated file left".to_owned());
+    }
+    (binary * 10 > bytes).then(|| "binary data, not lines of text".to_owned())
+}
+
+/// Whether a JSON object begins in this line, behind whatever header.
+pub fn is_json(line: &[u8], context: &Context) -> bool {
+    let mut prefix = context.prefix;
+    syslog::strip(line, &mut prefix).rest.trim_ascii_start().starts_with(b"{")
+}
+
+/// What a line is that is no request, if it is something that people point this program at by mistake.
+pub fn not_access(line: &[u8], context: &Context) -> Option<String> {
+    let mut prefix = context.prefix;
+    let header = syslog::strip_before_date(line, &mut prefix);
+    let known = [line, header.rest].into_iter().find_map(|text| {
+        let fits = |(_, look): &&(&str, Look)| look(text).is_ok();
+        LOOKS.iter().find(fits).map(|(title, _)| (*title).to_owned())
+    });
+    let program = || {
+        let tag = String::from_utf8_lossy(header.tag);
+        (!tag.is_empty()).then(|| format!("syslog of {tag}"))
+    };
+    known.or_else(program)
+}
+
+/// Titles read well before "not an access log".
+const LOOKS: &[(&str, Look)] = &[
+    ("nginx error log", nginx_error),
+    ("Apache error log", apache_error),
+    ("nginx stream log (TCP sessions)", nginx_stream),
+    ("HAProxy events", haproxy_event),
+];
+
+/// `2026/11/22 14:53:53 [error] 4242#4242: `
+fn nginx_error(text: &[u8]) -> Nothing<'_> {
+    let date = (verify(take(10usize), |d: &[u8]| is_shape(d, b"0000/00/00")), char(' '));
+    let clock = (verify(take(8usize), |d: &[u8]| is_shape(d, b"00:00:00")), tag(&b" ["[..]));
+    let level = (take_while1(|b: u8| b.is_ascii_lowercase()), tag(&b"] "[..]));
+    (date, clock, level, digit1, char('#'), digit1, char(':')).map(|_| ()).parse_complete(text)
+}
+
+/// `[Wed Jul 03 15:07:05.092133 2019] [proxy:error] `
+fn apache_error(text: &[u8]) -> Nothing<'_> {
+    let day = verify(take(11usize), |d: &[u8]| is_shape(d, b"Aaa Aaa 00 ") || is_shape(d, b"Aaa Aaa  0 "));
+    let clock = take_while1(|b: u8| b.is_ascii_digit() || b == b':' || b == b'.');
+    let date = (char('['), day, clock, char(' '), digit1, tag(&b"] ["[..]));
+    let module = take_while1(|b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
+    (date, module, char(']')).map(|_| ()).parse_complete(text)
+}
+
+/// `127.0.0.1 [22/Nov/2026:14:54:05 +0000] TCP 502 `
+fn nginx_stream(text: &[u8]) -> Nothing<'_> {
+    let word = take_while1(|b: u8| b > b' ');
+    let date = recognize((char('['), take_while1(|b: u8| b != b']'), char(']')));
+    let protocol = alt((tag(&b"TCP"[..]), tag(&b"UDP"[..])));
+    (word, space1, date, space1, protocol, space1, digit1).map(|_| ()).parse_complete(text)
+}
+
+/// `Server be/s1 is DOWN, …`, `Proxy x started.`
+fn haproxy_event(text: &[u8]) -> Nothing<'_> {
+    let subject =
+        alt((tag(&b"Server "[..]), tag(&b"Proxy "[..]), tag(&b"backend "[..]), tag(&b"Backup Server "[..])));
+    let name = take_while1(|b: u8| b > b' ');
+    let verb =
+        alt((tag(&b" is "[..]), tag(&b" started."[..]), tag(&b" stopped"[..]), tag(&b" has no server"[..])));
+    (subject, name, verb).map(|_| ()).parse_complete(text)
+}
+
+/// Whether bytes have this shape: `0` for a digit, `A` and `a` for letters, anything else for itself.
+fn is_shape(bytes: &[u8], shape: &[u8]) -> bool {
+    bytes.len() == shape.len()
+        && bytes.iter().zip(shape).all(|(byte, shape)| match shape {
+            b'0' => byte.is_ascii_digit(),
+            b'A' => byte.is_ascii_uppercase(),
+            b'a' => byte.is_ascii_lowercase(),
+            literal => byte == literal,
+        })
+}
