@@ -15,7 +15,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Each `name.toml` gives exactly `name.txt`. `BLESS=1` writes what it gives now.
+/// Each `name.toml` gives exactly `name.txt`. `UPDATE_GOLDEN=1` writes what it gives now.
 #[test]
 fn every_mistake_gives_its_message() {
     let cases = cases("bad_config");
@@ -30,7 +30,7 @@ fn every_mistake_gives_its_message() {
         };
         assert!(!given.contains("s3cr3t"), "{given}");
         let expected = case.with_extension("txt");
-        if env::var_os("BLESS").is_some() {
+        if env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&expected, &given).unwrap();
         }
         if fs::read_to_string(&expected).unwrap_or_default() != given {
@@ -66,7 +66,7 @@ fn good_configurations_load_and_print() {
             given.push_str(&format!("\n{warning}"));
         }
         let expected = case.with_extension("out");
-        if env::var_os("BLESS").is_some() {
+        if env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&expected, &given).unwrap();
         }
         assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), given, "{name}");

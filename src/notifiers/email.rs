@@ -9,8 +9,11 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use std::time::{Duration, SystemTime};
 
 /// `[notify.email.NAME]`
-pub(super) const NOTIFIER: Notifier =
-    Notifier { name: "email", doc: "mail over SMTP: STARTTLS, implicit TLS or plain; text and HTML", render };
+pub(super) const NOTIFIER: Notifier = Notifier {
+    name: "email",
+    summary: "mail over SMTP: STARTTLS, implicit TLS or plain; text and HTML",
+    render,
+};
 
 /// A thread is named after so many incidents.
 const REFERENCES_MAX: usize = 10;

@@ -16,7 +16,7 @@ pub struct Notifier {
     /// The middle word of `[notify.slack.ops]`.
     pub name: &'static str,
     /// One line for the documentation.
-    pub doc: &'static str,
+    pub summary: &'static str,
     /// Puts a notification; an error is one of the configuration.
     render: fn(&Notification, &Receiver, &About) -> Result<Payload, String>,
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// `[notify.webhook.NAME]`
 pub(super) const NOTIFIER: Notifier = Notifier {
     name: "webhook",
-    doc: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key",
+    summary: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key",
     render,
 };
 
