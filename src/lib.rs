@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod exit;
 pub mod inputs;
 pub mod message;
+pub mod notification;
 pub mod notifiers;
 pub mod receiver;
 pub mod reports;

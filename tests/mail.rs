@@ -3,9 +3,9 @@
 
 mod support;
 
-use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::send::send;
 use gatewatch::message::About;
+use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::Zone;

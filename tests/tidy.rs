@@ -25,11 +25,10 @@ fn files(folders: &[&str]) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
             let path = entry.path();
-            if !path.is_dir() {
-                found.push(path);
-            } else if !APART.iter().any(|a| path.ends_with(a)) {
-                folders.push(path);
+            if APART.iter().any(|a| path.ends_with(a)) {
+                continue;
             }
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found.sort();
@@ -124,6 +123,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "delivery",
             "inputs",
             "message",
+            "notification",
             "notifiers",
             "reports",
             "settings",
@@ -139,9 +139,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("inputs", &["tail"]),
     ("tail", &[]),
     ("state", &["delivery", "tail"]),
-    ("delivery", &["message", "notifiers", "receiver"]),
-    ("notifiers", &["delivery", "message", "receiver"]),
-    ("message", &["delivery"]),
+    ("delivery", &["message", "notification", "notifiers", "receiver"]),
+    ("notifiers", &["message", "notification", "receiver"]),
+    ("message", &["notification"]),
+    ("notification", &[]),
     ("reports", &["causes"]),
     ("receiver", &[]),
     ("causes", &[]),

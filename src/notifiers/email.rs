@@ -1,8 +1,8 @@
 //! Mail: text and HTML, marked as automatic, one thread per incident.
 
 use super::{Notifier, Payload, html};
-use crate::delivery::notification::Notification;
 use crate::message::{About, Message};
+use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, ReceiverKind};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};

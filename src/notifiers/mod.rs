@@ -5,8 +5,8 @@ pub mod html;
 mod slack;
 mod webhook;
 
-use crate::delivery::notification::Notification;
 use crate::message::About;
+use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, Secret};
 use std::path::PathBuf;
 

@@ -2,8 +2,8 @@
 //! nobody.
 
 use super::{Answer, Notifier, Payload};
-use crate::delivery::notification::Notification;
 use crate::message::{About, Message, Section};
+use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind};
 use serde_json::{Value, json};
 
