@@ -11,6 +11,8 @@ pub struct Job {
     pub index: usize,
     /// As it was given.
     pub path: String,
+    /// Reading it may wait for somebody else.
+    pub is_pipe: bool,
     /// `None`: no format that is known explains its lines.
     pub format: Option<Arc<dyn Format>>,
     /// For people: `HAProxy httplog`.

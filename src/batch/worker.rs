@@ -78,22 +78,37 @@ pub struct Counted {
     pub ambiguous: bool,
 }
 
-/// Runs tasks until there are none.
-pub fn run(
-    worker: usize,
-    mut collector: Collector,
-    selection: &Selection,
-    tasks: &Receiver<Task>,
-    done: &SyncSender<Done>,
-) {
-    for task in tasks {
-        let result = match task {
+/// Performs tasks, and keeps the request latencies of all of them.
+pub struct Worker {
+    collector: Collector,
+    selection: Arc<Selection>,
+}
+
+impl Worker {
+    /// One that has done nothing yet.
+    pub fn new(collector: Collector, selection: Arc<Selection>) -> Worker {
+        Worker { collector, selection }
+    }
+
+    /// Performs tasks until there are none.
+    pub fn run(mut self, number: usize, tasks: &Receiver<Task>, done: &SyncSender<Done>) {
+        for task in tasks {
+            if done.send(self.perform(task, number)).is_err() {
+                return;
+            }
+        }
+        let _ = done.send(self.finish());
+    }
+
+    /// Performs one.
+    pub fn perform(&mut self, task: Task, worker: usize) -> Done {
+        match task {
             Task::Plain { job, file, size, index, seq, mut buffers } => {
                 match blocks::read_plain(&file, size, index, &mut buffers.bytes) {
                     Ok(range) => {
                         buffers.lines = range;
                         buffers.at_start = seq == 0;
-                        let counted = count(&job, selection, &mut collector, &mut buffers);
+                        let counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
                         Done::Counted { file: job.index, seq, counted, buffers, worker }
                     }
                     Err(error) => Done::Failed { file: job.index, seq, error, buffers, worker },
@@ -106,15 +121,16 @@ pub fn run(
                 Done::Filled { file: job.index, seq, stream, buffers, error, worker }
             }
             Task::Count { job, seq, mut buffers } => {
-                let counted = count(&job, selection, &mut collector, &mut buffers);
+                let counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
                 Done::Counted { file: job.index, seq, counted, buffers, worker }
             }
-        };
-        if done.send(result).is_err() {
-            return;
         }
     }
-    let _ = done.send(Done::Finished { latencies: collector.latencies() });
+
+    /// Nothing more to do: its latencies.
+    pub fn finish(&mut self) -> Done {
+        Done::Finished { latencies: self.collector.latencies() }
+    }
 }
 
 /// Counts the lines of a block by themselves.
