@@ -38,7 +38,7 @@ pub enum Place {
 pub struct Collector {
     plan: Arc<Plan>,
     /// The labels carried without and with an upstream.
-    carried: [Vec<(u8, Label)>; 2],
+    carried: [Carried; 2],
     step: Millis,
     /// The step found last, and its bounds: records come nearly in order, and a division costs.
     current: (i64, Millis, Millis),
@@ -55,9 +55,101 @@ pub struct Collector {
     latencies: Option<Latencies>,
 }
 
+/// Labels that are carried.
+#[derive(Debug)]
+struct Carried {
+    labels: Vec<(u8, Label)>,
+    /// Which of the built-in ones, in the order of [`Label`].
+    built_in: [bool; 6],
+    /// Whether there are others: captures.
+    captures: bool,
+}
+
+impl Carried {
+    fn new(labels: Vec<(u8, Label)>) -> Carried {
+        let mut built_in = [false; 6];
+        let mut captures = false;
+        for (_, label) in &labels {
+            match built_in.get_mut(*label as usize) {
+                Some(carried) => *carried = true,
+                None => captures = true,
+            }
+        }
+        Carried { labels, built_in, captures }
+    }
+}
+
+/// The built-in labels of a series as words: length, first and last eight bytes of each. To compare these costs a tenth
+/// of comparing the values, and up to sixteen bytes they are all that a value is.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    /// A byte a label.
+    lengths: u64,
+    words: [u64; 12],
+}
+
+impl Key {
+    #[inline]
+    fn of(values: &Values<'_>, carried: [bool; 6]) -> Key {
+        let mut key = Key { lengths: 0, words: [0; 12] };
+        for (i, (value, carried)) in values.built_in.iter().zip(carried).enumerate() {
+            if carried && !value.is_empty() {
+                key.lengths |= (value.len() as u64) << (8 * i);
+                [key.words[2 * i], key.words[2 * i + 1]] = words(value);
+            }
+        }
+        key
+    }
+
+    #[inline]
+    fn is(&self, other: &Key) -> bool {
+        let differs =
+            self.words.iter().zip(&other.words).fold(self.lengths ^ other.lengths, |d, (a, b)| d | (a ^ b));
+        differs == 0
+    }
+
+    /// Whether no value is longer than what the words show: at most [`cut`]'s 128 bytes, so no byte overflows.
+    #[inline]
+    fn says_all(&self) -> bool {
+        (self.lengths + 0x6F6F_6F6F_6F6F) & 0x8080_8080_8080 == 0
+    }
+
+    /// Cheap, and only a hint. The input and the region follow from the rest, nearly always, and the pool from the
+    /// upstream.
+    #[inline]
+    fn hash(&self, has_upstream: bool) -> u64 {
+        let pool = if has_upstream { Label::Upstream } else { Label::Pool };
+        [
+            (Label::Node, 0x9E37_79B9_7F4A_7C15),
+            (pool, 0xC2B2_AE3D_27D4_EB4F),
+            (Label::Site, 0x1656_67B1_9E37_79F9),
+        ]
+        .iter()
+        .map(|(label, factor)| {
+            let at = 2 * *label as usize;
+            let length = self.lengths >> (8 * *label as usize) & 0xff;
+            (self.words[at] ^ self.words[at + 1].rotate_left(29) ^ length << 56).wrapping_mul(*factor)
+        })
+        .fold(0, |hash, value| hash ^ value)
+    }
+}
+
+/// The first and the last bytes of a value: eight, four, or what there are.
+#[inline]
+fn words(value: &[u8]) -> [u64; 2] {
+    match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
+        (Some(first), Some(last)) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
+        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
+            (Some(first), Some(last)) => [*first, *last].map(|four| u64::from(u32::from_le_bytes(four))),
+            _ => [value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0],
+        },
+    }
+}
+
 #[derive(Debug)]
 struct Known {
     set: LabelSet,
+    key: Key,
     /// The take up to which `cell`, its newest cell in the block, holds.
     epoch: u32,
     cell: u32,
@@ -177,7 +269,7 @@ impl Collector {
         let latencies =
             latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
         Collector {
-            carried: [false, true].map(|has_upstream| plan.carried(has_upstream)),
+            carried: [false, true].map(|has_upstream| Carried::new(plan.carried(has_upstream))),
             plan,
             step: step.max(1),
             current: (0, 0, 0),
@@ -309,18 +401,8 @@ impl Collector {
     fn find(&mut self, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
         let carried = &self.carried[usize::from(has_upstream)];
-        let mut hash = 0u64;
-        for &(index, label) in carried {
-            // The input and the region follow from the rest, nearly always, and the pool from the upstream.
-            let follows = match label {
-                Label::Input | Label::Region => true,
-                Label::Pool => has_upstream,
-                _ => false,
-            };
-            if !follows {
-                hash = mix(hash, values.get(&self.plan, index, label));
-            }
-        }
+        let key = Key::of(values, carried.built_in);
+        let hash = key.hash(has_upstream);
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -328,16 +410,18 @@ impl Collector {
             let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
-                && is_set(&series.set, &self.plan, carried, values)
+                && series.key.is(&key)
+                && ((key.says_all() && !carried.captures)
+                    || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(values, tag, start)
+        self.find_slowly(values, key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, values: &Values<'_>, tag: u32, start: usize) -> u32 {
+    fn find_slowly(&mut self, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
         let mask = self.plan.mask(values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
@@ -353,7 +437,7 @@ impl Collector {
                 let set = LabelSet::from_bytes(&self.scratch);
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
-                self.known.push(Known { set, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known { set, key, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -406,21 +490,6 @@ fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>,
     if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
         block.add_detail(cell, Detail::status(record.status));
     }
-}
-
-/// One multiplication a value: a hint need not be a good hash.
-#[inline]
-fn mix(hash: u64, value: &[u8]) -> u64 {
-    let word = match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
-        (Some(first), Some(last)) => u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last),
-        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-            (Some(first), Some(last)) => {
-                u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-            }
-            _ => value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        },
-    };
-    (hash.rotate_left(23) ^ word ^ (value.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 /// Whether a label set has these values. Labels that are not carried are empty in both: the upstream decides which are

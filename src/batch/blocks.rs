@@ -11,6 +11,9 @@ use std::os::unix::fs::FileExt;
 /// Bytes of a block: small enough to stay in a core's L2 cache while it is parsed.
 pub const BLOCK: usize = 256 * 1024;
 
+/// Bytes read beyond a block for its last line's end: most lines are shorter, and more is read where one is not.
+const OVERLAP: usize = 4 * 1024;
+
 /// How many blocks a plain file of this size has.
 #[must_use]
 pub fn count(size: u64) -> u64 {
@@ -26,11 +29,8 @@ pub fn read_plain(file: &File, size: u64, index: u64, buf: &mut Vec<u8>) -> io::
     let start = index * BLOCK as u64;
     // One byte before the block tells whether a line starts right at it.
     let from = start.saturating_sub(1);
-    let until = (start + (BLOCK + LINE_MAX) as u64).min(size);
-    let len = until.saturating_sub(from) as usize;
-    buf.resize(len, 0);
-    let got = read_full_at(file, buf, from)?;
-    buf.truncate(got);
+    let until = |beyond: usize| (start + (BLOCK + beyond) as u64).min(size);
+    read_between(file, buf, 0, from, until(OVERLAP))?;
 
     let lead = (start - from) as usize;
     let first = if lead == 0 {
@@ -47,9 +47,22 @@ pub fn read_plain(file: &File, size: u64, index: u64, buf: &mut Vec<u8>) -> io::
     }
     // The last line that starts in the block ends at the first newline at or after the block's last byte.
     let tail = block_end - 1;
-    let end =
-        buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map_or(buf.len(), |newline| tail + newline + 1);
-    Ok(first..end)
+    let newline = |buf: &[u8]| buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map(|at| tail + at + 1);
+    let mut end = newline(buf);
+    if end.is_none() {
+        read_between(file, buf, buf.len(), from, until(LINE_MAX))?;
+        end = newline(buf);
+    }
+    Ok(first..end.unwrap_or(buf.len()))
+}
+
+/// Fills `buf`, of which `have` bytes are there already, with the file's bytes between the two offsets. What `buf` holds
+/// beyond is overwritten and not cleared before: clearing would cost as much as a tenth of parsing.
+fn read_between(file: &File, buf: &mut Vec<u8>, have: usize, from: u64, until: u64) -> io::Result<()> {
+    buf.resize(until.saturating_sub(from) as usize, 0);
+    let got = read_full_at(file, buf.get_mut(have..).unwrap_or_default(), from + have as u64)?;
+    buf.truncate(have + got);
+    Ok(())
 }
 
 /// Reads until `buf` is full or the file ends: it may have been truncated since its size was seen.

@@ -95,15 +95,15 @@ impl OnItsWay {
         self.next - self.take
     }
 
-    /// Whether `task` would give one.
-    pub fn has_task(&self) -> bool {
+    /// Whether `task` would give one; `pipes`: one that waits for a pipe counts, too.
+    pub fn has_task(&self, pipes: bool) -> bool {
         if self.ready.is_some() {
             return true;
         }
         match &self.feed {
             Feed::Waiting => false,
             Feed::Plain { .. } => self.end.is_some_and(|end| self.next < end),
-            Feed::Stream(stream) => stream.is_some() && self.end.is_none(),
+            Feed::Stream(stream) => stream.is_some() && self.end.is_none() && (pipes || !self.job.is_pipe),
         }
     }
 

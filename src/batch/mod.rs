@@ -12,7 +12,7 @@ mod worker;
 
 use crate::batch::file::{Back, Feed, OnItsWay};
 use crate::batch::job::{Job, Selection};
-use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task};
+use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task, Worker};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::collector::Collector;
@@ -24,9 +24,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-/// Blocks out at once, a worker: one being counted, one waiting.
-const AHEAD: usize = 2;
+/// Blocks out at once, a worker: one being counted, and so many waiting that it is not idle while this thread counts one.
+const AHEAD: usize = 3;
+/// How long to wait for a worker before looking around.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// A file to be counted.
 pub struct BatchInput {
@@ -62,31 +65,33 @@ pub struct Progress {
     pub lines: u64,
 }
 
-/// Counts every input. `on_progress` is called after each block; it returns `false` to stop with what there is.
+/// Counts every input on `jobs` threads, this one among them. `on_progress` is called after each block, and while there is
+/// nothing to do; it returns `false` to stop with what there is.
 pub fn run(
     inputs: Vec<BatchInput>,
     engine: Engine,
     plan: &Arc<Plan>,
-    selection: &Selection,
+    selection: &Arc<Selection>,
     jobs: usize,
     on_progress: &mut dyn FnMut(&Progress) -> bool,
 ) -> Outcome {
-    std::thread::scope(|scope| {
-        // A worker never waits to hand something back: there are at most so many tasks.
-        let (done, results) = sync_channel(jobs * AHEAD + jobs);
-        let tasks: Vec<SyncSender<Task>> = (0..jobs)
-            .map(|worker| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let done = done.clone();
-                let collector = Collector::new(Arc::clone(plan), selection.step, true);
-                scope.spawn(move || worker::run(worker, collector, selection, &receiver, &done));
-                sender
-            })
-            .collect();
-        drop(done);
-        let driver = Driver::new(inputs, engine, plan, selection);
-        driver.drive(tasks, &results, on_progress)
-    })
+    // A pipe may keep its reader waiting, and this thread has to answer Ctrl-C: then another one reads.
+    let others = if inputs.iter().any(|i| i.log.is_pipe()) { jobs.max(2) - 1 } else { jobs - 1 };
+    // A worker never waits to hand something back: there are at most so many tasks.
+    let (done, results) = sync_channel(others * (AHEAD + 1));
+    let worker =
+        || Worker::new(Collector::new(Arc::clone(plan), selection.step, true), Arc::clone(selection));
+    let tasks = (0..others)
+        .map(|number| {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let (done, worker) = (done.clone(), worker());
+            // Not joined: one that waits for a pipe must not hold up a partial report.
+            std::thread::spawn(move || worker.run(number, &receiver, &done));
+            sender
+        })
+        .collect();
+    drop(done);
+    Driver::new(inputs, engine, plan, selection).drive(worker(), tasks, &results, on_progress)
 }
 
 struct Driver<'a> {
@@ -144,6 +149,7 @@ impl<'a> Driver<'a> {
 
     fn drive(
         mut self,
+        mut own: Worker,
         tasks: Vec<SyncSender<Task>>,
         results: &Receiver<Done>,
         on_progress: &mut dyn FnMut(&Progress) -> bool,
@@ -151,43 +157,62 @@ impl<'a> Driver<'a> {
         let mut load = vec![0usize; tasks.len()];
         let mut partial = false;
         loop {
-            while !partial
-                && let Some(worker) =
-                    (0..load.len()).min_by_key(|w| load.get(*w)).filter(|w| load.get(*w) < Some(&AHEAD))
-                && let Some(task) = self.next_task()
-            {
-                // Never full: its load is below what it takes.
-                if tasks.get(worker).is_some_and(|t| t.send(task).is_ok())
-                    && let Some(l) = load.get_mut(worker)
-                {
-                    *l += 1;
-                }
+            if !partial {
+                self.hand_out(&tasks, &mut load);
             }
-            if load.iter().all(|l| *l == 0) {
+            // What is back goes first; this thread counts a block only when it has nothing else to do.
+            let done = match results.try_recv() {
+                Ok(done) => Some(done),
+                Err(_) if partial => None,
+                Err(_) => self.next_task(tasks.is_empty()).map(|task| own.perform(task, usize::MAX)),
+            };
+            let is_idle = load.iter().all(|l| *l == 0);
+            if done.is_none() && is_idle {
                 break;
             }
-            let Ok(done) = results.recv() else { break };
-            if let Some(l) = self.put_back(done).and_then(|worker| load.get_mut(worker)) {
+            let done = done.or_else(|| results.recv_timeout(WAIT).ok());
+            let nothing = done.is_none();
+            if let Some(l) = done.and_then(|done| self.put_back(done)).and_then(|worker| load.get_mut(worker))
+            {
                 *l -= 1;
             }
             self.take_blocks();
             let archives: u64 = self.done.iter().map(|d| d.load(Ordering::Relaxed)).sum();
             self.progress.bytes = self.plain_bytes + archives;
             partial = partial || !on_progress(&self.progress);
+            if nothing && partial {
+                break;
+            }
         }
         drop(tasks);
-        for done in results {
-            if let Done::Finished { latencies } = done {
-                self.summary.merge_latencies(latencies);
-            }
+        let latencies = std::iter::from_fn(|| results.recv_timeout(WAIT).ok());
+        for done in latencies.chain(std::iter::once(own.finish())) {
+            self.put_back(done);
         }
         self.finish(partial)
     }
 
+    /// Keeps the other threads busy.
+    fn hand_out(&mut self, tasks: &[SyncSender<Task>], load: &mut [usize]) {
+        while let Some(worker) = (0..load.len()).min_by_key(|w| load.get(*w))
+            && load.get(worker).is_some_and(|l| *l < AHEAD)
+            && let Some(task) = self.next_task(true)
+        {
+            // Never full: its load is below what it takes.
+            if tasks.get(worker).is_some_and(|t| t.send(task).is_ok())
+                && let Some(l) = load.get_mut(worker)
+            {
+                *l += 1;
+            }
+        }
+    }
+
     /// A task of the file furthest behind; a file is opened when the others have reached its first stamp.
-    fn next_task(&mut self) -> Option<Task> {
+    /// `pipes`: whether a task may have to wait for one.
+    fn next_task(&mut self, pipes: bool) -> Option<Task> {
         loop {
-            let open = (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(OnItsWay::has_task));
+            let open =
+                (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(|f| f.has_task(pipes)));
             let furthest = open.min_by_key(|i| self.files.get(*i).map(OnItsWay::position));
             let waiting = (0..self.files.len())
                 .filter(|i| self.files.get(*i).is_some_and(OnItsWay::is_waiting))

@@ -94,6 +94,12 @@ impl Log {
         }
     }
 
+    /// Whether reading it may wait for somebody else.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        !matches!(self.source, Source::File(_))
+    }
+
     /// Opens it, when its turn has come.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //! before them, a stamp that only its neighbours can date.
 
 use super::job::{Job, Selection};
-use super::worker::{Buffers, Counted, parse_line};
+use super::worker::Buffers;
+use gatewatch_parsers::Parsed;
 use gatewatch_parsers::lines::Lines;
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
@@ -28,13 +29,12 @@ impl Serial {
     pub fn count(&mut self, job: &Job, selection: &Selection, clock: &mut FileClock, buffers: &mut Buffers) {
         let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
         let mut context = job.context();
-        // The worker has counted the lines themselves.
-        let mut ignored = Counted::default();
         for line in Lines::new(bytes, buffers.at_start) {
             if let Some(newest) = clock.newest() {
                 context.dates.set_near(newest);
             }
-            let Some(record) = parse_line(job, line, &mut context, &mut ignored) else { continue };
+            // The worker has counted the lines themselves.
+            let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
             let verdict = clock.admit(record.end);
             if let Some(held) = verdict.held {
                 self.settle(job, selection, held);
@@ -65,8 +65,7 @@ impl Serial {
     fn settle(&mut self, job: &Job, selection: &Selection, held: Held) {
         let Some(line) = self.held.remove(&job.index) else { return };
         let mut context = job.context();
-        let mut ignored = Counted::default();
-        let Some(record) = parse_line(job, &line, &mut context, &mut ignored) else { return };
+        let Ok(Parsed::Record(record)) = job.parse(&line, &mut context) else { return };
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,

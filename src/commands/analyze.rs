@@ -135,7 +135,7 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     if open.is_empty() {
         return if exit == Exit::Fine { Err((Exit::Unparsed, "no log found".to_owned())) } else { Ok(exit) };
     }
-    let selection = selection(args, &asked, &open)?;
+    let selection = Arc::new(selection(args, &asked, &open)?);
     let plan = Arc::new(Plan::for_report(&asked.settings.rules, &args.by));
     let needs_zone = open.iter().any(|i| i.job.format.as_ref().is_some_and(|f| f.needs_zone()));
     let options = EngineOptions { step: selection.step, series_cap: SERIES };
@@ -175,6 +175,7 @@ fn prepare(
     let job = Job {
         index,
         path: log.shown(),
+        is_pipe: log.is_pipe(),
         format: recognised.format,
         title: recognised.title,
         source: recognised.source,
@@ -207,7 +208,7 @@ fn count(
     open: Vec<BatchInput>,
     engine: Engine,
     plan: &Arc<Plan>,
-    selection: &Selection,
+    selection: &Arc<Selection>,
     total: Option<u64>,
 ) -> Outcome {
     // A second Ctrl-C ends it at once.
