@@ -20,6 +20,9 @@ ngx=$dir/nginx.$LINES.log
 
 have() { command -v "$1" >/dev/null 2>&1 || { echo "skipped: $1 is not installed" >&2; return 1; }; }
 
+echo "## stations: parse, observe, judge"
+"$CARGO" bench --locked --quiet --bench stations -- --min-time 1 2>/dev/null || "$CARGO" bench --locked --bench stations
+
 echo "## counts, equal first"
 "$gatewatch" analyze --quiet --format json -j 1 "$hap" > "$dir/hap.json"
 "$gatewatch" analyze --quiet --format json -j 1 "$ngx" > "$dir/ngx.json"
