@@ -68,9 +68,9 @@ impl OnItsWay {
     }
 
     /// Starts it.
-    pub fn open(&mut self, feed: Feed) {
+    pub fn open(&mut self, feed: Feed, block: usize) {
         self.end = match &feed {
-            Feed::Plain { size, .. } => Some(blocks::count(*size)),
+            Feed::Plain { size, .. } => Some(blocks::count(*size, block)),
             _ => None,
         };
         self.feed = feed;

@@ -10,6 +10,8 @@ pub mod open;
 mod serial;
 mod worker;
 
+pub use blocks::BLOCK;
+
 use crate::batch::file::{Back, Feed, OnItsWay};
 use crate::batch::job::{Job, Selection};
 use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task, Worker};
@@ -240,11 +242,11 @@ impl<'a> Driver<'a> {
         else {
             return;
         };
-        match log.feed(&mut self.done) {
-            Ok(feed) => file.open(feed),
+        match log.feed(self.selection.block, &mut self.done) {
+            Ok(feed) => file.open(feed, self.selection.block),
             Err(error) => {
                 file.error = Some(error);
-                file.open(Feed::Stream(None));
+                file.open(Feed::Stream(None), self.selection.block);
                 file.give_up();
             }
         }

@@ -104,7 +104,7 @@ impl Worker {
     pub fn perform(&mut self, task: Task, worker: usize) -> Done {
         match task {
             Task::Plain { job, file, size, index, seq, mut buffers } => {
-                match blocks::read_plain(&file, size, index, &mut buffers.bytes) {
+                match blocks::read_plain(&file, size, self.selection.block, index, &mut buffers.bytes) {
                     Ok(range) => {
                         buffers.lines = range;
                         buffers.at_start = seq == 0;
