@@ -97,6 +97,8 @@ pub struct Stream {
     carry: Vec<u8>,
     /// Inside a line that was longer than a line may be: drop the rest of it.
     skipping: bool,
+    /// Bytes of such lines, since somebody asked.
+    dropped: u64,
     ended: bool,
 }
 
@@ -104,7 +106,7 @@ impl Stream {
     /// A stream in blocks of `block` bytes that starts with `head`, bytes that were already taken from the reader.
     #[must_use]
     pub fn new(reader: Box<dyn Read + Send>, head: Vec<u8>, block: usize) -> Stream {
-        Stream { reader, block, carry: head, skipping: false, ended: false }
+        Stream { reader, block, carry: head, skipping: false, dropped: 0, ended: false }
     }
 
     /// Fills `buf` with the next block of whole lines; the last one may lack its newline. An empty block is the end.
@@ -140,6 +142,11 @@ impl Stream {
         }
     }
 
+    /// Bytes beyond what a line may have that were read and dropped since this was asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// Reads up to a block; notes the end.
     fn read_block(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
         // What is carried over may be a block already, where lines are longer than one.
@@ -168,10 +175,14 @@ impl Stream {
         }
         match memchr(b'\n', buf) {
             Some(newline) => {
+                self.dropped += newline as u64 + 1;
                 buf.drain(..=newline);
                 self.skipping = false;
             }
-            None => buf.clear(),
+            None => {
+                self.dropped += buf.len() as u64;
+                buf.clear();
+            }
         }
     }
 }

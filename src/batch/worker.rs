@@ -108,7 +108,10 @@ impl Worker {
                     Ok(range) => {
                         buffers.lines = range;
                         buffers.at_start = seq == 0;
-                        let counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
+                        let mut counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
+                        // All of the block's bytes, those that are no line's, too.
+                        let block = self.selection.block as u64;
+                        counted.bytes = size.saturating_sub(index * block).min(block);
                         Done::Counted { file: job.index, seq, counted, buffers, worker }
                     }
                     Err(error) => Done::Failed { file: job.index, seq, error, buffers, worker },
@@ -154,8 +157,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     }
     counted.too_long = lines.too_long();
     counted.clock = Some(clock.take());
-    counted.ambiguous = job.format.as_ref().is_some_and(|f| f.needs_zone())
-        && counted.first.into_iter().chain(counted.last).any(|end| context.dates.ambiguous_near(end));
+    counted.ambiguous = context.dates.saw_ambiguous();
     collector.take(&mut buffers.block);
     counted
 }

@@ -141,7 +141,7 @@ fn file(setup: &Setup, collector: &mut Collector, path: &str, bytes: &[u8]) -> I
     for line in Lines::new(bytes, true) {
         input.lines += 1;
         if let Some(newest) = clock.newest() {
-            context.dates.set_near(newest);
+            context.dates.set_newest(newest);
         }
         let record = match format.parse(line, &mut context) {
             Ok(Parsed::Record(record)) => record,
