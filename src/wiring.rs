@@ -4,6 +4,7 @@ use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
+use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source};
 use std::path::Path;
@@ -158,11 +159,18 @@ pub fn is_log(head: &[u8], near: Millis) -> bool {
     detect::detect(&sample, &Context::new(Zone::Fixed(0), near)).best().is_some()
 }
 
+/// When the first record ended that the file's clock will believe: a wrong stamp at the head is nobody's beginning.
 fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> Option<Millis> {
-    sample.iter().find_map(|line| match format.parse(line, context) {
-        Ok(Parsed::Record(record)) => Some(record.end),
-        _ => None,
-    })
+    let mut clock = FileClock::new(0, 1);
+    let mut held = None;
+    for line in sample {
+        let Ok(Parsed::Record(record)) = format.parse(line, context) else { continue };
+        if clock.admit(record.end).held == Some(Held::Count) {
+            return held;
+        }
+        held = Some(record.end);
+    }
+    held
 }
 
 /// The site that a log is about, by its name: `api.access.log.2.gz` → `api`, `access.log` → nothing.

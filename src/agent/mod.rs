@@ -1,7 +1,7 @@
 //! The driver of a running host's logs. One thread owns all state: it takes what the files' thread sends, counts it, closes
 //! steps as time passes, and hands what is due to the courier.
 
-mod files;
+pub mod files;
 mod live;
 mod notices;
 

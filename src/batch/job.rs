@@ -56,6 +56,8 @@ pub struct Selection {
     pub step: Millis,
     /// How much behind its file's newest end a record may come.
     pub lateness: Millis,
+    /// Bytes of a block; [`BLOCK`](super::BLOCK), but tests cut small logs into many.
+    pub block: usize,
 }
 
 impl Selection {

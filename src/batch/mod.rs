@@ -10,6 +10,8 @@ pub mod open;
 mod serial;
 mod worker;
 
+pub use blocks::BLOCK;
+
 use crate::batch::file::{Back, Feed, OnItsWay};
 use crate::batch::job::{Job, Selection};
 use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task, Worker};
@@ -185,7 +187,9 @@ impl<'a> Driver<'a> {
             }
         }
         drop(tasks);
-        let latencies = std::iter::from_fn(|| results.recv_timeout(WAIT).ok());
+        // A thread that waits for a pipe is not waited for; else each has its times to tell.
+        let next = || if partial { results.recv_timeout(WAIT).ok() } else { results.recv().ok() };
+        let latencies = std::iter::from_fn(next);
         for done in latencies.chain(std::iter::once(own.finish())) {
             self.put_back(done);
         }
@@ -240,11 +244,11 @@ impl<'a> Driver<'a> {
         else {
             return;
         };
-        match log.feed(&mut self.done) {
-            Ok(feed) => file.open(feed),
+        match log.feed(self.selection.block, &mut self.done) {
+            Ok(feed) => file.open(feed, self.selection.block),
             Err(error) => {
                 file.error = Some(error);
-                file.open(Feed::Stream(None));
+                file.open(Feed::Stream(None), self.selection.block);
                 file.give_up();
             }
         }
@@ -266,7 +270,10 @@ impl<'a> Driver<'a> {
                 }
                 Some(worker)
             }
-            Done::Filled { file, seq, stream, buffers, error, worker } => {
+            Done::Filled { file, seq, mut stream, buffers, error, worker } => {
+                if let Some(row) = self.inputs.get_mut(file) {
+                    row.bytes += stream.take_dropped();
+                }
                 let free = self.files.get_mut(file).and_then(|f| f.filled(seq, stream, buffers, error));
                 self.pool.extend(free);
                 Some(worker)
@@ -302,17 +309,20 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn take_block(&mut self, index: usize, counted: Counted, mut buffers: Buffers) {
+    fn take_block(&mut self, index: usize, mut counted: Counted, mut buffers: Buffers) {
+        // What the engine has closed is late in the totals, too.
+        let closed = self.engine.buckets().closed_until().unwrap_or(Millis::MIN);
         let Some(file) = self.files.get_mut(index) else { return };
         let whole = counted.clock.filter(|clock| !counted.ambiguous && file.clock.takes_whole(clock));
         if let Some(clock) = whole {
-            let late_before = file.clock.take_block(&clock);
+            let late_before = file.clock.take_block(&clock).max(closed);
             self.summary.absorb(&buffers.block, late_before);
             self.engine.absorb(&buffers.block, late_before);
         } else {
-            self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
-            self.summary.absorb(&buffers.block, Millis::MIN);
-            self.engine.absorb(&buffers.block, Millis::MIN);
+            (counted.first, counted.last) =
+                self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
+            self.summary.absorb(&buffers.block, closed);
+            self.engine.absorb(&buffers.block, closed);
         }
         let known = self.samples.iter().filter(|s| s.0 == index).count();
         for sample in counted.samples.into_iter().take(SAMPLES.saturating_sub(known)) {
@@ -346,8 +356,9 @@ impl<'a> Driver<'a> {
         file.feed = Feed::Stream(None);
         let mut block = self.pool.pop().unwrap_or_default();
         self.serial.finish(&file.job, self.selection, &mut file.clock, &mut block.block);
-        self.summary.absorb(&block.block, Millis::MIN);
-        self.engine.absorb(&block.block, Millis::MIN);
+        let closed = self.engine.buckets().closed_until().unwrap_or(Millis::MIN);
+        self.summary.absorb(&block.block, closed);
+        self.engine.absorb(&block.block, closed);
         self.pool.push(block);
     }
 

@@ -104,11 +104,14 @@ impl Worker {
     pub fn perform(&mut self, task: Task, worker: usize) -> Done {
         match task {
             Task::Plain { job, file, size, index, seq, mut buffers } => {
-                match blocks::read_plain(&file, size, index, &mut buffers.bytes) {
+                match blocks::read_plain(&file, size, self.selection.block, index, &mut buffers.bytes) {
                     Ok(range) => {
                         buffers.lines = range;
                         buffers.at_start = seq == 0;
-                        let counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
+                        let mut counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
+                        // All of the block's bytes, those that are no line's, too.
+                        let block = self.selection.block as u64;
+                        counted.bytes = size.saturating_sub(index * block).min(block);
                         Done::Counted { file: job.index, seq, counted, buffers, worker }
                     }
                     Err(error) => Done::Failed { file: job.index, seq, error, buffers, worker },
@@ -162,15 +165,15 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     }
     counted.too_long = lines.too_long();
     counted.clock = Some(clock.take());
-    counted.ambiguous = job.format.as_ref().is_some_and(|f| f.needs_zone())
-        && counted.first.into_iter().chain(counted.last).any(|end| context.dates.ambiguous_near(end));
+    counted.ambiguous = context.dates.saw_ambiguous();
     collector.take(&mut buffers.block);
     counted
 }
 
 impl Counted {
+    /// A record was parsed.
     #[inline]
-    fn see(&mut self, end: Millis) {
+    pub fn see(&mut self, end: Millis) {
         self.parsed += 1;
         self.first = Some(self.first.map_or(end, |first| first.min(end)));
         self.last = Some(self.last.map_or(end, |last| last.max(end)));

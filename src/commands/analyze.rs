@@ -198,6 +198,7 @@ fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selec
         until: time("--until", &args.until)?,
         step: asked.settings.step,
         lateness: LATENESS,
+        block: batch::BLOCK,
     })
 }
 
