@@ -42,7 +42,7 @@ pub fn render(report: &Report, look: &Look) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            escape(&table::place(&g.labels)),
+            escape(&table::group_name(&report.by, &g.labels)),
             commas(g.counted.requests),
             commas(g.status[0]),
             commas(g.status[1]),

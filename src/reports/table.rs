@@ -75,12 +75,20 @@ pub fn main_reason(reasons: &[(Reason, u64)]) -> String {
         .map_or(String::new(), |(reason, n)| format!("{} {}", reason.name(), share(ratio(*n, all))))
 }
 
-fn plural(n: usize, word: &str) -> String {
+fn plural(n: u64, word: &str) -> String {
     if n == 1 {
         return format!("1 {word}");
     }
     let stem = word.strip_suffix('y').map_or_else(|| format!("{word}s"), |stem| format!("{stem}ies"));
-    format!("{} {stem}", commas(n as u64))
+    format!("{} {stem}", commas(n))
+}
+
+/// Path, format and counts in a line; where they do not fit, the format gives way, then the start of the path.
+fn input_line(path: &str, title: &str, counts: &str, width: usize) -> String {
+    let room = width.saturating_sub(text::columns(counts) + 5);
+    let title = cut(title, room.saturating_sub(text::columns(path)).max(12));
+    let path = text::cut_start(path, room.saturating_sub(text::columns(&title)).max(8));
+    format!("{path}  {title}   {counts}")
 }
 
 fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
@@ -88,15 +96,21 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     for input in report.inputs.iter().take(FILES) {
         let lines_read = input.lines.saturating_sub(input.other);
         let parsed = ratio(input.parsed, lines_read);
-        let mut parts = vec![format!("{} lines, {} parsed", commas(input.lines), percent(parsed))];
-        if input.other > 0 {
-            parts.push(format!("{} other", commas(input.other)));
+        if input.lines == 0 {
+            lines.push(cut(&format!("{}  empty", printable(&input.path)), look.width).into_owned());
+            continue;
         }
-        let line = format!("{}  {}   {}", printable(&input.path), input.title, parts.join(", "));
-        lines.push(cut(&line, look.width).into_owned());
+        let mut counts = plural(input.lines, "line");
+        if lines_read > 0 {
+            let _ = write!(counts, ", {} parsed", percent(parsed));
+        }
+        if input.other > 0 {
+            let _ = write!(counts, ", {} other", commas(input.other));
+        }
+        lines.push(input_line(&printable(&input.path), &input.title, &counts, look.width));
     }
     if report.inputs.len() > FILES {
-        lines.push(format!("… and {}", plural(report.inputs.len() - FILES, "more file")));
+        lines.push(format!("… and {}", plural((report.inputs.len() - FILES) as u64, "more file")));
     }
     if let Some(zone) = &report.timezone {
         let assumed = if report.timezone_assumed { ", assumed (--timezone)" } else { "" };
@@ -111,7 +125,7 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         for name in ["node", "pool", "upstream"] {
             let n = report.by_label.iter().find(|l| l.0 == name).map_or(0, |l| l.1.len());
             if n > 0 {
-                counts.push(plural(n, name));
+                counts.push(plural(n as u64, name));
             }
         }
         lines.push(format!("{span}   {}", counts.join(", ")).trim_end().to_owned());
@@ -142,16 +156,15 @@ fn headlines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
 pub fn headline(report: &Report) -> Vec<String> {
     let c = &report.counted;
     if c.requests == 0 {
-        return vec!["No requests.".to_owned()];
+        return vec![nothing(report)];
     }
     if c.gateway_errors == 0 {
-        return vec![format!("No gateway errors in {} requests.", commas(c.requests))];
+        return vec![format!("No gateway errors in {}.", plural(c.requests, "request"))];
     }
     let all = percent(ratio(c.gateway_errors, c.requests));
-    let worst = report.incidents.iter().max_by_key(|i| (i.gateway_errors, std::cmp::Reverse(i.started)));
     let mut first =
-        format!("Gateway errors: {} of {} requests ({all})", commas(c.gateway_errors), commas(c.requests));
-    let Some(worst) = worst else {
+        format!("Gateway errors: {} of {} ({all})", commas(c.gateway_errors), plural(c.requests, "request"));
+    let Some(worst) = worst(report) else {
         return vec![first + "; no rule would have fired."];
     };
     if worst.gateway_errors <= c.gateway_errors && worst.requests < c.requests {
@@ -159,24 +172,51 @@ pub fn headline(report: &Report) -> Vec<String> {
         let _ = write!(
             first,
             "; outside the {}incident {}",
-            if report.incidents.len() > 1 { "worst " } else { "" },
+            if report.incidents.iter().any(|i| !is_of(i, worst)) { "worst " } else { "" },
             percent(outside)
         );
     }
-    let mut lines = vec![first + ".", sentence(worst)];
+    let mut lines = vec![first + ".", sentence(report, worst)];
     if let Some((reason, _)) = worst.reasons.first() {
-        lines.push(format!(
-            "Probable cause: {} ({}).",
-            crate::causes::probable(*reason),
-            main_reason(&worst.reasons)
-        ));
+        lines.push(cause(*reason, &worst.reasons));
     }
     lines
 }
 
+/// Why there is nothing to report on.
+fn nothing(report: &Report) -> String {
+    let sum = |of: fn(&gatewatch_rules::report::Input) -> u64| report.inputs.iter().map(of).sum::<u64>();
+    match (sum(|i| i.parsed), sum(|i| i.unparsed)) {
+        (0, 0) => "No requests.".to_owned(),
+        (0, n) => format!("No requests: {} read, none understood.", plural(n, "line")),
+        (n, _) => format!("No requests: of {} read, --since, --until and --where leave none.", commas(n)),
+    }
+}
+
+/// The incident to talk about first: of the gravest, the one with most errors, then the earliest.
+fn worst(report: &Report) -> Option<&Incident> {
+    report.incidents.iter().max_by_key(|i| (i.severity, i.gateway_errors, std::cmp::Reverse(i.started)))
+}
+
+/// Whether an incident is part of another: the same place at the same time, by another rule.
+fn is_of(this: &Incident, other: &Incident) -> bool {
+    let end = |i: &Incident| i.ended.unwrap_or(i64::MAX);
+    place(&this.labels) == place(&other.labels) && this.started < end(other) && other.started < end(this)
+}
+
+/// `Probable cause: process crashing or overloaded; the server closed or reset before a header (…).`
+fn cause(reason: Reason, reasons: &[(Reason, u64)]) -> String {
+    let (happened, probable) = crate::causes::why(reason);
+    let evidence = main_reason(reasons);
+    match probable {
+        Some(probable) => format!("Probable cause: {probable}: {happened} ({evidence})."),
+        None => format!("Cause: {happened}; it lacks the upstream's fields."),
+    }
+}
+
 /// `00:22:30 – 00:27:30  be_img/srv3 failed 59.7 % of its requests: 93 % of the errors then, on 8 % of the traffic.`
-fn sentence(i: &Incident) -> String {
-    let with_date = !text::same_day(i.started, i.ended.unwrap_or(i.started));
+fn sentence(report: &Report, i: &Incident) -> String {
+    let with_date = with_date(report);
     let from = text::clock(i.started, with_date);
     let to = i.ended.map_or("the end".to_owned(), |e| text::clock(e, with_date));
     let mut line = format!(
@@ -207,9 +247,7 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     if report.incidents.is_empty() {
         return Vec::new();
     }
-    let span = |i: &Incident| (i.started, i.resolved.or(i.ended).unwrap_or(i.started));
-    let with_date = report.incidents.iter().any(|i| !text::same_day(span(i).0, span(i).1))
-        || report.incidents.windows(2).any(|w| !text::same_day(span(&w[0]).0, span(&w[1]).0));
+    let with_date = with_date(report);
     let mut rows = vec![
         ["INCIDENT", "RULE", "WHERE", "FROM", "TO", "ERRORS", "PEAK", "FIRED", "RESOLVED"]
             .map(str::to_owned)
@@ -220,8 +258,11 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         let time = |at: Option<i64>| at.map_or("–".to_owned(), |t| text::clock(t, with_date));
         let mut fired = time(i.fired);
         if let Some(at) = i.escalated.filter(|at| Some(*at) != i.fired && i.severity == Severity::Critical) {
+            // The same minute is not said twice.
+            let same_minute = i.fired.is_some_and(|f| f.div_euclid(60_000) == at.div_euclid(60_000));
             let clock = text::clock(at, with_date);
-            let _ = write!(fired, ", crit {clock}");
+            let short = clock.get(clock.len().saturating_sub(3)..).filter(|_| same_minute);
+            let _ = write!(fired, ", crit {}", short.unwrap_or(&clock));
         }
         rows.push(vec![
             i.severity.name().to_owned(),
@@ -236,7 +277,10 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         ]);
     }
     let align = [Align::Left; 9];
-    let mut lines = text::grid(&fitting(rows, &align, look.width, &[1, 8, 7]), &align[..], look.width);
+    // The rule is only worth its room where there are several.
+    let one_rule = report.incidents.windows(2).all(|w| matches!(w, [a, b] if a.rule == b.rule));
+    let spare: &[usize] = if one_rule { &[1, 8, 7, 6] } else { &[8, 7, 6, 1] };
+    let mut lines = text::grid(&fitting(rows, &align, look.width, spare), &align[..], look.width);
     for (line, i) in lines.iter_mut().skip(1).zip(&report.incidents) {
         *line = line.replacen(i.severity.name(), &paint.severity(i.severity, i.severity.name()), 1);
     }
@@ -277,8 +321,6 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         row.extend(head.map(str::to_owned));
     }
     for g in report.groups.iter().take(shown) {
-        let values: Vec<_> = g.labels.iter().map(|l| printable(&l.1).into_owned()).collect();
-        let name = if values.is_empty() { "(none)".to_owned() } else { values.join(" ") };
         let p = |i: usize| {
             g.percentiles
                 .as_ref()
@@ -286,7 +328,7 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
                 .map_or("–".to_owned(), |ms| text::duration_ms(*ms))
         };
         rows.push(vec![
-            name,
+            group_name(&report.by, &g.labels),
             commas(g.counted.requests),
             commas(g.status[0]),
             commas(g.status[1]),
@@ -301,7 +343,10 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     let mut align = vec![Align::Right; 10];
     align[0] = Align::Left;
     align[9] = Align::Left;
-    let rows = fitting(rows, &align, look.width, &[6, 8]);
+    // Latencies and what is 0 everywhere go before a reason is cut.
+    let masked = report.groups.iter().take(shown).any(|g| g.counted.masked > 0);
+    let spare: &[usize] = if masked { &[6, 7, 8] } else { &[8, 6, 7] };
+    let rows = fitting(rows, &align, look.width, spare);
     let columns = rows.first().map_or(0, Vec::len);
     let mut align = vec![Align::Right; columns];
     for i in [0, columns.saturating_sub(1)] {
@@ -317,6 +362,17 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         lines.push(more);
     }
     lines
+}
+
+/// The values of what it is grouped by; what a group lacks is named: `(no upstream)`.
+pub fn group_name(by: &[String], labels: &Labels) -> String {
+    if by.is_empty() {
+        return "all".to_owned();
+    }
+    let of = |name: &String| labels.iter().find(|l| l.0 == *name).map(|l| printable(&l.1).into_owned());
+    let values: Vec<String> =
+        by.iter().map(|name| of(name).unwrap_or_else(|| format!("(no {name})"))).collect();
+    values.join(" ")
 }
 
 /// `… 9 more, 0.39 – 0.41 % (--top 12)`
@@ -416,20 +472,21 @@ fn next(report: &Report, look: &Look) -> Vec<String> {
     if let Some(advice) = &report.advice {
         return vec![advice.clone()];
     }
-    let Some(worst) = report.incidents.iter().max_by_key(|i| i.gateway_errors) else {
+    let Some(worst) = worst(report) else {
         return Vec::new();
     };
-    let day = report
-        .inputs
-        .iter()
-        .filter_map(|i| i.first)
-        .min()
-        .zip(report.inputs.iter().filter_map(|i| i.last).max());
-    let with_date = day.is_none_or(|(first, last)| !text::same_day(first, last));
+    let with_date = with_date(report);
     let since = text::minute(worst.started, with_date);
     let until =
         worst.ended.map(|e| format!(" --until {}", text::minute(e + 59_999, with_date))).unwrap_or_default();
     let by = if report.by.iter().any(|b| b == "upstream") { "site" } else { "upstream" };
-    let files: Vec<_> = look.files.iter().take(3).map(|f| printable(f).into_owned()).collect();
-    vec![format!("next: gatewatch analyze {} --since {since}{until} --by {by}", files.join(" "))]
+    vec![format!("next: gatewatch analyze {} --since {since}{until} --by {by}", printable(&look.again))]
+}
+
+/// Whether times need their date: the log, or what the rules would have said of it, covers several days.
+fn with_date(report: &Report) -> bool {
+    let ends = report.inputs.iter().flat_map(|i| i.first.into_iter().chain(i.last));
+    let said = report.incidents.iter().flat_map(|i| i.resolved.into_iter().chain(Some(i.started)));
+    let mut times = ends.chain(said);
+    times.next().is_some_and(|first| times.any(|time| !text::same_day(first, time)))
 }
