@@ -66,8 +66,11 @@ fn run(folder: &Path) -> Result<(), String> {
 #[test]
 fn cases() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut folders: Vec<_> =
-        fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.join("cmd").exists()).collect();
+    let mut folders: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.join("cmd").exists())
+        .collect();
     folders.sort();
     assert!(!folders.is_empty());
     let failed: Vec<String> = folders

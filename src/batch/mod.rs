@@ -277,7 +277,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn take_block(&mut self, index: usize, counted: Counted, mut buffers: Buffers) {
+    fn take_block(&mut self, index: usize, mut counted: Counted, mut buffers: Buffers) {
         let Some(file) = self.files.get_mut(index) else { return };
         let whole = counted.clock.filter(|clock| !counted.ambiguous && file.clock.takes_whole(clock));
         if let Some(clock) = whole {
@@ -285,7 +285,8 @@ impl<'a> Driver<'a> {
             self.summary.absorb(&buffers.block, late_before);
             self.engine.absorb(&buffers.block, late_before);
         } else {
-            self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
+            (counted.first, counted.last) =
+                self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
             self.summary.absorb(&buffers.block, Millis::MIN);
             self.engine.absorb(&buffers.block, Millis::MIN);
         }

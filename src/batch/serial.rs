@@ -3,6 +3,7 @@
 
 use super::job::{Job, Selection};
 use super::worker::{Buffers, Counted, parse_line};
+use gatewatch_parsers::Millis;
 use gatewatch_parsers::lines::Lines;
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
@@ -20,12 +21,18 @@ pub struct Serial {
 
 impl Serial {
     /// Latencies are the workers' to count: they have seen these lines, too.
-    pub fn new(plan: &Arc<Plan>, step: gatewatch_parsers::Millis) -> Serial {
+    pub fn new(plan: &Arc<Plan>, step: Millis) -> Serial {
         Serial { collector: Collector::new(Arc::clone(plan), step, false), held: BTreeMap::new() }
     }
 
-    /// Counts a block's lines anew.
-    pub fn count(&mut self, job: &Job, selection: &Selection, clock: &mut FileClock, buffers: &mut Buffers) {
+    /// Counts a block's lines anew. Returns the first and the last end: only in order are ambiguous stamps told apart.
+    pub fn count(
+        &mut self,
+        job: &Job,
+        selection: &Selection,
+        clock: &mut FileClock,
+        buffers: &mut Buffers,
+    ) -> (Option<Millis>, Option<Millis>) {
         let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
         let mut context = job.context();
         // The worker has counted the lines themselves.
@@ -52,6 +59,7 @@ impl Serial {
             }
         }
         self.collector.take(&mut buffers.block);
+        (ignored.first, ignored.last)
     }
 
     /// The end of a file: what it held is decided.

@@ -70,8 +70,11 @@ fn understand(args: &Analyze) -> Result<Asked, Refused> {
             usage(format!("--where: {}\n  {w}\n  {}^", e.message, " ".repeat(column)))
         })
     });
-    if let Some(twice) =
-        args.by.iter().enumerate().find(|(i, by)| by.is_empty() || args.by.iter().take(*i).any(|other| other == *by))
+    if let Some(twice) = args
+        .by
+        .iter()
+        .enumerate()
+        .find(|(i, by)| by.is_empty() || args.by.iter().take(*i).any(|other| other == *by))
     {
         return Err(usage(format!("--by {}: `{}` is empty or there twice", args.by.join(","), twice.1)));
     }
@@ -126,19 +129,11 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
             Log::look(Source::File(path.to_path_buf()), &stop).map_err(|e| std::io::Error::other(e.text))?;
         Ok(wiring::is_log(&log.head, log.modified))
     });
-    for problem in &found.problems {
-        complain(&problem.to_string());
+    if !found.problems.is_empty() {
         exit = Exit::Error;
     }
-    if !found.left_out.is_empty() {
-        warnings += 1;
-        if !args.common.quiet {
-            complain(&left_out(&found.left_out, args.common.verbose > 0));
-        }
-    }
-    if found.duplicates > 0 && !args.common.quiet {
-        complain("a file that is named twice is read once");
-    }
+    warnings += usize::from(!found.left_out.is_empty());
+    say_selection(&found, &args.common);
     let mut open = Vec::new();
     for source in found.sources {
         match prepare(source, &asked, &args.common, open.len(), &stop, &mut warnings) {
@@ -207,6 +202,22 @@ fn prepare(
         context: recognised.context,
     };
     Ok(BatchInput { job, first_stamp: recognised.first_stamp, log })
+}
+
+/// What of the command line cannot be read, is no log, or is there twice.
+fn say_selection(found: &inputs::Selection, common: &Common) {
+    for problem in &found.problems {
+        complain(&problem.to_string());
+    }
+    if common.quiet {
+        return;
+    }
+    if !found.left_out.is_empty() {
+        complain(&left_out(&found.left_out, common.verbose > 0));
+    }
+    if found.duplicates > 0 {
+        complain("a file that is named twice is read once");
+    }
 }
 
 /// `a, b and 3 more` are no logs: named once.

@@ -2,6 +2,7 @@
 
 mod chart;
 mod csv;
+mod headline;
 mod json;
 mod markdown;
 pub mod table;

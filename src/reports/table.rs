@@ -1,10 +1,11 @@
 //! The report for people: what, when, where and why first, then the evidence.
 
+use super::headline::{headline, with_date, worst};
 use super::text::{self, Align, commas, cut, percent, printable, ratio, share};
 use super::{Look, chart};
 use gatewatch_parsers::Reason;
 use gatewatch_rules::alert::Labels;
-use gatewatch_rules::report::{Group, Incident, Report};
+use gatewatch_rules::report::{Group, Report};
 use gatewatch_rules::rule::Severity;
 use std::fmt::Write;
 
@@ -75,7 +76,7 @@ pub fn main_reason(reasons: &[(Reason, u64)]) -> String {
         .map_or(String::new(), |(reason, n)| format!("{} {}", reason.name(), share(ratio(*n, all))))
 }
 
-fn plural(n: u64, word: &str) -> String {
+pub(super) fn plural(n: u64, word: &str) -> String {
     if n == 1 {
         return format!("1 {word}");
     }
@@ -83,11 +84,12 @@ fn plural(n: u64, word: &str) -> String {
     format!("{} {stem}", commas(n))
 }
 
-/// Path, format and counts in a line; where they do not fit, the format gives way, then the start of the path.
+/// Path, format and counts in a line; where they do not fit, the path's folders give way, then the format.
 fn input_line(path: &str, title: &str, counts: &str, width: usize) -> String {
     let room = width.saturating_sub(text::columns(counts) + 5);
-    let title = cut(title, room.saturating_sub(text::columns(path)).max(12));
-    let path = text::cut_start(path, room.saturating_sub(text::columns(&title)).max(8));
+    let name = path.rsplit('/').next().map_or(0, text::columns) + 2;
+    let path = text::cut_start(path, room.saturating_sub(text::columns(title)).max(name.min(room / 2)));
+    let title = cut(title, room.saturating_sub(text::columns(&path)).max(12));
     format!("{path}  {title}   {counts}")
 }
 
@@ -152,90 +154,6 @@ fn headlines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     lines
 }
 
-/// The report in a few sentences.
-pub fn headline(report: &Report) -> Vec<String> {
-    let c = &report.counted;
-    if c.requests == 0 {
-        return vec![nothing(report)];
-    }
-    if c.gateway_errors == 0 {
-        return vec![format!("No gateway errors in {}.", plural(c.requests, "request"))];
-    }
-    let all = percent(ratio(c.gateway_errors, c.requests));
-    let mut first =
-        format!("Gateway errors: {} of {} ({all})", commas(c.gateway_errors), plural(c.requests, "request"));
-    let Some(worst) = worst(report) else {
-        return vec![first + "; no rule would have fired."];
-    };
-    if worst.gateway_errors <= c.gateway_errors && worst.requests < c.requests {
-        let outside = ratio(c.gateway_errors - worst.gateway_errors, c.requests - worst.requests);
-        let _ = write!(
-            first,
-            "; outside the {}incident {}",
-            if report.incidents.iter().any(|i| !is_of(i, worst)) { "worst " } else { "" },
-            percent(outside)
-        );
-    }
-    let mut lines = vec![first + ".", sentence(report, worst)];
-    if let Some((reason, _)) = worst.reasons.first() {
-        lines.push(cause(*reason, &worst.reasons));
-    }
-    lines
-}
-
-/// Why there is nothing to report on.
-fn nothing(report: &Report) -> String {
-    let sum = |of: fn(&gatewatch_rules::report::Input) -> u64| report.inputs.iter().map(of).sum::<u64>();
-    match (sum(|i| i.parsed), sum(|i| i.unparsed)) {
-        (0, 0) => "No requests.".to_owned(),
-        (0, n) => format!("No requests: {} read, none understood.", plural(n, "line")),
-        (n, _) => format!("No requests: of {} read, --since, --until and --where leave none.", commas(n)),
-    }
-}
-
-/// The incident to talk about first: of the gravest, the one with most errors, then the earliest.
-fn worst(report: &Report) -> Option<&Incident> {
-    report.incidents.iter().max_by_key(|i| (i.severity, i.gateway_errors, std::cmp::Reverse(i.started)))
-}
-
-/// Whether an incident is part of another: the same place at the same time, by another rule.
-fn is_of(this: &Incident, other: &Incident) -> bool {
-    let end = |i: &Incident| i.ended.unwrap_or(i64::MAX);
-    place(&this.labels) == place(&other.labels) && this.started < end(other) && other.started < end(this)
-}
-
-/// `Probable cause: process crashing or overloaded; the server closed or reset before a header (…).`
-fn cause(reason: Reason, reasons: &[(Reason, u64)]) -> String {
-    let (happened, probable) = crate::causes::why(reason);
-    let evidence = main_reason(reasons);
-    match probable {
-        Some(probable) => format!("Probable cause: {probable}: {happened} ({evidence})."),
-        None => format!("Cause: {happened}; it lacks the upstream's fields."),
-    }
-}
-
-/// `00:22:30 – 00:27:30  be_img/srv3 failed 59.7 % of its requests: 93 % of the errors then, on 8 % of the traffic.`
-fn sentence(report: &Report, i: &Incident) -> String {
-    let with_date = with_date(report);
-    let from = text::clock(i.started, with_date);
-    let to = i.ended.map_or("the end".to_owned(), |e| text::clock(e, with_date));
-    let mut line = format!(
-        "{from} – {to}  {} failed {} of its requests",
-        place(&i.labels),
-        percent(ratio(i.gateway_errors, i.requests))
-    );
-    // A group that is all of the traffic says nothing by its share.
-    if i.share_of_requests < 0.995 {
-        let _ = write!(
-            line,
-            ": {} of the errors then, on {} of the traffic",
-            share(i.share_of_errors),
-            share(i.share_of_requests)
-        );
-    }
-    line + "."
-}
-
 fn chart_lines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     match chart::render(&report.timeline, look.width.min(120)) {
         Some([title, bars, axis]) => vec![title, paint.with("31", &bars), axis],
@@ -255,12 +173,14 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     ];
     let shown = report.incidents.len().min(2 * ROWS);
     for i in report.incidents.iter().take(shown) {
-        let time = |at: Option<i64>| at.map_or("–".to_owned(), |t| text::clock(t, with_date));
+        // A date that is the row's first one is not said again.
+        let time =
+            |at: Option<i64>| at.map_or("–".to_owned(), |t| text::clock_after(t, i.started, with_date));
         let mut fired = time(i.fired);
         if let Some(at) = i.escalated.filter(|at| Some(*at) != i.fired && i.severity == Severity::Critical) {
             // The same minute is not said twice.
             let same_minute = i.fired.is_some_and(|f| f.div_euclid(60_000) == at.div_euclid(60_000));
-            let clock = text::clock(at, with_date);
+            let clock = text::clock_after(at, i.started, with_date);
             let short = clock.get(clock.len().saturating_sub(3)..).filter(|_| same_minute);
             let _ = write!(fired, ", crit {}", short.unwrap_or(&clock));
         }
@@ -268,7 +188,7 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
             i.severity.name().to_owned(),
             i.rule.clone(),
             place(&i.labels),
-            time(Some(i.started)),
+            text::clock(i.started, with_date),
             time(i.ended),
             format!("{} of {}", commas(i.gateway_errors), commas(i.requests)),
             percent(i.peak_ratio),
@@ -314,8 +234,11 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         return Vec::new();
     }
     let shown = look.top.unwrap_or(ROWS).min(report.groups.len());
-    let name = if report.by.is_empty() { "ALL".to_owned() } else { report.by.join(" ").to_uppercase() };
-    let mut rows = vec![vec![name]];
+    let mut rows = vec![match report.by.as_slice() {
+        [] => vec!["ALL".to_owned()],
+        by => by.iter().map(|name| name.to_uppercase()).collect(),
+    }];
+    let labels = rows.first().map_or(1, Vec::len);
     let head = ["REQUESTS", "502", "503", "504", "RATIO", "P95", "P99", "MASKED", "REASON"];
     if let Some(row) = rows.first_mut() {
         row.extend(head.map(str::to_owned));
@@ -327,8 +250,8 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
                 .and_then(|p| p.get(i))
                 .map_or("–".to_owned(), |ms| text::duration_ms(*ms))
         };
-        rows.push(vec![
-            group_name(&report.by, &g.labels),
+        let mut row = group_name(&report.by, &g.labels);
+        row.extend([
             commas(g.counted.requests),
             commas(g.status[0]),
             commas(g.status[1]),
@@ -339,18 +262,17 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
             commas(g.counted.masked),
             main_reason(&g.reasons),
         ]);
+        rows.push(row);
     }
-    let mut align = vec![Align::Right; 10];
-    align[0] = Align::Left;
-    align[9] = Align::Left;
+    let align = vec![Align::Right; labels + 9];
     // Latencies and what is 0 everywhere go before a reason is cut.
     let masked = report.groups.iter().take(shown).any(|g| g.counted.masked > 0);
-    let spare: &[usize] = if masked { &[6, 7, 8] } else { &[8, 6, 7] };
-    let rows = fitting(rows, &align, look.width, spare);
+    let spare = if masked { [5, 6, 7] } else { [7, 5, 6] }.map(|column| labels + column);
+    let rows = fitting(rows, &align, look.width, &spare);
     let columns = rows.first().map_or(0, Vec::len);
     let mut align = vec![Align::Right; columns];
-    for i in [0, columns.saturating_sub(1)] {
-        if let Some(a) = align.get_mut(i) {
+    for (i, a) in align.iter_mut().enumerate() {
+        if i < labels || i + 1 == columns {
             *a = Align::Left;
         }
     }
@@ -365,14 +287,12 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
 }
 
 /// The values of what it is grouped by; what a group lacks is named: `(no upstream)`.
-pub fn group_name(by: &[String], labels: &Labels) -> String {
-    if by.is_empty() {
-        return "all".to_owned();
-    }
+pub fn group_name(by: &[String], labels: &Labels) -> Vec<String> {
     let of = |name: &String| labels.iter().find(|l| l.0 == *name).map(|l| printable(&l.1).into_owned());
-    let values: Vec<String> =
-        by.iter().map(|name| of(name).unwrap_or_else(|| format!("(no {name})"))).collect();
-    values.join(" ")
+    match by {
+        [] => vec!["all".to_owned()],
+        by => by.iter().map(|name| of(name).unwrap_or_else(|| format!("(no {name})"))).collect(),
+    }
 }
 
 /// `… 9 more, 0.39 – 0.41 % (--top 12)`
@@ -399,6 +319,8 @@ fn sums(report: &Report, look: &Look) -> Vec<String> {
     }
     let mut lines = Vec::new();
     let list = |name: &str, parts: Vec<String>| {
+        // A name and its number stay together.
+        let parts: Vec<String> = parts.iter().map(|p| p.replace(' ', "\u{a0}")).collect();
         text::wrap(&format!("{name:<8} {}", parts.join(" · ")), look.width, 9)
     };
     if !report.reasons.is_empty() {
@@ -481,12 +403,4 @@ fn next(report: &Report, look: &Look) -> Vec<String> {
         worst.ended.map(|e| format!(" --until {}", text::minute(e + 59_999, with_date))).unwrap_or_default();
     let by = if report.by.iter().any(|b| b == "upstream") { "site" } else { "upstream" };
     vec![format!("next: gatewatch analyze {} --since {since}{until} --by {by}", printable(&look.again))]
-}
-
-/// Whether times need their date: the log, or what the rules would have said of it, covers several days.
-fn with_date(report: &Report) -> bool {
-    let ends = report.inputs.iter().flat_map(|i| i.first.into_iter().chain(i.last));
-    let said = report.incidents.iter().flat_map(|i| i.resolved.into_iter().chain(Some(i.started)));
-    let mut times = ends.chain(said);
-    times.next().is_some_and(|first| times.any(|time| !text::same_day(first, time)))
 }

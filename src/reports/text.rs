@@ -77,7 +77,13 @@ pub fn clock(at: Millis, with_date: bool) -> String {
     utc(at).format(if with_date { "%m-%d %H:%M:%S" } else { "%H:%M:%S" }).to_string()
 }
 
-/// `00:22`, for an axis and for commands.
+/// `00:22:30`; with the date where a span covers several days and this is not the day of `before`.
+#[must_use]
+pub fn clock_after(at: Millis, before: Millis, with_date: bool) -> String {
+    clock(at, with_date && !same_day(at, before))
+}
+
+/// `00:22`, for commands.
 #[must_use]
 pub fn minute(at: Millis, with_date: bool) -> String {
     utc(at).format(if with_date { "%Y-%m-%dT%H:%M" } else { "%H:%M" }).to_string()
@@ -86,7 +92,8 @@ pub fn minute(at: Millis, with_date: bool) -> String {
 /// `00:22`, or `00:22:35` where a column is shorter than a minute.
 #[must_use]
 pub fn minute_or_second(at: Millis, step: Millis, with_date: bool) -> String {
-    if step < 60_000 && !with_date { clock(at, false) } else { minute(at, with_date) }
+    let text = clock(at, with_date);
+    if step < 60_000 { text } else { text.get(..text.len() - 3).unwrap_or(&text).to_owned() }
 }
 
 /// Whether two times are on one UTC day.
