@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod exit;
+pub mod figures;
 pub mod inputs;
 pub mod message;
 pub mod notification;

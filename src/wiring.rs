@@ -210,15 +210,6 @@ pub fn advice(report: &Report) -> Option<String> {
     })
 }
 
-/// This host's name.
-#[must_use]
-pub fn host_name() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname")).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
