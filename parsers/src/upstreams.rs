@@ -4,7 +4,7 @@
 
 use crate::reason::{Cause, Reason};
 use crate::record::Status;
-use crate::text::{self, find_either};
+use crate::text::{self, find, find_either};
 
 /// One try at one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -352,7 +352,7 @@ fn is_positive(item: &[u8]) -> bool {
 /// nginx writes the group's name in place of an address when no server of it was live. An address has a port, or is a
 /// socket's path; a bare IPv4 address is what a log shortener leaves.
 fn is_group_name(addr: &[u8]) -> bool {
-    !is_absent(addr) && !addr.contains(&b':') && !addr.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+    !is_absent(addr) && find(b':', addr).is_none() && !addr.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 
 #[cfg(test)]
