@@ -119,6 +119,25 @@ fn find_short(text: &[u8], hits: impl Fn(u64) -> u64, is_hit: impl Fn(u8) -> boo
     }
 }
 
+/// Whether these are digits, points, dashes, slashes and at least one colon: an IPv4 address with its port, as far as
+/// nothing else looks like one. `false` for a text of fewer than 8 or more than 24 bytes, whatever it is.
+#[inline(always)]
+pub(crate) fn is_ip_and_port(text: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else { return false };
+    // Three words, overlapping, are the whole text.
+    let middle = text.get((text.len() - 8) / 2..).and_then(|rest| rest.first_chunk::<8>());
+    let Some(middle) = middle.filter(|_| text.len() <= 24) else { return false };
+    let (mut others, mut colons) = (0, 0);
+    for word in [first, middle, last].map(|word| u64::from_le_bytes(*word)) {
+        let bytes = word & !TOPS;
+        let from_dash = bytes + ONES * (0x80 - b'-' as u64);
+        let beyond_colon = bytes + ONES * (0x7F - b':' as u64);
+        others |= !from_dash | beyond_colon | word;
+        colons |= zero_bytes(word ^ (ONES * u64::from(b':')));
+    }
+    others & TOPS == 0 && colons != 0
+}
+
 /// Everything before this byte; the byte itself stays.
 ///
 /// # Errors
@@ -363,6 +382,13 @@ mod tests {
         fn a_byte_is_found_where_it_is(text in proptest::collection::vec(any::<u8>(), 0..80), a in any::<u8>(), b in any::<u8>()) {
             prop_assert_eq!(find(a, &text), memchr(a, &text));
             prop_assert_eq!(find_either(a, b, &text), memchr2(a, b, &text));
+        }
+
+        #[test]
+        fn an_ip_and_its_port_hold_nothing_else(text in "[-./0-9:, ;a\\x00\u{80}]{0,2}[0-9.:]{0,28}[-./0-9:, ;a\\x00]{0,2}") {
+            let text = text.as_bytes();
+            let fits = text.iter().all(|b| (b'-'..=b':').contains(b)) && text.contains(&b':');
+            prop_assert_eq!(is_ip_and_port(text), fits && (8..=24).contains(&text.len()));
         }
 
         #[test]

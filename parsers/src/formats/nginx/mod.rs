@@ -79,7 +79,7 @@ impl Nginx {
         node: &'a [u8],
         context: &mut Context,
     ) -> Result<Parsed<'a>, Malformed<'a>> {
-        let mut slots = steps::EMPTY;
+        let mut slots = steps::empty();
         let (head, steps) = (&self.spec.head, &self.spec.steps[..]);
         if quick::read(head, steps, line, &mut slots).is_none()
             && let Err(refused) = steps::read(head, steps, line, &mut slots)
@@ -162,7 +162,7 @@ impl Format for Nginx {
         if line.first().is_none_or(|b| *b == b'#') || line.trim_ascii().is_empty() {
             return Ok(Parsed::Other);
         }
-        let mut slots = steps::EMPTY;
+        let mut slots = steps::empty();
         if context.prefix == Prefix::None
             && quick::read(&self.spec.head, &self.spec.steps, line, &mut slots).is_some()
             && let Ok(end) = verdict::time(&slots, self.carried, context)

@@ -14,8 +14,10 @@ pub(super) enum Quick {
     Status,
     /// As many digits and points as there are, or a dash, or nothing.
     Number,
-    /// At the next quote.
+    /// At the next quote, which may be far.
     Quoted,
+    /// At the next quote, which is near.
+    QuotedAddresses,
     /// As `Quoted`; one number stands there nearly always.
     QuotedNumbers,
     /// So far before the next quote.
@@ -40,7 +42,8 @@ impl Quick {
             (Ends::Shape, Shape::Clf) => Quick::Clf,
             (Ends::Shape, Shape::Status) => Quick::Status,
             (Ends::Shape, Shape::Number | Shape::Decimal) => Quick::Number,
-            (Ends::Quote, Shape::Free | Shape::Addresses) => Quick::Quoted,
+            (Ends::Quote, Shape::Free) => Quick::Quoted,
+            (Ends::Quote, Shape::Addresses) => Quick::QuotedAddresses,
             (Ends::Quote, Shape::Numbers | Shape::Statuses) => Quick::QuotedNumbers,
             (Ends::BeforeQuote(back), _) => Quick::BeforeQuote(back),
             (Ends::Word, _) => Quick::Word,
@@ -85,18 +88,19 @@ fn end(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
             8 => slowly(step, line, pos),
             len => line.get(pos).is_some_and(u8::is_ascii_digit).then_some(pos + len),
         },
-        Quick::Quoted => quote(line, pos),
+        Quick::Quoted => Some(pos + memchr::memchr(b'"', line.get(pos..)?)?),
+        Quick::QuotedAddresses => near(b'"', line, pos),
         Quick::QuotedNumbers if is_seconds(word_at(line, pos), &step.literal) => Some(pos + 5),
         Quick::QuotedNumbers => {
             let end = pos + run(word_at(line, pos), b'-');
             // The literal begins with the quote.
             if line.get(end) == Some(&b'"') { Some(end) } else { slowly(step, line, pos) }
         }
-        Quick::BeforeQuote(back) => quote(line, pos)?.checked_sub(back).filter(|end| *end >= pos),
-        Quick::Word => blank(line, pos),
+        Quick::BeforeQuote(back) => near(b'"', line, pos)?.checked_sub(back).filter(|end| *end >= pos),
+        Quick::Word => near(b' ', line, pos),
         Quick::Item => item(step, line, pos),
         Quick::BeforeBlank(first) => {
-            let end = blank(line, pos)?.checked_sub(1)?;
+            let end = near(b' ', line, pos)?.checked_sub(1)?;
             text::find_either(first, b'"', line.get(pos..end)?).is_none().then_some(end)
         }
         Quick::Slowly => slowly(step, line, pos),
@@ -116,9 +120,9 @@ fn slowly(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
 fn item(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
     let digits = match step.shape {
         Shape::Addresses => {
-            let end = blank(line, pos)?;
+            let end = near(b' ', line, pos)?;
             let value = line.get(pos..end)?;
-            let fits = !value.is_empty() && (is_ip_and_port(value) || step.shape.fits(value));
+            let fits = !value.is_empty() && (text::is_ip_and_port(value) || step.shape.fits(value));
             return (fits && line.get(end + 1) != Some(&b':')).then_some(end);
         }
         Shape::Statuses => run(word_at(line, pos), b'0'),
@@ -137,15 +141,9 @@ fn item(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
     }
 }
 
-/// Texts between quotes are long for a search by words.
 #[inline(always)]
-fn quote(line: &[u8], pos: usize) -> Option<usize> {
-    Some(pos + memchr::memchr(b'"', line.get(pos..)?)?)
-}
-
-#[inline(always)]
-fn blank(line: &[u8], pos: usize) -> Option<usize> {
-    Some(pos + text::find(b' ', line.get(pos..)?)?)
+fn near(byte: u8, line: &[u8], pos: usize) -> Option<usize> {
+    Some(pos + text::find(byte, line.get(pos..)?)?)
 }
 
 /// `0.019` and the first byte of a literal that does not look like a number's next.
@@ -171,12 +169,6 @@ fn run(word: u64, low: u8) -> usize {
     let slash = from(b'/') & !from(b'0');
     let good = from(low) & !from(b'9' + 1) & !slash & !word;
     (!good & TOPS).trailing_zeros() as usize / 8
-}
-
-/// An IPv4 address and a port, roughly: no byte that cannot stand in an address.
-#[inline(always)]
-fn is_ip_and_port(value: &[u8]) -> bool {
-    value.iter().fold(true, |all, b| all & (b'-'..=b':').contains(b))
 }
 
 /// `22/Nov/2026:14:53:53 +0000`: only its outline.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::super::built_in::BUILT_IN;
 use super::super::spec;
-use super::super::steps::{self, EMPTY};
+use super::super::steps::{self, empty};
 use super::*;
 
 const MORE: &[&str] = &[
@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn the_quick_way_reads_as_the_steps_do((format, line) in line()) {
         let spec = spec::compile(format).unwrap();
-        let (mut quick, mut slow) = (EMPTY, EMPTY);
+        let (mut quick, mut slow) = (empty(), empty());
         if read(&spec.head, &spec.steps, &line, &mut quick).is_some() {
             let refused = steps::read(&spec.head, &spec.steps, &line, &mut slow).err();
             prop_assert!(refused.is_none(), "{:?}", refused);
@@ -104,6 +104,6 @@ fn usual_lines_take_the_quick_way() {
         let known = BUILT_IN.iter().find(|known| known.name == name).unwrap();
         let spec = spec::compile(known.log_format).unwrap();
         let line = format!("{start}{tail}");
-        assert!(read(&spec.head, &spec.steps, line.as_bytes(), &mut EMPTY.clone()).is_some(), "{line}");
+        assert!(read(&spec.head, &spec.steps, line.as_bytes(), &mut empty()).is_some(), "{line}");
     }
 }

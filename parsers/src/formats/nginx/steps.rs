@@ -114,8 +114,11 @@ pub(super) enum Ends {
 /// The values of one line.
 pub(super) type Slots<'a> = [&'a [u8]; SLOTS];
 
-/// A line of which nothing has been read.
-pub(super) const EMPTY: Slots<'static> = [b""; SLOTS];
+/// A line of which nothing has been read. Not a constant: that would be copied by a call.
+#[inline(always)]
+pub(super) fn empty<'a>() -> Slots<'a> {
+    std::array::from_fn(|_| &b""[..])
+}
 
 /// What is seen of a value's end: the lengths of the value and of the literal after it.
 pub(super) enum End {
@@ -243,7 +246,7 @@ pub(super) fn read<'a>(
 
 /// Each value with its place, as far as the line can be read.
 pub(super) fn trace<'a>(head: &Literal, steps: &[Step], line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
-    let mut slots = EMPTY;
+    let mut slots = empty();
     let mut reading = Reading::new(steps, line, &mut slots);
     reading.trace = Some(Trace::default());
     reading.run_all(head);

@@ -4,7 +4,7 @@ use super::steps::Slots;
 use super::variables::Slot;
 use crate::context::Context;
 use crate::reason::{Cause, Origin, Reason};
-use crate::record::{Millis, Outcome, Record, Status};
+use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
 use crate::upstreams::{Attempts, Lists};
 
@@ -69,7 +69,10 @@ pub(super) fn record<'a>(
             attempts: &attempts,
         }
         .outcome(context),
-        ..Record::new(end, status)
+        end,
+        status,
+        region: b"",
+        extra: [b""; EXTRA_LABELS_MAX],
     }
 }
 
