@@ -10,6 +10,7 @@ use chrono::offset::{LocalResult, Offset, TimeZone};
 use chrono::{DateTime, NaiveDateTime};
 
 use crate::record::Millis;
+use crate::text::word_at;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -242,24 +243,24 @@ impl Dates {
 #[derive(Clone, Debug)]
 struct Minute<const N: usize> {
     head: [u8; N],
-    zone: [u8; 8],
-    /// Greater than the zone: nothing is remembered.
+    zone: u64,
+    /// Greater than a word: nothing is remembered.
     zone_len: usize,
     at: Millis,
 }
 
 impl<const N: usize> Minute<N> {
-    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: [0; 8], zone_len: usize::MAX, at: 0 };
+    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: 0, zone_len: usize::MAX, at: 0 };
 
     fn get(&self, head: &[u8; N], zone: &[u8]) -> Option<Millis> {
-        (self.head == *head && self.zone.get(..self.zone_len) == Some(zone)).then_some(self.at)
+        (self.head == *head && self.zone_len == zone.len() && self.zone == word_at(zone, 0))
+            .then_some(self.at)
     }
 
     fn set(&mut self, head: &[u8; N], zone: &[u8], at: Millis, keep: bool) {
         *self = Minute::FORGOTTEN;
-        if keep && zone.len() <= self.zone.len() {
-            self.zone.iter_mut().zip(zone).for_each(|(to, from)| *to = *from);
-            (self.head, self.zone_len, self.at) = (*head, zone.len(), at);
+        if keep && zone.len() <= 8 {
+            (self.head, self.zone, self.zone_len, self.at) = (*head, word_at(zone, 0), zone.len(), at);
         }
     }
 }
