@@ -17,7 +17,7 @@ test: toolchain  ## install what the tests need if it lacks (nginx, HAProxy, aio
 	@sh packaging/scripts/test-needs.sh
 	@PATH="$$PATH:/usr/sbin:/sbin" sh packaging/scripts/test.sh
 
-lint: toolchain  ## fmt, clippy, doc, each core crate alone, licences
+lint: toolchain  ## fmt, clippy, doc, each core crate alone
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) check --locked -p gatewatch-parsers
