@@ -154,12 +154,12 @@ impl LiveFiles {
         self.counted
     }
 
-    /// Hands what was counted to the engine.
-    pub fn flush(&mut self, engine: &mut Engine) {
+    /// Hands what was counted to the engine. Gives how many requests were late: by their file's clock, or since the
+    /// engine had closed their step.
+    pub fn flush(&mut self, engine: &mut Engine) -> u64 {
         self.counted = 0;
         self.collector.take(&mut self.block);
-        // A file's own clock has said what is late.
-        engine.absorb(&self.block, Millis::MIN);
+        engine.absorb(&self.block, Millis::MIN)
     }
 
     /// How far time has come.

@@ -69,6 +69,8 @@ pub struct Spec {
     pub giants: bool,
     /// Late lines, beyond what any lateness allows.
     pub stragglers: bool,
+    /// No fault in the last half.
+    pub quiet_end: bool,
     /// Of HAProxy's stamps.
     pub zone: chrono_tz::Tz,
     pub start: Millis,
@@ -88,6 +90,7 @@ impl Spec {
             noise: false,
             giants: false,
             stragglers: false,
+            quiet_end: false,
             zone: chrono_tz::UTC,
             start: T,
         }
@@ -160,12 +163,13 @@ pub const UPSTREAMS: u64 = 4;
 pub fn lines(spec: &Spec) -> Vec<Line> {
     let mut dice = Dice::new(spec.seed);
     let span = spec.requests as u64 * spec.gap / 2;
+    let quiet = if spec.quiet_end { 2 } else { 1 };
     let faults: Vec<Fault> = (0..1 + dice.below(3))
         .map(|_| {
-            let from = spec.start + dice.below(span) as Millis;
+            let from = spec.start + dice.below(span / quiet) as Millis;
             Fault {
                 from,
-                to: from + dice.below(60_000) as Millis,
+                to: from + dice.below(60_000.min(span / quiet)) as Millis,
                 upstream: dice.below(UPSTREAMS),
                 one_in: 1 + dice.below(6),
                 kind: dice.below(5),

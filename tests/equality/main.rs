@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod finished;
-
+mod follow;
+mod holes;
+mod live;
 mod logs;
 mod reference;
 mod running;
