@@ -144,6 +144,12 @@ fn detected(sample: &[&[u8]], context: &Context) -> Detected {
 /// Ambiguity is said, not hidden.
 fn doubt(detection: &Detection) -> Option<String> {
     let best = detection.best()?;
+    if detection.parts.len() > 1 {
+        let parts: Vec<_> =
+            detection.parts.iter().map(|p| format!("{:.0} % {}", p.share * 100.0, p.title)).collect();
+        let (parts, name) = (parts.join(", "), best.format.name());
+        return Some(format!("mixed: {parts}; read as {name}, the rest is unparsed (--log-format decides)"));
+    }
     if detection.ambiguous.is_empty() {
         return None;
     }

@@ -37,11 +37,14 @@ impl Serial {
         let mut context = job.context();
         // The worker has counted the lines themselves.
         let mut ignored = Counted::default();
+        let mut before = None;
         for line in Lines::new(bytes, buffers.at_start) {
-            if let Some(newest) = clock.newest() {
-                context.dates.set_near(newest);
+            // A file's first line waits for its second: until then it alone tells what is near.
+            if let Some(near) = clock.newest().or(before) {
+                context.dates.set_near(near);
             }
             let Some(record) = parse_line(job, line, &mut context, &mut ignored) else { continue };
+            before = Some(record.end);
             let verdict = clock.admit(record.end);
             if let Some(held) = verdict.held {
                 self.settle(job, selection, held);
