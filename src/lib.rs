@@ -13,6 +13,7 @@ pub mod exit;
 pub mod figures;
 pub mod inputs;
 pub mod message;
+pub mod notification;
 pub mod notifiers;
 pub mod receiver;
 pub mod reports;

@@ -1,7 +1,7 @@
 //! The driver of a running host's logs. One thread owns all state: it takes what the files' thread sends, counts it, closes
 //! steps as time passes, and hands what is due to the courier.
 
-mod files;
+pub mod files;
 mod live;
 mod notices;
 
@@ -206,10 +206,9 @@ impl Agent {
             };
             let refused = match rendered {
                 Ok(delivery) => self.courier.send(delivery).err(),
-                Err(why) => Some(Done {
-                    id: notification.id,
-                    outcome: crate::delivery::notification::Outcome::Failed { why },
-                }),
+                Err(why) => {
+                    Some(Done { id: notification.id, outcome: crate::notification::Outcome::Failed { why } })
+                }
             };
             if let Some(done) = refused {
                 self.notices.outcome(&done);

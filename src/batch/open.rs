@@ -95,16 +95,22 @@ impl Log {
         }
     }
 
-    /// Opens it, when its turn has come.
+    /// Whether reading it may wait for somebody else.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        !matches!(self.source, Source::File(_))
+    }
+
+    /// Opens it, when its turn has come; a stream comes in blocks of so many bytes.
     ///
     /// # Errors
     /// It can no longer be opened.
-    pub fn feed(self, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
+    pub fn feed(self, block: usize, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
         match self.source {
             Source::File(path) if self.compressed => {
                 let opened = archive::open(&path)?;
                 done.push(opened.done);
-                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new())))))
+                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new(), block)))))
             }
             Source::File(path) => {
                 let file = File::open(path)?;
@@ -114,7 +120,7 @@ impl Log {
             _ => {
                 done.push(self.done);
                 let reader = self.rest.ok_or_else(|| io::Error::other("opened twice"))?;
-                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head)))))
+                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head, block)))))
             }
         }
     }

@@ -2,9 +2,9 @@
 //! before them, a stamp that only its neighbours can date.
 
 use super::job::{Job, Selection};
-use super::worker::{Buffers, Counted, parse_line};
-use gatewatch_parsers::Millis;
+use super::worker::{Buffers, Counted};
 use gatewatch_parsers::lines::Lines;
+use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// Counts line by line; keeps each file's held line.
 pub struct Serial {
     collector: Collector,
-    /// File → the line that waits for the next one.
-    held: BTreeMap<usize, Vec<u8>>,
+    /// File → the line that waits for the next one, and how far the file had come.
+    held: BTreeMap<usize, (Vec<u8>, Option<Millis>)>,
 }
 
 impl Serial {
@@ -25,7 +25,7 @@ impl Serial {
         Serial { collector: Collector::new(Arc::clone(plan), step, false), held: BTreeMap::new() }
     }
 
-    /// Counts a block's lines anew. Returns the first and the last end: only in order are ambiguous stamps told apart.
+    /// Counts a block's lines anew. Gives its first and last end: those that the worker found may be an hour off.
     pub fn count(
         &mut self,
         job: &Job,
@@ -36,15 +36,17 @@ impl Serial {
         let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
         let mut context = job.context();
         // The worker has counted the lines themselves.
-        let mut ignored = Counted::default();
+        let mut counted = Counted::default();
         let mut before = None;
         for line in Lines::new(bytes, buffers.at_start) {
             // A file's first line waits for its second: until then it alone tells what is near.
-            if let Some(near) = clock.newest().or(before) {
-                context.dates.set_near(near);
+            if let Some(newest) = clock.newest().or(before) {
+                context.dates.set_newest(newest);
             }
-            let Some(record) = parse_line(job, line, &mut context, &mut ignored) else { continue };
+            let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
             before = Some(record.end);
+            counted.see(record.end);
+            let come = clock.newest();
             let verdict = clock.admit(record.end);
             if let Some(held) = verdict.held {
                 self.settle(job, selection, held);
@@ -53,7 +55,7 @@ impl Serial {
                 Admit::Count => Place::Step,
                 Admit::Late => Place::Late,
                 Admit::Hold => {
-                    self.held.insert(job.index, line.to_vec());
+                    self.held.insert(job.index, (line.to_vec(), come));
                     continue;
                 }
             };
@@ -62,7 +64,7 @@ impl Serial {
             }
         }
         self.collector.take(&mut buffers.block);
-        (ignored.first, ignored.last)
+        (counted.first, counted.last)
     }
 
     /// The end of a file: what it held is decided.
@@ -74,10 +76,13 @@ impl Serial {
     }
 
     fn settle(&mut self, job: &Job, selection: &Selection, held: Held) {
-        let Some(line) = self.held.remove(&job.index) else { return };
+        let Some((line, come)) = self.held.remove(&job.index) else { return };
         let mut context = job.context();
-        let mut ignored = Counted::default();
-        let Some(record) = parse_line(job, &line, &mut context, &mut ignored) else { return };
+        // Dated as when it was read.
+        if let Some(newest) = come {
+            context.dates.set_newest(newest);
+        }
+        let Ok(Parsed::Record(record)) = job.parse(&line, &mut context) else { return };
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,

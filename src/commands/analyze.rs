@@ -148,7 +148,7 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
         return if exit == Exit::Fine { Err((Exit::Unparsed, "no log found".to_owned())) } else { Ok(exit) };
     }
     labels_exist(args, &asked, &open)?;
-    let selection = selection(args, &asked, &open)?;
+    let selection = Arc::new(selection(args, &asked, &open)?);
     let plan = Arc::new(Plan::for_report(&asked.settings.rules, &args.by));
     let needs_zone = open.iter().any(|i| i.job.format.as_ref().is_some_and(|f| f.needs_zone()));
     let options = EngineOptions { step: selection.step, series_cap: SERIES };
@@ -196,6 +196,7 @@ fn prepare(
     let job = Job {
         index,
         path: log.shown(),
+        is_pipe: log.is_pipe(),
         format: recognised.format,
         title: recognised.title,
         source: recognised.source,
@@ -265,6 +266,7 @@ fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selec
         until,
         step: asked.settings.step,
         lateness: LATENESS,
+        block: batch::BLOCK,
     })
 }
 
@@ -275,7 +277,7 @@ fn count(
     open: Vec<BatchInput>,
     engine: Engine,
     plan: &Arc<Plan>,
-    selection: &Selection,
+    selection: &Arc<Selection>,
     stop: &AtomicBool,
 ) -> Outcome {
     let total = open.iter().map(|i| i.log.size).sum::<Option<u64>>();
