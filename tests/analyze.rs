@@ -6,6 +6,7 @@
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -261,4 +262,28 @@ fn a_named_pipe_is_read_like_standard_input() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("be_bighdr/s1,3,3,"));
+}
+
+#[test]
+fn what_may_not_be_read_is_said_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    fs::write(&log, "x\n").unwrap();
+    fs::set_permissions(&log, fs::Permissions::from_mode(0o000)).unwrap();
+    // Nothing is closed to root: the same as nobody, where that is possible at all.
+    let mut command = gatewatch();
+    if fs::read(&log).is_ok() {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        command.arg(env!("CARGO_BIN_EXE_gatewatch"));
+    }
+    let output = match command.arg("analyze").arg(&log).output() {
+        // A program in a folder that nobody may enter cannot be started: then there is nothing to see.
+        Ok(output) if output.status.code() != Some(126) && output.status.code() != Some(127) => output,
+        _ => return eprintln!("skipped: this program cannot be run as nobody"),
+    };
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("permission denied: add the user to group adm"), "{said}");
 }

@@ -3,8 +3,8 @@
 
 use super::job::{Job, Selection};
 use super::worker::{Buffers, Counted};
-use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_parsers::lines::Lines;
+use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
@@ -37,11 +37,14 @@ impl Serial {
         let mut context = job.context();
         // The worker has counted the lines themselves.
         let mut counted = Counted::default();
+        let mut before = None;
         for line in Lines::new(bytes, buffers.at_start) {
-            if let Some(newest) = clock.newest() {
+            // A file's first line waits for its second: until then it alone tells what is near.
+            if let Some(newest) = clock.newest().or(before) {
                 context.dates.set_newest(newest);
             }
             let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
+            before = Some(record.end);
             counted.see(record.end);
             let come = clock.newest();
             let verdict = clock.admit(record.end);
