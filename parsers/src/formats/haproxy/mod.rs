@@ -134,9 +134,12 @@ impl Format for HaProxy {
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         let header = strip(line, &mut context.prefix);
         if let Some(session) = plain::line(header.rest)
-            && let Some(record) = session.record(&header, context)
+            && let Some(start) = session.start(&header, context)
         {
-            return Ok(Parsed::Record(record));
+            return Ok(Parsed::Record(match session.fine(start, &header, context) {
+                Some(record) => record,
+                None => session.record_from(start, &header, context),
+            }));
         }
         self.parse_any(line, &header, context)
     }

@@ -1,12 +1,15 @@
-//! httplog as HAProxy itself writes it, with one space between fields: nearly every line of nearly every file. Where the
-//! spaces are is found for 64 bytes at once without a branch, since fields differ in length from line to line and a
-//! mispredicted branch costs more than a field. Whatever is not quite so is left to [`super::httplog`], which gives the
-//! same for these lines, field by field.
+//! httplog as HAProxy itself writes it, with one space between fields: nearly every line of nearly every file. Fields
+//! that differ in length from line to line are found without a branch, since a mispredicted branch costs more than a
+//! field; for those that are nearly always the same, that one value is compared first. Whatever is not quite so is left
+//! to [`super::httplog`], which gives the same for these lines, field by field.
 
-use super::fields::{HIGH, LOW, captures, every, numbers, only_numbers, position, timer};
+use super::fields::{
+    HIGH, LOW, Timer, equal, every, number_at_end, numbers, only_numbers, position, timer,
+};
 use super::httplog::status;
 use super::session::{Mode, Request, Session};
 use super::termination::Termination;
+use crate::record::Status;
 
 /// The places of the spaces in a line, in order.
 struct Spaces<'a> {
@@ -59,9 +62,9 @@ fn block_bits(rest: &[u8]) -> Option<u64> {
     }
 }
 
-/// A bit for each space. The comparison becomes the machine's vector instructions.
+/// A bit for each space in no more than 64 bytes. The comparison becomes the machine's vector instructions.
 #[inline(always)]
-fn bits_of(block: &[u8; 64]) -> u64 {
+fn bits_of<const N: usize>(block: &[u8; N]) -> u64 {
     let spaces = block.map(|b| u8::from(b == b' '));
     let (words, _) = spaces.as_chunks::<8>();
     let mut bits = 0;
@@ -76,77 +79,162 @@ fn bits_of(block: &[u8; 64]) -> u64 {
 /// `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`, whole.
 #[inline(always)]
 pub(super) fn line(input: &[u8]) -> Option<Session<'_>> {
-    let mut spaces = Spaces::new(input)?;
-    spaces.next()?;
-    let [b'[', date @ .., b']'] = spaces.take()? else { return None };
-    if date.len() != 24 || spaces.take()?.last() == Some(&b':') {
+    let rest = input.get(client_len(input)? + 1..)?;
+    let (dated, rest) = rest.split_first_chunk::<27>()?;
+    let [b'[', date @ .., b']', b' '] = dated else { return None };
+    let mut spaces = Spaces::new(rest)?;
+    if spaces.take()?.last() == Some(&b':') {
         return None;
     }
     let upstream = spaces.take()?;
     let at = position(upstream, b'/')?;
     let (backend, server) = (upstream.get(..at)?, upstream.get(at + 1..)?);
-    let total = last_of_five(input, spaces.next()?)?;
-    let status = status(spaces.take()?)?;
-    for _ in 0..3 {
-        spaces.next()?;
-    }
-    let termination = Termination::parse(spaces.take()?)?;
-    let retries = last_of_five(input, spaces.next()?)?;
-    let queues = spaces.take()?;
-    if backend.is_empty() || server.is_empty() || !is_pair(queues) {
+    if backend.is_empty() || server.is_empty() {
         return None;
     }
-    let (rest, request_headers) = captures(input.get(spaces.field..)?, "").ok()?;
-    let rest = if request_headers.is_some() { captures(rest, "").ok()?.0 } else { rest };
-    let [b'"', rest @ ..] = rest else { return None };
-    let at = memchr::memchr(b'"', rest)?;
-    if !matches!(rest.get(at + 1), None | Some(b' ')) {
-        return None;
-    }
-    let mut session = Session::new();
-    session.mode = Mode::Http;
-    session.date = date;
-    session.total = Some(timer(total)?);
-    session.status = status;
-    session.termination = termination;
-    (session.backend, session.server, session.upstream) = (backend, server, upstream);
-    session.retries = retries;
-    session.request = Request::Line(rest.get(..at)?);
-    Some(session)
+    let timers = last_of_five(rest.get(spaces.field..)?)?;
+    let total = timers.time()?;
+    let (status, termination, rest) = answer(timers.rest)?;
+    let connections = last_of_five(rest)?;
+    let request = request(captures(captures(queues(connections.rest)?)?)?)?;
+    Some(Session {
+        mode: Mode::Http,
+        date,
+        total: Some(total),
+        status,
+        termination,
+        backend,
+        server,
+        upstream,
+        retries: connections.last,
+        request: Request::Line(request),
+        ..Session::new()
+    })
 }
 
-/// The fifth of five numbers between slashes; quickly if they are no more than 16 bytes.
+/// The length of the first field.
 #[inline(always)]
-fn last_of_five(line: &[u8], (from, to): (usize, usize)) -> Option<&[u8]> {
-    let len = to - from;
-    if len > 16 {
-        return numbers(line.get(from..to)?).filter(|found| found.count == 5).map(|found| found.last);
+fn client_len(input: &[u8]) -> Option<usize> {
+    let bits = bits_of(input.first_chunk::<32>()?);
+    let len = if bits == 0 { position(input, b' ')? } else { bits.trailing_zeros() as usize };
+    (len > 0).then_some(len)
+}
+
+/// `%ST %B %CC %CS %tsc `: the status, the state, and the rest.
+#[inline(always)]
+fn answer(input: &[u8]) -> Option<(Status, Termination, &[u8])> {
+    let (code, rest) = input.split_first_chunk::<4>()?;
+    let [code @ .., b' '] = code else { return None };
+    let status = status(code)?;
+    let (rest, _) = one(rest)?;
+    if let Some((b"- - ----", [b' ', rest @ ..])) = rest.split_first_chunk() {
+        return Some((status, Termination::NORMAL, rest));
     }
-    let (chunks, _) = line.get(from..)?.first_chunk::<16>()?.as_chunks::<8>();
-    let (mut count, mut last, mut foreign) = (0, 0, 0);
-    for (i, chunk) in chunks.iter().enumerate() {
-        let chunk = u64::from_le_bytes(*chunk);
-        // The bits of what belongs to the field.
-        let bytes = len.saturating_sub(8 * i).min(8);
-        let inside = u64::MAX.checked_shr(64 - 8 * u32::try_from(bytes).ok()?).unwrap_or(0);
-        let slashes = every(chunk, b'/') & inside;
-        foreign |= !only_numbers(chunk) & inside & HIGH;
-        count += slashes >> 7;
-        if slashes != 0 {
-            last = 8 * (i + 1) - (slashes.leading_zeros() / 8) as usize;
+    let (rest, _) = one(rest)?;
+    let (rest, _) = one(rest)?;
+    let (rest, letters) = one(rest)?;
+    Some((status, Termination::parse(letters)?, rest))
+}
+
+/// The rest behind a field and its one space, and the field.
+#[inline(always)]
+fn one(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (field, rest) = input.split_at_checked(position(input, b' ')?)?;
+    (!field.is_empty()).then_some((rest.get(1..)?, field))
+}
+
+/// `%sq/%bq `
+#[inline(always)]
+fn queues(input: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = input.strip_prefix(b"0/0 ") {
+        return Some(rest);
+    }
+    let (rest, field) = one(input)?;
+    numbers(field).filter(|found| found.count == 2).map(|_| rest)
+}
+
+/// What follows a block of captured headers, if there is one.
+#[inline(always)]
+fn captures(input: &[u8]) -> Option<&[u8]> {
+    let [b'{', rest @ ..] = input else { return Some(input) };
+    match rest.get(memchr::memchr(b'}', rest)? + 1..)? {
+        [b' ', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// `"GET / HTTP/1.1"`, then nothing or a space.
+#[inline(always)]
+fn request(input: &[u8]) -> Option<&[u8]> {
+    let [b'"', rest @ ..] = input else { return None };
+    let (request, behind) = rest.split_at_checked(memchr::memchr(b'"', rest)?)?;
+    matches!(behind.get(1), None | Some(b' ')).then_some(request)
+}
+
+/// Five numbers between slashes.
+struct Five<'a> {
+    text: &'a [u8],
+    /// The fifth.
+    last: &'a [u8],
+    /// What is behind them and their space.
+    rest: &'a [u8],
+}
+
+impl Five<'_> {
+    /// The fifth as a time.
+    #[inline(always)]
+    fn time(&self) -> Option<Timer> {
+        match number_at_end(self.text.last_chunk()?, self.last.len()) {
+            Some(ms) => Some(Timer { ms, at_least: false }),
+            None => timer(self.last),
         }
     }
-    // Two in each byte at most: the sum of all bytes fits in one.
-    if foreign != 0 || count.wrapping_mul(LOW) >> 56 != 4 {
-        return None;
-    }
-    line.get(from + last..to).filter(|last| !last.is_empty())
 }
 
-/// `0/0`, or any two numbers.
+/// Five numbers between slashes.
 #[inline(always)]
-fn is_pair(text: &[u8]) -> bool {
-    text == b"0/0" || numbers(text).is_some_and(|found| found.count == 2)
+fn last_of_five(input: &[u8]) -> Option<Five<'_>> {
+    let (chunks, _) = input.first_chunk::<16>()?.as_chunks::<8>();
+    let &[low, high] = chunks else { return None };
+    let (low, high) = (u64::from_le_bytes(low), u64::from_le_bytes(high));
+    let (low_end, high_end) = (equal(low, b' '), equal(high, b' '));
+    if low_end | high_end == 0 {
+        return long_five(input);
+    }
+    // What is before the space, in each half: all of the upper one does not count if the space is in the lower one.
+    let low_inside = low_end.wrapping_sub(1) & !low_end;
+    let high_inside = if low_end == 0 { high_end.wrapping_sub(1) & !high_end } else { 0 };
+    let len = if low_end == 0 { 8 + first_mark(high_end) } else { first_mark(low_end) };
+    let (low_slashes, high_slashes) = (every(low, b'/') & low_inside, every(high, b'/') & high_inside);
+    let foreign = (!only_numbers(low) & low_inside | !only_numbers(high) & high_inside) & HIGH;
+    if foreign != 0 || marks(low_slashes) + marks(high_slashes) != 4 {
+        return None;
+    }
+    let (slashes, before) = if high_slashes == 0 { (low_slashes, 8) } else { (high_slashes, 16) };
+    let last = before - (slashes.leading_zeros() / 8) as usize;
+    let (field, rest) = input.split_at_checked(len)?;
+    let last = field.get(last..).filter(|last| !last.is_empty())?;
+    Some(Five { text: field, last, rest: rest.get(1..)? })
+}
+
+/// The same of more than fifteen bytes.
+#[inline(never)]
+fn long_five(input: &[u8]) -> Option<Five<'_>> {
+    let (rest, text) = one(input)?;
+    let found = numbers(text).filter(|found| found.count == 5)?;
+    Some(Five { text, last: found.last, rest })
+}
+
+/// The first byte that is marked by its high bit.
+#[inline(always)]
+fn first_mark(bits: u64) -> usize {
+    (bits.trailing_zeros() / 8) as usize
+}
+
+/// How many bytes are marked by their high bits: eight at most, so that the sum of all bytes fits in one.
+#[inline(always)]
+fn marks(bits: u64) -> u64 {
+    (bits >> 7).wrapping_mul(LOW) >> 56
 }
 
 #[cfg(test)]
@@ -205,8 +293,8 @@ mod tests {
         #[test]
         fn the_fifth_number_is_the_last(text in "[0-9]{1,4}(/[+-]?[0-9]{0,5}){3,5}", behind in "[ -~]{16}") {
             let line = format!("{text} {behind}");
-            let found = last_of_five(line.as_bytes(), (0, text.len()));
-            let want = numbers(text.as_bytes()).filter(|n| n.count == 5).map(|n| n.last);
+            let found = last_of_five(line.as_bytes()).map(|five| (five.last, five.rest));
+            let want = numbers(text.as_bytes()).filter(|n| n.count == 5).map(|n| (n.last, behind.as_bytes()));
             prop_assert_eq!(found, want);
         }
     }
