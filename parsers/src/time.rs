@@ -173,9 +173,8 @@ impl Dates {
     #[must_use]
     pub fn clf_millis(&mut self, text: &[u8; 24], east: Option<i32>) -> Option<Millis> {
         let memory = &self.clf;
-        if let Some((head, tail)) = text.split_first_chunk::<17>()
-            && memory.head == *head
-            && let Some(millis) = plain_seconds(tail)
+        if text.first_chunk::<17>() == Some(&memory.head)
+            && let Some(millis) = text.last_chunk().and_then(|tail| plain_seconds(*tail))
             && match east {
                 None => memory.zone_len == 0,
                 Some(east) => memory.zone_len == 4 && memory.zone.starts_with(&east.to_ne_bytes()),
@@ -322,13 +321,12 @@ fn seconds(tail: &[u8]) -> Option<(Millis, &[u8])> {
     Some((seconds + thousandths(fraction)?, zone))
 }
 
-/// `:53.243` → milliseconds, all bytes at once.
+/// `3:53.243` → the milliseconds of what follows the minute, all bytes at once.
 #[inline]
-fn plain_seconds(tail: &[u8]) -> Option<Millis> {
-    let &[a, b, c, d, e, f, g] = tail else { return None };
+fn plain_seconds(tail: [u8; 8]) -> Option<Millis> {
     // Punctuation becomes 0, digits become their values: neither may be greater.
-    let digits = u64::from_le_bytes([a, b, c, d, e, f, g, 0]) ^ 0x0030_3030_2E30_303A;
-    if (digits.wrapping_add(0x7F76_7676_7F76_767F) | digits) & 0x8080_8080_8080_8080 != 0 {
+    let digits = (u64::from_le_bytes(tail) ^ u64::from_le_bytes(*b"0:00.000")) >> 8;
+    if (digits.wrapping_add(0x0076_7676_7F76_767F) | digits) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
     let digit = |at: u32| (digits >> (8 * at)) & 15;

@@ -9,6 +9,9 @@ const RECENT: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
     seen: [Option<Seen>; RECENT],
+    /// What tells them apart at a glance, and where it is in a line: see [`key`].
+    keys: [u64; RECENT],
+    key_at: usize,
     /// The one that fitted last.
     last: usize,
     /// The one to forget next.
@@ -18,11 +21,19 @@ pub struct Recent {
 impl Recent {
     /// With one header.
     pub(super) fn new(seen: Seen) -> Recent {
-        Recent { seen: [Some(seen), None, None, None], last: 0, next: 1 }
+        let mut recent = Recent { seen: [None; RECENT], keys: [0; RECENT], key_at: 0, last: 0, next: 0 };
+        recent.remember(seen);
+        recent
     }
 
     /// The header of a line that bears one of these.
+    #[inline]
     pub(super) fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
+        // Where hosts alternate at random, trying one after the other is a mispredicted branch a line.
+        if let Some(key) = key(line, self.key_at) {
+            let same = (0..).zip(&self.keys).filter(|(_, known)| **known == key);
+            self.last = same.fold(self.last, |_, (place, _)| place);
+        }
         let fits = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.fits(line));
         if !self.seen.get(self.last).is_some_and(fits) {
             self.last = self.seen.iter().position(fits)?;
@@ -32,12 +43,25 @@ impl Recent {
 
     /// Remembers it in place of the oldest.
     pub(super) fn remember(&mut self, seen: Seen) {
-        if let Some(place) = self.seen.get_mut(self.next) {
+        if let (Some(place), Some(known)) = (self.seen.get_mut(self.next), self.keys.get_mut(self.next)) {
+            self.key_at = usize::from(seen.tail_at);
+            // Of a shorter one there is none: it is found all the same.
+            *known = if usize::from(seen.tail_len) < KEY_LEN { 0 } else { key(&seen.tail, 0).unwrap_or(0) };
             *place = Some(seen);
         }
         self.last = self.next;
         self.next = (self.next + 1) % RECENT;
     }
+}
+
+const KEY_LEN: usize = 16;
+
+/// A glance at what follows the seconds of a header's date, which is its host. Equal keys prove nothing.
+#[inline(always)]
+fn key(line: &[u8], at: usize) -> Option<u64> {
+    let (words, _) = line.get(at..)?.first_chunk::<KEY_LEN>()?.as_chunks::<8>();
+    let &[a, b] = words else { return None };
+    Some(u64::from_le_bytes(a).rotate_left(29) ^ u64::from_le_bytes(b))
 }
 
 /// A header as the last line bore it: everything after the seconds of its date must be there again byte by byte.
@@ -144,6 +168,7 @@ impl Seen {
     }
 
     /// The same header again, only later, in a line that fits.
+    #[inline(always)]
     fn again<'a>(&self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
         let (at, tail_at, len) =
             (usize::from(self.at), usize::from(self.tail_at), usize::from(self.tail_len));

@@ -136,10 +136,11 @@ impl Format for HaProxy {
         if let Some(session) = plain::line(header.rest)
             && let Some(start) = session.start(&header, context)
         {
-            return Ok(Parsed::Record(match session.fine(start, &header, context) {
-                Some(record) => record,
-                None => session.record_from(start, &header, context),
-            }));
+            // Not one expression for both: a record is large, and is to be made where it stays.
+            if let Some(record) = session.fine(start, &header, context) {
+                return Ok(Parsed::Record(record));
+            }
+            return Ok(Parsed::Record(session.record_from(start, &header, context)));
         }
         self.parse_any(line, &header, context)
     }
