@@ -3,9 +3,7 @@
 //! field; for those that are nearly always the same, that one value is compared first. Whatever is not quite so is left
 //! to [`super::httplog`], which gives the same for these lines, field by field.
 
-use super::fields::{
-    HIGH, LOW, Timer, equal, every, number_at_end, numbers, only_numbers, position, timer,
-};
+use super::fields::{HIGH, LOW, Timer, equal, every, number_at_end, numbers, only_numbers, position, timer};
 use super::httplog::status;
 use super::session::{Mode, Request, Session};
 use super::termination::Termination;

@@ -91,10 +91,10 @@ impl<'a> Session<'a> {
         Some(self.record_from(start, header, context))
     }
 
-    /// The same as [`Session::record_from`] of what nearly every session is, made in one piece where the caller wants
+    /// The same as [`Session::record`] of what nearly every session is, made in one piece where the caller wants
     /// it: a request that a server answered well at the first try. `None`: it is something else.
     #[inline(always)]
-    pub fn fine(&self, start: i64, header: &Header<'a>, context: &Context) -> Option<Record<'a>> {
+    pub fn fine(&self, header: &Header<'a>, context: &mut Context) -> Option<Record<'a>> {
         let total = self.total.filter(|total| total.ms >= 0 && !total.at_least)?;
         let is_fine = self.mode == Mode::Http
             && self.termination == Termination::NORMAL
@@ -108,6 +108,7 @@ impl<'a> Session<'a> {
         if !is_fine {
             return None;
         }
+        let start = self.start(header, context)?;
         let (upstream, status) = (self.upstream, self.status);
         Some(Record {
             end: start + self.later + total.ms,
@@ -203,15 +204,21 @@ fn split_request(line: &[u8]) -> (&[u8], &[u8]) {
 /// Method and target of a well-formed request.
 #[inline(always)]
 fn usual_request(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [before @ .., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] = line else { return None };
-    let (method, target) = match before {
-        [b'G', b'E', b'T', b' ', target @ ..] => (before.get(..3)?, target),
-        _ => {
-            let (method, target) = before.split_at_checked(position(before, b' ')?)?;
-            (method, target.get(1..)?)
-        }
-    };
-    (!method.is_empty() && method.iter().all(u8::is_ascii_uppercase)).then_some((method, target))
+    // Where the digits of the version are: any may stand there.
+    const DIGITS: u64 = 0xFF00_FF00_0000_0000;
+    let (before, protocol) = line.split_last_chunk::<8>()?;
+    if u64::from_le_bytes(*protocol) | DIGITS != u64::from_le_bytes(*b"HTTP/1.1") | DIGITS {
+        return None;
+    }
+    let before = before.strip_suffix(b" ")?;
+    if let Some((get, target)) = before.split_first_chunk::<4>()
+        && u32::from_le_bytes(*get) == u32::from_le_bytes(*b"GET ")
+    {
+        return Some((b"GET", target));
+    }
+    let (method, target) = before.split_at_checked(position(before, b' ')?)?;
+    let is_usual = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
+    Some((method, target.get(1..)?)).filter(|_| is_usual)
 }
 
 /// The host in a target that names one: HTTP/2 and forward proxies log absolute ones. Empty for a path.
