@@ -1,11 +1,11 @@
 //! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::send::send;
 use gatewatch::message::About;
+use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::Zone;
@@ -76,7 +76,7 @@ fn encrypted_and_with_a_password() {
     }
     let certificates = Certificates::new();
     for (mode, tls) in [("starttls", Tls::Starttls), ("implicit", Tls::Implicit)] {
-        let mut server = Server::smtp(mode, &certificates, true);
+        let server = Server::smtp(mode, &certificates, true);
         let settings = settings(server.port, tls, &["duty@example.net", "Ops <ops@example.net>"]);
         let ca = || Some(certificates.path("ca.pem"));
 
@@ -111,7 +111,7 @@ fn plain_only_when_said() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::smtp("plain", &certificates, false);
+    let server = Server::smtp("plain", &certificates, false);
     let to = ["duty@example.net"];
     let outcome = mailed(settings(server.port, Tls::Starttls, &to), Some(certificates.path("ca.pem")));
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("STARTTLS")), "{outcome:?}");
@@ -125,7 +125,7 @@ fn refused_addresses() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::smtp("plain", &certificates, false);
+    let server = Server::smtp("plain", &certificates, false);
     let outcome = mailed(settings(server.port, Tls::None, &["nobody@example.net"]), None);
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("no such user")), "{outcome:?}");
     let outcome = mailed(settings(server.port, Tls::None, &["later@example.net"]), None);
@@ -145,7 +145,7 @@ fn a_webhook_behind_tls() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::start("https.py", &[], &certificates, false);
+    let server = Server::start("https.py", &[], &certificates, false);
     let port = server.port;
     let url = || Secret::new(format!("https://localhost:{port}/hook"));
     let ca = Some(certificates.path("ca.pem"));

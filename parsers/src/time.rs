@@ -173,7 +173,7 @@ impl Dates {
             && let Some(millis) = text.last_chunk().and_then(|tail| plain_seconds(*tail))
             && match east {
                 None => memory.zone_len == 0,
-                Some(east) => memory.zone_len == 4 && memory.zone.starts_with(&east.to_ne_bytes()),
+                Some(east) => memory.zone_len == 4 && memory.zone == word_at(&east.to_ne_bytes(), 0),
             }
         {
             return Some(memory.at + millis);
