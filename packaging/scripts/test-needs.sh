@@ -17,6 +17,14 @@ if ! command -v apt-get >/dev/null 2>&1; then
     printf 'gatewatch: the tests need%s: install them with your package manager\n' "$missing" >&2
     exit 2
 fi
+# Whether apt knows them: without lists it does not.
+# shellcheck disable=SC2086 # names of packages, apart
+set -- $missing
+known=yes
+if ! apt-cache show "$@" >/dev/null 2>&1; then
+    known=""
+    line="apt-get update && $line"
+fi
 if [ "$(id -u)" = 0 ]; then
     as=""
 elif command -v sudo >/dev/null 2>&1 && sudo -n true >/dev/null 2>&1; then
@@ -52,9 +60,7 @@ fi
 
 apt_get() { $as env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >/dev/null </dev/null; }
 
-# shellcheck disable=SC2086 # names of packages, apart
-set -- $missing
-apt-cache show "$@" >/dev/null 2>&1 || apt_get update || exit 2
+[ -n "$known" ] || apt_get update || exit 2
 printf 'gatewatch: installing%s\n' "$missing" >&2
 apt_get install -y --no-install-recommends "$@" || {
     # Lists may be stale: once more with fresh ones.
