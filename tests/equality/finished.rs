@@ -1,6 +1,6 @@
 //! Finished logs: threads, blocks, files, compression.
 
-use crate::logs::{self, HOUR, Kind, Line, Spec, YEAR_2099};
+use crate::logs::{self, Kind, Line, Spec, YEAR_2099};
 use crate::reference::{Setup, line_by_line};
 use crate::running::{Cut, analyze, analyze_sources, write};
 use gatewatch::inputs::Source;
@@ -59,7 +59,7 @@ proptest! {
         let one = logs::bytes(&lines);
         let expected = without_inputs(line_by_line(&setup, &[("access.log", &one)]));
         prop_assert_eq!((expected.late, expected.future, expected.series_overflow), (0, 0, 0));
-        let parts: Vec<Vec<u8>> = lines.chunks(lines.len().div_ceil(10)).map(|part| logs::bytes(part)).collect();
+        let parts: Vec<Vec<u8>> = lines.chunks(lines.len().div_ceil(10)).map(logs::bytes).collect();
         let names: Vec<String> = (0..parts.len()).map(|i| format!("access.log.{i}")).collect();
         let files: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(parts.iter().map(Vec::as_slice)).collect();
         let (_dir, mut paths) = write(&files);
@@ -210,5 +210,4 @@ fn a_head_without_requests() {
         let report = analyze(&setup, &paths, Cut { jobs, block: 1_000 });
         assert_eq!((report.late, report.future), (0, 0));
     }
-    let _ = HOUR;
 }

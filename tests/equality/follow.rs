@@ -166,8 +166,7 @@ impl Tail<'_> {
     fn next(&self) -> Option<Millis> {
         self.ends
             .iter()
-            .skip(self.ends.partition_point(|(_, end)| *end <= self.at))
-            .next()
+            .nth(self.ends.partition_point(|(_, end)| *end <= self.at))
             .map(|(written, _)| *written)
     }
 
