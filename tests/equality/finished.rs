@@ -1,6 +1,6 @@
 //! Finished logs: threads, blocks, files, compression.
 
-use crate::logs::{self, HOUR, Kind, Line, Spec, YEAR_2099};
+use crate::logs::{self, Kind, Line, Spec, YEAR_2099};
 use crate::reference::{Setup, line_by_line};
 use crate::running::{Cut, analyze, analyze_sources, write};
 use gatewatch::inputs::Source;
@@ -210,5 +210,4 @@ fn a_head_without_requests() {
         let report = analyze(&setup, &paths, Cut { jobs, block: 1_000 });
         assert_eq!((report.late, report.future), (0, 0));
     }
-    let _ = HOUR;
 }

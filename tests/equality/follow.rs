@@ -132,7 +132,9 @@ pub fn follow(setup: &Setup, hosts: &[Host], seed: u64) -> Said {
             agent.take(now, Happening::Reconciled);
         }
         agent.turn(now);
-        if now >= end && tails.iter().all(|tail| tail.at == tail.bytes.len()) {
+        if now >= end
+            && tails.iter().all(|tail| tail.at == tail.bytes.len() && (tail.is_idle || tail.is_over))
+        {
             break;
         }
         let wait = if dice.one_in(20) { 5_000 } else { 150 };
@@ -163,7 +165,10 @@ impl Tail<'_> {
 
     /// When there is something more.
     fn next(&self) -> Option<Millis> {
-        self.ends.iter().find(|(_, end)| *end > self.at).map(|(written, _)| *written)
+        self.ends
+            .iter()
+            .nth(self.ends.partition_point(|(_, end)| *end <= self.at))
+            .map(|(written, _)| *written)
     }
 
     /// How many bytes are there.

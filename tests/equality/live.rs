@@ -3,6 +3,7 @@
 use crate::follow::{Host, follow};
 use crate::logs::{self, Kind, Line, Spec};
 use crate::reference::{Setup, line_by_line};
+use gatewatch_rules::alert::ChangeKind;
 use gatewatch_rules::report::Report;
 use proptest::prelude::*;
 
@@ -39,6 +40,10 @@ proptest! {
         prop_assume!(finished.late == 0 && finished.future == 0);
         let said = follow(&setup, &[Host::new("n", lines)], seed);
         prop_assert_eq!(said.late, 0);
+        let mut fired: Vec<_> = finished.incidents.iter().filter_map(|incident| incident.fired).collect();
+        fired.sort_unstable();
+        let told = said.changes.iter().filter(|change| change.kind == ChangeKind::Firing);
+        prop_assert_eq!(told.map(|change| change.at).collect::<Vec<_>>(), fired);
         prop_assert_eq!(said.incidents, finished.incidents);
     }
 

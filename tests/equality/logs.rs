@@ -131,8 +131,6 @@ pub fn kinds() -> impl Strategy<Value = Kind> {
 #[derive(Clone, Debug)]
 #[allow(dead_code, reason = "shown when a test fails")]
 pub struct Line {
-    /// When its request ended; of a line without a request: when it was written.
-    pub end: Millis,
     /// When it is in the file.
     pub written: Millis,
     pub text: Vec<u8>,
@@ -197,10 +195,10 @@ pub fn lines(spec: &Spec) -> Vec<Line> {
         }
         let path =
             if spec.giants && dice.one_in(100) { 60_000 + dice.below(300_000) } else { dice.below(400) };
-        all.push(Line { end, written, text: request(spec, &mut dice, end, upstream, fault, path as usize) });
+        all.push(Line { written, text: request(spec, &mut dice, end, upstream, fault, path as usize) });
         if spec.noise && dice.one_in(10) {
             let text = noise(spec.kind, &mut dice);
-            all.push(Line { end: written, written, text });
+            all.push(Line { written, text });
         }
     }
     // Stable: what was written in the same millisecond stays as it is.
