@@ -173,7 +173,7 @@ pub(super) fn number_at_end(bytes: &[u8; 8], len: usize) -> Option<i64> {
     let unused = 8_usize.checked_sub(len).filter(|unused| *unused < 8)?;
     // What is not used becomes zeros in front.
     let digits = (u64::from_le_bytes(*bytes) ^ (LOW * u64::from(b'0'))) >> (8 * unused) << (8 * unused);
-    if ((digits & !HIGH) + LOW * (0x7F - 9) | digits) & HIGH != 0 {
+    if (((digits & !HIGH) + LOW * (0x7F - 9)) | digits) & HIGH != 0 {
         return None;
     }
     // Neighbours by tens, then by hundreds, then by ten thousands.
