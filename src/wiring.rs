@@ -4,6 +4,7 @@ use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
+use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source};
 use std::path::Path;
@@ -144,6 +145,16 @@ fn detected(sample: &[&[u8]], context: &Context) -> Detected {
 /// Ambiguity is said, not hidden.
 fn doubt(detection: &Detection) -> Option<String> {
     let best = detection.best()?;
+    let name = best.format.name();
+    // Events beside requests, and what scanners send, are no second format.
+    let is_other =
+        |title: &str| detection.candidates.iter().any(|c| c.format.name() == title && title != name);
+    if detection.parts.iter().any(|p| p.share >= 0.02 && is_other(&p.title)) {
+        let parts: Vec<_> =
+            detection.parts.iter().map(|p| format!("{:.0} % {}", p.share * 100.0, p.title)).collect();
+        let parts = parts.join(", ");
+        return Some(format!("mixed: {parts}; read as {name}, the rest is unparsed (--log-format decides)"));
+    }
     if detection.ambiguous.is_empty() {
         return None;
     }
@@ -158,11 +169,18 @@ pub fn is_log(head: &[u8], near: Millis) -> bool {
     detect::detect(&sample, &Context::new(Zone::Fixed(0), near)).best().is_some()
 }
 
+/// When the first record ended that the file's clock will believe: a wrong stamp at the head is nobody's beginning.
 fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> Option<Millis> {
-    sample.iter().find_map(|line| match format.parse(line, context) {
-        Ok(Parsed::Record(record)) => Some(record.end),
-        _ => None,
-    })
+    let mut clock = FileClock::new(0, 1);
+    let mut held = None;
+    for line in sample {
+        let Ok(Parsed::Record(record)) = format.parse(line, context) else { continue };
+        if clock.admit(record.end).held == Some(Held::Count) {
+            return held;
+        }
+        held = Some(record.end);
+    }
+    held
 }
 
 /// The site that a log is about, by its name: `api.access.log.2.gz` → `api`, `access.log` → nothing.
@@ -200,15 +218,6 @@ pub fn advice(report: &Report) -> Option<String> {
          uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
             .to_owned()
     })
-}
-
-/// This host's name.
-#[must_use]
-pub fn host_name() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname")).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod support;
 
-use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::send::send;
 use gatewatch::message::About;
+use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::Zone;

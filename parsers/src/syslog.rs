@@ -25,9 +25,14 @@ pub struct Header<'a> {
     pub offset: Option<i32>,
 }
 
+mod recent;
+
+pub use recent::Recent;
+use recent::Seen;
+
 /// Which headers the last lines bore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "one a file, and read at every line: a box would cost a hop")]
+#[allow(clippy::large_enum_variant, reason = "one for each file that is read")]
 pub enum Prefix {
     /// None, or such that are cheap to find again.
     None,
@@ -35,100 +40,8 @@ pub enum Prefix {
     Seen(Recent),
 }
 
-/// How many are remembered: the lines of a few hosts may alternate in one file.
-const RECENT: usize = 4;
-
-/// The headers seen last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recent {
-    seen: [Option<Seen>; RECENT],
-    /// The one that fitted last.
-    last: usize,
-    /// The one to forget next.
-    next: usize,
-}
-
-impl Recent {
-    fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
-        if let Some(Some(seen)) = self.seen.get(self.last)
-            && let Some(header) = seen.again(line, own)
-        {
-            return Some(header);
-        }
-        for (i, seen) in self.seen.iter().enumerate() {
-            if i != self.last
-                && let Some(seen) = seen
-                && let Some(header) = seen.again(line, own)
-            {
-                self.last = i;
-                return Some(header);
-            }
-        }
-        None
-    }
-
-    fn remember(&mut self, seen: Seen) {
-        if let Some(place) = self.seen.get_mut(self.next) {
-            *place = Some(seen);
-        }
-        self.last = self.next;
-        self.next = (self.next + 1) % RECENT;
-    }
-}
-
-/// A header as the last line bore it: everything after the seconds of its date must be there again byte by byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
-    stamp: StampKind,
-    /// Whether the line's own date was to be kept.
-    keeps: OwnDate,
-    front: Front,
-    /// Where the date begins, after `<134>` or at 0.
-    at: u8,
-    /// Where the remembered bytes begin.
-    tail_at: u8,
-    tail_len: u8,
-    host: (u8, u8),
-    tag: (u8, u8),
-    offset: Option<i32>,
-    tail: [u8; TAIL_MAX],
-}
-
-const TAIL_MAX: usize = 72;
-
 /// Headers in headers: a container's log of a relay's log.
 const LAYERS_MAX: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StampKind {
-    /// `Nov 22 14:54:06`
-    Month,
-    /// `2026-11-22T14:54:06.959018+00:00`
-    Iso,
-}
-
-/// What stands before the date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Front {
-    /// Nothing.
-    Nothing,
-    /// `<134>`
-    Pri,
-    /// `<134>1 `
-    Rfc5424,
-}
-
-impl Front {
-    fn of(bytes: &[u8]) -> Option<Front> {
-        let (front, digits) = match bytes {
-            [] => return Some(Front::Nothing),
-            [b'<', digits @ .., b'>'] => (Front::Pri, digits),
-            [b'<', digits @ .., b'>', b'1', b' '] => (Front::Rfc5424, digits),
-            _ => return None,
-        };
-        ((1..=3).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)).then_some(front)
-    }
-}
 
 /// Whether the format itself begins with a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,80 +100,11 @@ fn look<'a>(line: &'a [u8], sticky: &mut Prefix, own: OwnDate) -> Header<'a> {
         match sticky {
             Prefix::Seen(recent) => recent.remember(seen),
             Prefix::None => {
-                *sticky = Prefix::Seen(Recent { seen: [Some(seen), None, None, None], last: 0, next: 1 });
+                *sticky = Prefix::Seen(Recent::new(seen));
             }
         }
     }
     found
-}
-
-impl Seen {
-    /// What to remember of a header: `None` where looking again is as cheap.
-    fn of(line: &[u8], header: &Header<'_>, keeps: OwnDate) -> Option<Seen> {
-        let end = line.len() - header.rest.len();
-        let at = start_of(line, header.stamp)?;
-        let kind = if header.stamp.len() == MONTH_LEN && month_shape(header.stamp) {
-            StampKind::Month
-        } else if iso_shape(header.stamp) && header.stamp.get(10) == Some(&b'T') {
-            StampKind::Iso
-        } else {
-            return None;
-        };
-        let seconds = if kind == StampKind::Month { MONTH_LEN } else { iso_zone_at(header.stamp) };
-        let tail_at = at + seconds;
-        let bytes = line.get(tail_at..end)?;
-        // Without a program, what follows decides where the header ends; so does it after a container's.
-        if header.tag.is_empty() || bytes.len() > TAIL_MAX {
-            return None;
-        }
-        let front = Front::of(line.get(..at)?)?;
-        let mut tail = [0; TAIL_MAX];
-        tail.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        let within = |part: &[u8]| -> Option<(u8, u8)> {
-            let from = start_of(bytes, part)?;
-            Some((u8::try_from(from).ok()?, u8::try_from(from + part.len()).ok()?))
-        };
-        Some(Seen {
-            stamp: kind,
-            keeps,
-            front,
-            at: u8::try_from(at).ok()?,
-            tail_at: u8::try_from(tail_at).ok()?,
-            tail_len: u8::try_from(bytes.len()).ok()?,
-            host: if header.host.is_empty() { (0, 0) } else { within(header.host)? },
-            tag: within(header.tag)?,
-            offset: header.offset,
-            tail,
-        })
-    }
-
-    /// The same header again, only later.
-    fn again<'a>(&self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
-        let (at, tail_at, len) =
-            (usize::from(self.at), usize::from(self.tail_at), usize::from(self.tail_len));
-        let (front, rest) = line.split_at_checked(tail_at + len)?;
-        let tail = front.get(tail_at..)?;
-        if tail != self.tail.get(..len)? || self.keeps != own || Front::of(front.get(..at)?)? != self.front {
-            return None;
-        }
-        // Anything but the beginning of an access line may be another header inside this one: look properly.
-        match rest.first() {
-            Some(b'0'..=b'9') if !matches!(rest.get(4), Some(b'-' | b'/')) => {}
-            Some(b'-' | b'"' | b'{') => {}
-            _ => return None,
-        }
-        let seconds = front.get(at..tail_at)?;
-        let stamp = match self.stamp {
-            StampKind::Month if month_shape(seconds) => seconds,
-            StampKind::Iso if iso_shape(seconds) && iso_zone_at(seconds) == seconds.len() => {
-                let zone = tail.iter().position(|&b| b == b' ')?;
-                front.get(at..tail_at + zone)?
-            }
-            _ => return None,
-        };
-        let part = |(from, to): (u8, u8)| tail.get(usize::from(from)..usize::from(to));
-        Some(Header { rest, host: part(self.host)?, tag: part(self.tag)?, stamp, offset: self.offset })
-    }
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
@@ -466,15 +310,17 @@ fn cri(input: &[u8]) -> IResult<&[u8], Header<'_>> {
 const MONTH_LEN: usize = 15;
 
 /// Whether this is `Nov 22 14:54:06` or `Feb  6 01:02:03`.
+#[inline]
 fn month_shape(stamp: &[u8]) -> bool {
-    let [a, b, c, b' ', tens, ones, b' ', clock @ ..] = stamp else { return false };
-    [a, b, c].iter().all(|b| b.is_ascii_alphabetic())
-        && (tens.is_ascii_digit() || *tens == b' ')
-        && ones.is_ascii_digit()
-        && is_clock(clock)
+    let Some((front, clock)) = stamp.split_first_chunk::<7>() else { return false };
+    let &[a, b, c, s1, tens, ones, s2] = front;
+    let letters = [a, b, c].iter().fold(true, |all, b| all & b.is_ascii_alphabetic());
+    let day = (tens.is_ascii_digit() | (tens == b' ')) & ones.is_ascii_digit();
+    letters & day & (s1 == b' ') & (s2 == b' ') & is_clock(clock)
 }
 
 /// Whether this is `14:54:06` (`:` to `?` pass for digits; a date that says so fails later).
+#[inline]
 fn is_clock(text: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 8]>::try_from(text) else { return false };
     u64::from_be_bytes(bytes) & 0xF0F0_FFF0_F0FF_F0F0 == 0x3030_3A30_303A_3030

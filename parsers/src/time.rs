@@ -10,6 +10,7 @@ use chrono::offset::{LocalResult, Offset, TimeZone};
 use chrono::{DateTime, NaiveDateTime};
 
 use crate::record::Millis;
+use crate::text::word_at;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -58,14 +59,6 @@ impl Zone {
             }
         }
     }
-
-    /// The offset in force at a time, in milliseconds east of UTC.
-    fn offset_at(self, at: Millis) -> Option<Millis> {
-        match self {
-            Zone::Fixed(offset) => Some(Millis::from(offset)),
-            Zone::Named(zone) => Some(east(&zone.offset_from_utc_datetime(&naive(at)?))),
-        }
-    }
 }
 
 impl fmt::Display for Zone {
@@ -86,8 +79,12 @@ impl fmt::Display for Zone {
 #[derive(Clone, Debug)]
 pub struct Dates {
     zone: Zone,
-    /// A time that this file's stamps are close to: its watermark, before the first line its modification time.
+    /// A time that this file's stamps are close to: it decides a missing year.
     near: Millis,
+    /// How far the file has come; before the first line, the same. It decides an ambiguous hour.
+    newest: Millis,
+    /// An ambiguous stamp was dated.
+    ambiguous: bool,
     clf: Minute<17>,
     iso: Minute<16>,
 }
@@ -96,12 +93,18 @@ impl Dates {
     /// Dates of a file whose zoneless stamps are in `zone` and close to `near`.
     #[must_use]
     pub fn new(zone: Zone, near: Millis) -> Dates {
-        Dates { zone, near, clf: Minute::FORGOTTEN, iso: Minute::FORGOTTEN }
+        Dates { zone, near, newest: near, ambiguous: false, clf: Minute::FORGOTTEN, iso: Minute::FORGOTTEN }
     }
 
-    /// Tells it how far the file has come.
+    /// Tells it how far a file that is being written has come.
     pub fn set_near(&mut self, near: Millis) {
-        self.near = near;
+        (self.near, self.newest) = (near, near);
+    }
+
+    /// Tells it how far a finished file was read. Missing years stay those of its modification time, so that only an
+    /// ambiguous hour depends on the lines before.
+    pub fn set_newest(&mut self, newest: Millis) {
+        self.newest = newest;
     }
 
     /// A time that this file's stamps are close to.
@@ -116,18 +119,11 @@ impl Dates {
         self.zone
     }
 
-    /// Whether stamps without a zone, within two days of that time, could have two readings: the zone's clock goes back
-    /// there. Whoever parses a file out of order must then keep to the order.
+    /// Whether a stamp was dated that has two readings: no zone of its own, in the hour that comes twice when the clock
+    /// goes back. Whoever parses a file out of order must then keep to the order.
     #[must_use]
-    pub fn ambiguous_near(&self, at: Millis) -> bool {
-        let mut before = None;
-        (-5..=5).any(|i| {
-            // Two days, half a day more for the distance between local and universal time.
-            let offset = at.checked_add(i * 12 * HOUR).and_then(|at| self.zone.offset_at(at));
-            let goes_back = matches!((before, offset), (Some(before), Some(offset)) if offset < before);
-            before = offset;
-            goes_back
-        })
+    pub fn saw_ambiguous(&self) -> bool {
+        self.ambiguous
     }
 
     /// `22/Nov/2026:14:53:53`, then perhaps `.243`, then perhaps ` +0000`.
@@ -166,6 +162,26 @@ impl Dates {
             }
         };
         Some(minute + millis)
+    }
+
+    /// The same as `clf`, or as `clf_east` where that is known, for what is usual: `22/Nov/2026:14:53:53.243`.
+    #[inline]
+    #[must_use]
+    pub fn clf_millis(&mut self, text: &[u8; 24], east: Option<i32>) -> Option<Millis> {
+        let memory = &self.clf;
+        if text.first_chunk::<17>() == Some(&memory.head)
+            && let Some(millis) = text.last_chunk().and_then(|tail| plain_seconds(*tail))
+            && match east {
+                None => memory.zone_len == 0,
+                Some(east) => memory.zone_len == 4 && memory.zone == word_at(&east.to_ne_bytes(), 0),
+            }
+        {
+            return Some(memory.at + millis);
+        }
+        match east {
+            Some(east) => self.clf_east(text, east),
+            None => self.clf(text),
+        }
     }
 
     /// `2026-11-22T14:53:53`, with `T` or a space, then perhaps a fraction, then perhaps `Z`, `+01:00` or `+0100`.
@@ -232,12 +248,13 @@ impl Dates {
     }
 
     /// A local minute → time, and whether that may be remembered.
-    fn place(&self, local: Millis, zone: &[u8]) -> Option<(Millis, bool)> {
+    fn place(&mut self, local: Millis, zone: &[u8]) -> Option<(Millis, bool)> {
         let zone = zone.strip_prefix(b" ").unwrap_or(zone);
         if !zone.is_empty() {
             return Some((local - Millis::from(offset(zone)?), true));
         }
-        let (at, ambiguous) = self.zone.resolve(local, self.near)?;
+        let (at, ambiguous) = self.zone.resolve(local, self.newest)?;
+        self.ambiguous |= ambiguous;
         Some((at, !ambiguous))
     }
 }
@@ -246,24 +263,24 @@ impl Dates {
 #[derive(Clone, Debug)]
 struct Minute<const N: usize> {
     head: [u8; N],
-    zone: [u8; 8],
-    /// Greater than the zone: nothing is remembered.
+    zone: u64,
+    /// Greater than a word: nothing is remembered.
     zone_len: usize,
     at: Millis,
 }
 
 impl<const N: usize> Minute<N> {
-    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: [0; 8], zone_len: usize::MAX, at: 0 };
+    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: 0, zone_len: usize::MAX, at: 0 };
 
     fn get(&self, head: &[u8; N], zone: &[u8]) -> Option<Millis> {
-        (self.head == *head && self.zone.get(..self.zone_len) == Some(zone)).then_some(self.at)
+        (self.head == *head && self.zone_len == zone.len() && self.zone == word_at(zone, 0))
+            .then_some(self.at)
     }
 
     fn set(&mut self, head: &[u8; N], zone: &[u8], at: Millis, keep: bool) {
         *self = Minute::FORGOTTEN;
-        if keep && zone.len() <= self.zone.len() {
-            self.zone.iter_mut().zip(zone).for_each(|(to, from)| *to = *from);
-            (self.head, self.zone_len, self.at) = (*head, zone.len(), at);
+        if keep && zone.len() <= 8 {
+            (self.head, self.zone, self.zone_len, self.at) = (*head, word_at(zone, 0), zone.len(), at);
         }
     }
 }
@@ -299,6 +316,20 @@ fn seconds(tail: &[u8]) -> Option<(Millis, &[u8])> {
         return None;
     }
     Some((seconds + thousandths(fraction)?, zone))
+}
+
+/// `3:53.243` → the milliseconds of what follows the minute, all bytes at once.
+#[inline]
+fn plain_seconds(tail: [u8; 8]) -> Option<Millis> {
+    // Punctuation becomes 0, digits become their values: neither may be greater.
+    let digits = (u64::from_le_bytes(tail) ^ u64::from_le_bytes(*b"0:00.000")) >> 8;
+    if (digits.wrapping_add(0x0076_7676_7F76_767F) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let digit = |at: u32| (digits >> (8 * at)) & 15;
+    let seconds = digit(1) * 10 + digit(2);
+    let millis = seconds * 1_000 + digit(4) * 100 + digit(5) * 10 + digit(6);
+    (seconds < 60).then(|| millis.cast_signed())
 }
 
 /// The digits of a fraction → milliseconds, cut.

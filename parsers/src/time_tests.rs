@@ -134,14 +134,33 @@ fn the_hour_that_comes_twice_takes_the_nearest_reading() {
 
 #[test]
 fn ambiguity_is_announced() {
-    let berlin = Dates::new(Zone::parse("Europe/Berlin").unwrap(), 0);
-    assert!(berlin.ambiguous_near(at("2026-10-25T01:00:00Z")));
-    assert!(berlin.ambiguous_near(at("2026-10-23T02:00:00Z")));
-    assert!(berlin.ambiguous_near(at("2026-10-27T00:00:00Z")));
-    assert!(!berlin.ambiguous_near(at("2026-10-21T00:00:00Z")));
-    assert!(!berlin.ambiguous_near(at("2026-03-29T01:00:00Z")), "the hour that is skipped has one reading");
-    assert!(!utc().ambiguous_near(at("2026-10-25T01:00:00Z")));
-    assert!(!berlin.ambiguous_near(Millis::MAX));
+    let saw = |stamp: &[u8], zone: &str| {
+        let mut dates = Dates::new(Zone::parse(zone).unwrap(), 0);
+        dates.any(stamp).unwrap();
+        dates.saw_ambiguous()
+    };
+    assert!(saw(b"25/Oct/2026:02:30:00", "Europe/Berlin"));
+    assert!(saw(b"2026-10-25 02:59:59.9", "Europe/Berlin"));
+    assert!(!saw(b"25/Oct/2026:02:30:00 +0100", "Europe/Berlin"), "its own zone");
+    assert!(!saw(b"25/Oct/2026:03:00:00", "Europe/Berlin"));
+    assert!(!saw(b"25/Oct/2026:01:59:59", "Europe/Berlin"));
+    assert!(!saw(b"29/Mar/2026:02:30:00", "Europe/Berlin"), "the hour that is skipped has one reading");
+    assert!(!saw(b"25/Oct/2026:02:30:00", "UTC"));
+}
+
+#[test]
+fn how_far_a_finished_file_was_read_decides_no_year() {
+    let mut dates = Dates::new(Zone::parse("Europe/Berlin").unwrap(), at("2026-11-22T00:00:00Z"));
+    dates.set_newest(at("2026-02-01T00:00:00Z"));
+    assert_eq!(dates.rfc3164(b"Dec 31 12:00:00"), Some(at("2026-12-31T11:00:00Z")));
+    dates.set_newest(at("2026-10-25T00:59:59Z"));
+    assert_eq!(dates.clf(b"25/Oct/2026:02:00:00"), Some(at("2026-10-25T01:00:00Z")));
+    dates.set_near(at("2026-02-01T00:00:00Z"));
+    assert_eq!(
+        dates.rfc3164(b"Dec 31 12:00:00"),
+        Some(at("2025-12-31T11:00:00Z")),
+        "one that is being written"
+    );
 }
 
 #[test]
@@ -186,7 +205,8 @@ proptest! {
         let mut dates = Dates::new(Zone::parse("America/New_York").unwrap(), near);
         let _ = dates.clf(text.as_bytes());
         let _ = dates.rfc3164(b"Feb 29 01:02:03");
-        let _ = dates.ambiguous_near(near);
+        dates.set_newest(near);
+        let _ = dates.iso(b"2026-11-01 01:30:00");
     }
 }
 

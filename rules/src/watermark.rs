@@ -26,8 +26,12 @@ struct File {
     lateness: Millis,
     /// The newest end, and when it was read.
     newest: Option<(Millis, Millis)>,
-    /// The newest line was written while the file was being followed.
+    /// It was read to its end: what comes from now on was written while it was being followed.
+    followed: bool,
+    /// The newest line came so.
     fresh: bool,
+    /// No line was counted yet, and there are some.
+    has_lines: bool,
     /// When a read last found nothing more; `None`: there may be more.
     at_end: Option<Millis>,
     unreadable_since: Option<Millis>,
@@ -81,6 +85,11 @@ impl File {
         Some(newest.saturating_sub(self.lateness).saturating_add(passed))
     }
 
+    /// Nobody can tell its time yet, and it is about to be read.
+    fn is_awaited(&self, now: Millis) -> bool {
+        self.has_lines && self.newest.is_none() && !self.is_given_up(now)
+    }
+
     fn is_given_up(&self, now: Millis) -> bool {
         self.unreadable_since.is_some_and(|since| now.saturating_sub(since) >= UNREADABLE)
     }
@@ -111,6 +120,13 @@ impl Watermarks {
         self.files.entry(file).or_default().lateness = lateness;
     }
 
+    /// A registered file has lines that were not read yet: nothing advances before its time is known.
+    pub fn has_lines(&mut self, file: FileId) {
+        if let Some(file) = self.files.get_mut(&file) {
+            file.has_lines = true;
+        }
+    }
+
     /// A registered file that a former run knew: its newest end, and when that was read.
     pub fn restore(&mut self, file: FileId, newest: Millis, read: Millis) {
         if let Some(file) = self.files.get_mut(&file) {
@@ -127,8 +143,7 @@ impl Watermarks {
     pub fn read(&mut self, file: FileId, newest: Millis, now: Millis) {
         let Some(file) = self.files.get_mut(&file) else { return };
         if file.newest.is_none_or(|(known, _)| newest > known) {
-            file.fresh = file.at_end.is_some();
-            file.newest = Some((newest, now));
+            (file.newest, file.fresh) = (Some((newest, now)), file.followed);
         }
         file.at_end = None;
         file.unreadable_since = None;
@@ -138,6 +153,7 @@ impl Watermarks {
     pub fn idle(&mut self, file: FileId, now: Millis) {
         let Some(file) = self.files.get_mut(&file) else { return };
         file.at_end = Some(now);
+        (file.followed, file.has_lines) = (true, false);
         file.unreadable_since = None;
     }
 
@@ -145,6 +161,8 @@ impl Watermarks {
     pub fn unreadable(&mut self, file: FileId, now: Millis) {
         if let Some(file) = self.files.get_mut(&file) {
             file.unreadable_since.get_or_insert(now);
+            // What comes after it may be old.
+            file.followed = false;
         }
     }
 
@@ -157,7 +175,7 @@ impl Watermarks {
     /// stays closed.
     #[must_use]
     pub fn watermark(&self, now: Millis) -> Option<Millis> {
-        if !self.placed {
+        if !self.placed || self.files.values().any(|file| file.is_awaited(now)) {
             return None;
         }
         let furthest = self.furthest(now)?;
@@ -257,6 +275,33 @@ mod tests {
         assert_eq!(all.watermark(NOW), Some(NOW - LATENESS));
         assert_eq!(standing_of(&all, 7, NOW), Standing::Empty);
         assert_eq!(Watermarks::new().watermark(NOW), None);
+    }
+
+    #[test]
+    fn a_file_whose_lines_are_not_read_yet_is_waited_for() {
+        let mut all = live(&[0]);
+        all.register(7, LATENESS);
+        all.has_lines(7);
+        assert_eq!(all.watermark(NOW), None);
+        let mut read = all.clone();
+        read.read(7, NOW - HOUR, NOW);
+        assert_eq!(read.watermark(NOW), Some(NOW - HOUR - LATENESS));
+        let mut junk = all.clone();
+        junk.idle(7, NOW);
+        assert_eq!(junk.watermark(NOW), Some(NOW - LATENESS), "none of them was a request");
+        all.unreadable(7, NOW);
+        all.idle(1, NOW + 31_000);
+        assert_eq!(all.watermark(NOW + 31_000), Some(NOW + 31_000 - LATENESS));
+    }
+
+    #[test]
+    fn a_wrong_zone_is_seen_however_many_reads_a_look_takes() {
+        let mut all = live(&[0, -HOUR]);
+        for i in 1..4 {
+            all.read(2, NOW - HOUR + i, NOW + i);
+        }
+        all.idle(2, NOW + 4);
+        assert_eq!(standing_of(&all, 2, NOW + 4), Standing::Skewed { offset: HOUR });
     }
 
     #[test]

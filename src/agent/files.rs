@@ -87,7 +87,7 @@ impl LiveFiles {
     pub fn take(&mut self, message: Message, engine: &mut Engine) {
         let at = message.at;
         match message.what {
-            Happening::Opened { file, place, from, .. } => self.open(file, place, from, at),
+            Happening::Opened { file, place, from, size, .. } => self.open(file, place, from, size, at),
             Happening::Moved { file, place } => {
                 let settings = self.settings_of(&place);
                 if let Some(f) = self.files.get_mut(&file) {
@@ -117,7 +117,13 @@ impl LiveFiles {
                 self.close(file);
             }
             Happening::Dropped { file } => self.close(file),
-            Happening::Unreadable { file: Some(file), .. } => self.watermarks.unreadable(file.0, at),
+            Happening::Unreadable { file: Some(file), .. } => {
+                // No time passes for it until it is read again.
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.caught_up = false;
+                }
+                self.watermarks.unreadable(file.0, at);
+            }
             Happening::FirstScanDone => self.watermarks.all_placed(),
             _ => {}
         }
@@ -129,13 +135,16 @@ impl LiveFiles {
         Some(settings)
     }
 
-    fn open(&mut self, file: FileId, place: Placing, from: Progress, at: Millis) {
+    fn open(&mut self, file: FileId, place: Placing, from: Progress, size: u64, at: Millis) {
         let Some(settings) = self.settings_of(&place) else { return };
         let path = place.path.display().to_string();
         let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
         self.watermarks.register(file.0, self.lateness);
         self.remembered.remove(&place.key);
         self.behind = true;
+        if size > from.offset {
+            self.watermarks.has_lines(file.0);
+        }
         self.files.insert(
             file,
             Followed { live, place, progress: from, backlog: true, caught_up: false, read: at },
@@ -164,7 +173,8 @@ impl LiveFiles {
         self.counted += 1;
         match f.live.clock.newest() {
             Some(newest) => self.watermarks.read(file.0, newest, at),
-            None => self.watermarks.idle(file.0, at),
+            // Its first line may be held until the next one, or until a read finds nothing more.
+            None => self.watermarks.has_lines(file.0),
         }
     }
 
@@ -183,12 +193,12 @@ impl LiveFiles {
         self.counted
     }
 
-    /// Hands what was counted to the engine.
-    pub fn flush(&mut self, engine: &mut Engine) {
+    /// Hands what was counted to the engine. Gives how many requests were late: by their file's clock, or since the
+    /// engine had closed their step.
+    pub fn flush(&mut self, engine: &mut Engine) -> u64 {
         self.counted = 0;
         self.collector.take(&mut self.block);
-        // A file's own clock has said what is late.
-        engine.absorb(&self.block, Millis::MIN);
+        engine.absorb(&self.block, Millis::MIN)
     }
 
     /// How far time has come.

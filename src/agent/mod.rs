@@ -1,17 +1,17 @@
 //! The driver of a running host's logs. One thread owns all state: it takes what the files' thread sends, counts it, closes
 //! steps as time passes, and hands what is due to the courier.
 
-mod files;
+pub mod files;
 mod live;
 mod notices;
 
 use crate::clock::Steady;
 use crate::config::Config;
-use crate::delivery::notification::Outcome;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::message::About;
+use crate::notification::Outcome;
 use crate::notifiers;
 use crate::settings::Live;
 use crate::state::{Snapshot, Store};

@@ -11,26 +11,32 @@ use std::os::unix::fs::FileExt;
 /// Bytes of a block: small enough to stay in a core's L2 cache while it is parsed.
 pub const BLOCK: usize = 256 * 1024;
 
-/// How many blocks a plain file of this size has.
+/// Bytes read beyond a block for its last line's end: most lines are shorter, and more is read where one is not.
+const OVERLAP: usize = 4 * 1024;
+
+/// How many blocks of `block` bytes a plain file of this size has.
 #[must_use]
-pub fn count(size: u64) -> u64 {
-    size.div_ceil(BLOCK as u64)
+pub fn count(size: u64, block: usize) -> u64 {
+    size.div_ceil(block as u64)
 }
 
-/// Reads block `index` of a plain file of which `size` bytes are to be read (it may have grown since). Returns where in
+/// Reads block `index`, of `block` bytes, of a plain file of which `size` bytes are to be read (it may have grown since). Returns where in
 /// `buf` its whole lines are; empty if no line starts in it.
 ///
 /// # Errors
 /// Whatever reading gives.
-pub fn read_plain(file: &File, size: u64, index: u64, buf: &mut Vec<u8>) -> io::Result<Range<usize>> {
-    let start = index * BLOCK as u64;
+pub fn read_plain(
+    file: &File,
+    size: u64,
+    block: usize,
+    index: u64,
+    buf: &mut Vec<u8>,
+) -> io::Result<Range<usize>> {
+    let start = index * block as u64;
     // One byte before the block tells whether a line starts right at it.
     let from = start.saturating_sub(1);
-    let until = (start + (BLOCK + LINE_MAX) as u64).min(size);
-    let len = until.saturating_sub(from) as usize;
-    buf.resize(len, 0);
-    let got = read_full_at(file, buf, from)?;
-    buf.truncate(got);
+    let until = |beyond: usize| (start + (block + beyond) as u64).min(size);
+    read_between(file, buf, 0, from, until(OVERLAP))?;
 
     let lead = (start - from) as usize;
     let first = if lead == 0 {
@@ -41,15 +47,28 @@ pub fn read_plain(file: &File, size: u64, index: u64, buf: &mut Vec<u8>) -> io::
             None => return Ok(0..0),
         }
     };
-    let block_end = (lead + BLOCK).min(buf.len());
+    let block_end = (lead + block).min(buf.len());
     if first >= block_end {
         return Ok(0..0);
     }
     // The last line that starts in the block ends at the first newline at or after the block's last byte.
     let tail = block_end - 1;
-    let end =
-        buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map_or(buf.len(), |newline| tail + newline + 1);
-    Ok(first..end)
+    let newline = |buf: &[u8]| buf.get(tail..).and_then(|rest| memchr(b'\n', rest)).map(|at| tail + at + 1);
+    let mut end = newline(buf);
+    if end.is_none() {
+        read_between(file, buf, buf.len(), from, until(LINE_MAX))?;
+        end = newline(buf);
+    }
+    Ok(first..end.unwrap_or(buf.len()))
+}
+
+/// Fills `buf`, of which `have` bytes are there already, with the file's bytes between the two offsets. What `buf` holds
+/// beyond is overwritten and not cleared before: clearing would cost as much as a tenth of parsing.
+fn read_between(file: &File, buf: &mut Vec<u8>, have: usize, from: u64, until: u64) -> io::Result<()> {
+    buf.resize(until.saturating_sub(from) as usize, 0);
+    let got = read_full_at(file, buf.get_mut(have..).unwrap_or_default(), from + have as u64)?;
+    buf.truncate(have + got);
+    Ok(())
 }
 
 /// Reads until `buf` is full or the file ends: it may have been truncated since its size was seen.
@@ -72,18 +91,22 @@ fn read_full_at(file: &File, buf: &mut [u8], mut offset: u64) -> io::Result<usiz
 /// Blocks of something that can only be read once, in order: an archive, standard input.
 pub struct Stream {
     reader: Box<dyn Read + Send>,
+    /// Bytes of a block.
+    block: usize,
     /// The start of a line whose end has not come yet.
     carry: Vec<u8>,
     /// Inside a line that was longer than a line may be: drop the rest of it.
     skipping: bool,
+    /// Bytes of such lines, since somebody asked.
+    dropped: u64,
     ended: bool,
 }
 
 impl Stream {
-    /// A stream that starts with `head`, bytes that were already taken from the reader.
+    /// A stream in blocks of `block` bytes that starts with `head`, bytes that were already taken from the reader.
     #[must_use]
-    pub fn new(reader: Box<dyn Read + Send>, head: Vec<u8>) -> Stream {
-        Stream { reader, carry: head, skipping: false, ended: false }
+    pub fn new(reader: Box<dyn Read + Send>, head: Vec<u8>, block: usize) -> Stream {
+        Stream { reader, block, carry: head, skipping: false, dropped: 0, ended: false }
     }
 
     /// Fills `buf` with the next block of whole lines; the last one may lack its newline. An empty block is the end.
@@ -119,11 +142,18 @@ impl Stream {
         }
     }
 
+    /// Bytes beyond what a line may have that were read and dropped since this was asked.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// Reads up to a block; notes the end.
     fn read_block(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
-        while buf.len() < BLOCK && !self.ended {
+        // What is carried over may be a block already, where lines are longer than one.
+        let full = if buf.len() < self.block { self.block } else { buf.len() + self.block };
+        while buf.len() < full && !self.ended {
             let have = buf.len();
-            buf.resize(BLOCK, 0);
+            buf.resize(full, 0);
             let got = self.reader.read(buf.get_mut(have..).unwrap_or_default());
             buf.truncate(have + got.as_ref().map_or(0, |n| *n));
             match got {
@@ -145,10 +175,14 @@ impl Stream {
         }
         match memchr(b'\n', buf) {
             Some(newline) => {
+                self.dropped += newline as u64 + 1;
                 buf.drain(..=newline);
                 self.skipping = false;
             }
-            None => buf.clear(),
+            None => {
+                self.dropped += buf.len() as u64;
+                buf.clear();
+            }
         }
     }
 }
@@ -179,20 +213,20 @@ mod tests {
         all
     }
 
-    fn plain_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    fn plain_lines(bytes: &[u8], block: usize) -> Vec<Vec<u8>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         let size = bytes.len() as u64;
         let mut buf = Vec::new();
         let mut all = Vec::new();
-        for index in 0..count(size) {
-            let range = read_plain(&file, size, index, &mut buf).unwrap();
+        for index in 0..count(size, block) {
+            let range = read_plain(&file, size, block, index, &mut buf).unwrap();
             all.extend(lines(&buf[range]));
         }
         all
     }
 
-    fn stream_lines(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
+    fn stream_lines(bytes: &[u8], piece: usize, block: usize) -> Vec<Vec<u8>> {
         struct Pieces(Vec<u8>, usize, usize);
         impl Read for Pieces {
             fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -202,7 +236,7 @@ mod tests {
                 Ok(n)
             }
         }
-        let mut stream = Stream::new(Box::new(Pieces(bytes.to_vec(), 0, piece)), Vec::new());
+        let mut stream = Stream::new(Box::new(Pieces(bytes.to_vec(), 0, piece)), Vec::new(), block);
         let mut buf = Vec::new();
         let mut all = Vec::new();
         loop {
@@ -218,15 +252,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn blocks_are_the_files_lines(lengths in prop::collection::vec(
-            prop_oneof![0usize..300, 60_000usize..70_000, 250_000usize..600_000], 0..14), ended: bool, piece in 1000usize..300_000) {
+            prop_oneof![0usize..300, 60_000usize..70_000, 250_000usize..600_000], 0..14), ended: bool, piece in 1000usize..300_000,
+            block in prop_oneof![Just(BLOCK), 1_000usize..100_000]) {
             let mut bytes = Vec::new();
             for (i, len) in lengths.iter().enumerate() {
                 bytes.extend(std::iter::repeat_n(b'a' + (i % 26) as u8, *len));
                 bytes.push(b'\n');
             }
             if !ended { bytes.extend_from_slice(b"tail"); }
-            prop_assert_eq!(plain_lines(&bytes), lines(&bytes));
-            prop_assert_eq!(stream_lines(&bytes, piece), lines(&bytes));
+            prop_assert_eq!(plain_lines(&bytes, block), lines(&bytes));
+            prop_assert_eq!(stream_lines(&bytes, piece, block), lines(&bytes));
         }
     }
 
@@ -245,7 +280,7 @@ mod tests {
                 }
             }
         }
-        let mut stream = Stream::new(Box::new(Breaks(0)), Vec::new());
+        let mut stream = Stream::new(Box::new(Breaks(0)), Vec::new(), BLOCK);
         let mut buf = Vec::new();
         stream.fill(&mut buf).unwrap();
         assert_eq!(buf, b"a\nb\n");

@@ -68,9 +68,9 @@ impl OnItsWay {
     }
 
     /// Starts it.
-    pub fn open(&mut self, feed: Feed) {
+    pub fn open(&mut self, feed: Feed, block: usize) {
         self.end = match &feed {
-            Feed::Plain { size, .. } => Some(blocks::count(*size)),
+            Feed::Plain { size, .. } => Some(blocks::count(*size, block)),
             _ => None,
         };
         self.feed = feed;
@@ -95,15 +95,15 @@ impl OnItsWay {
         self.next - self.take
     }
 
-    /// Whether `task` would give one.
-    pub fn has_task(&self) -> bool {
+    /// Whether `task` would give one; `pipes`: one that waits for a pipe counts, too.
+    pub fn has_task(&self, pipes: bool) -> bool {
         if self.ready.is_some() {
             return true;
         }
         match &self.feed {
             Feed::Waiting => false,
             Feed::Plain { .. } => self.end.is_some_and(|end| self.next < end),
-            Feed::Stream(stream) => stream.is_some() && self.end.is_none(),
+            Feed::Stream(stream) => stream.is_some() && self.end.is_none() && (pipes || !self.job.is_pipe),
         }
     }
 
@@ -156,15 +156,17 @@ impl OnItsWay {
     pub fn position(&self) -> Millis {
         let Some(newest) = self.clock.newest() else { return self.first_stamp.unwrap_or(Millis::MIN) };
         let first = self.first_stamp.unwrap_or(newest);
-        let a_block = (newest - first) / (self.take.max(1) as Millis);
+        let a_block = newest.saturating_sub(first) / (self.take.max(1) as Millis);
         newest.saturating_add(a_block.saturating_mul(self.in_flight() as Millis))
     }
 
-    /// Its part in the engine's watermark: nothing before it can come any more. `None`: it has no say.
+    /// Its part in the engine's watermark: nothing before it can come any more. `None`: it has no say. A file of which no
+    /// time is known yet lets nobody pass.
     pub fn watermark(&self, lateness: Millis) -> Option<Millis> {
-        if self.is_finished() {
+        if self.is_finished() || self.job.format.is_none() {
             return None;
         }
-        self.clock.watermark().or(self.first_stamp.map(|first| first - lateness))
+        let first = || self.first_stamp.map(|first| first.saturating_sub(lateness));
+        Some(self.clock.watermark().or_else(first).unwrap_or(Millis::MIN))
     }
 }

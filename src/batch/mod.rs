@@ -10,9 +10,11 @@ pub mod open;
 mod serial;
 mod worker;
 
+pub use blocks::BLOCK;
+
 use crate::batch::file::{Back, Feed, OnItsWay};
 use crate::batch::job::{Job, Selection};
-use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task};
+use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task, Worker};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::collector::Collector;
@@ -24,9 +26,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-/// Blocks out at once, a worker: one being counted, one waiting.
-const AHEAD: usize = 2;
+/// Blocks out at once, a worker: one being counted, and so many waiting that it is not idle while this thread counts one.
+const AHEAD: usize = 3;
+/// How long to wait for a worker before looking around.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// A file to be counted.
 pub struct BatchInput {
@@ -62,31 +67,33 @@ pub struct Progress {
     pub lines: u64,
 }
 
-/// Counts every input. `on_progress` is called after each block; it returns `false` to stop with what there is.
+/// Counts every input on `jobs` threads, this one among them. `on_progress` is called after each block, and while there is
+/// nothing to do; it returns `false` to stop with what there is.
 pub fn run(
     inputs: Vec<BatchInput>,
     engine: Engine,
     plan: &Arc<Plan>,
-    selection: &Selection,
+    selection: &Arc<Selection>,
     jobs: usize,
     on_progress: &mut dyn FnMut(&Progress) -> bool,
 ) -> Outcome {
-    std::thread::scope(|scope| {
-        // A worker never waits to hand something back: there are at most so many tasks.
-        let (done, results) = sync_channel(jobs * AHEAD + jobs);
-        let tasks: Vec<SyncSender<Task>> = (0..jobs)
-            .map(|worker| {
-                let (sender, receiver) = sync_channel(AHEAD);
-                let done = done.clone();
-                let collector = Collector::new(Arc::clone(plan), selection.step, true);
-                scope.spawn(move || worker::run(worker, collector, selection, &receiver, &done));
-                sender
-            })
-            .collect();
-        drop(done);
-        let driver = Driver::new(inputs, engine, plan, selection);
-        driver.drive(tasks, &results, on_progress)
-    })
+    // A pipe may keep its reader waiting, and this thread has to answer Ctrl-C: then another one reads.
+    let others = if inputs.iter().any(|i| i.log.is_pipe()) { jobs.max(2) - 1 } else { jobs - 1 };
+    // A worker never waits to hand something back: there are at most so many tasks.
+    let (done, results) = sync_channel(others * (AHEAD + 1));
+    let worker =
+        || Worker::new(Collector::new(Arc::clone(plan), selection.step, true), Arc::clone(selection));
+    let tasks = (0..others)
+        .map(|number| {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let (done, worker) = (done.clone(), worker());
+            // Not joined: one that waits for a pipe must not hold up a partial report.
+            std::thread::spawn(move || worker.run(number, &receiver, &done));
+            sender
+        })
+        .collect();
+    drop(done);
+    Driver::new(inputs, engine, plan, selection).drive(worker(), tasks, &results, on_progress)
 }
 
 struct Driver<'a> {
@@ -144,6 +151,7 @@ impl<'a> Driver<'a> {
 
     fn drive(
         mut self,
+        mut own: Worker,
         tasks: Vec<SyncSender<Task>>,
         results: &Receiver<Done>,
         on_progress: &mut dyn FnMut(&Progress) -> bool,
@@ -151,43 +159,64 @@ impl<'a> Driver<'a> {
         let mut load = vec![0usize; tasks.len()];
         let mut partial = false;
         loop {
-            while !partial
-                && let Some(worker) =
-                    (0..load.len()).min_by_key(|w| load.get(*w)).filter(|w| load.get(*w) < Some(&AHEAD))
-                && let Some(task) = self.next_task()
-            {
-                // Never full: its load is below what it takes.
-                if tasks.get(worker).is_some_and(|t| t.send(task).is_ok())
-                    && let Some(l) = load.get_mut(worker)
-                {
-                    *l += 1;
-                }
+            if !partial {
+                self.hand_out(&tasks, &mut load);
             }
-            if load.iter().all(|l| *l == 0) {
+            // What is back goes first; this thread counts a block only when it has nothing else to do.
+            let done = match results.try_recv() {
+                Ok(done) => Some(done),
+                Err(_) if partial => None,
+                Err(_) => self.next_task(tasks.is_empty()).map(|task| own.perform(task, usize::MAX)),
+            };
+            let is_idle = load.iter().all(|l| *l == 0);
+            if done.is_none() && is_idle {
                 break;
             }
-            let Ok(done) = results.recv() else { break };
-            if let Some(l) = self.put_back(done).and_then(|worker| load.get_mut(worker)) {
+            let done = done.or_else(|| results.recv_timeout(WAIT).ok());
+            let nothing = done.is_none();
+            if let Some(l) = done.and_then(|done| self.put_back(done)).and_then(|worker| load.get_mut(worker))
+            {
                 *l -= 1;
             }
             self.take_blocks();
             let archives: u64 = self.done.iter().map(|d| d.load(Ordering::Relaxed)).sum();
             self.progress.bytes = self.plain_bytes + archives;
             partial = partial || !on_progress(&self.progress);
+            if nothing && partial {
+                break;
+            }
         }
         drop(tasks);
-        for done in results {
-            if let Done::Finished { latencies } = done {
-                self.summary.merge_latencies(latencies);
-            }
+        // A thread that waits for a pipe is not waited for; else each has its times to tell.
+        let next = || if partial { results.recv_timeout(WAIT).ok() } else { results.recv().ok() };
+        let latencies = std::iter::from_fn(next);
+        for done in latencies.chain(std::iter::once(own.finish())) {
+            self.put_back(done);
         }
         self.finish(partial)
     }
 
+    /// Keeps the other threads busy.
+    fn hand_out(&mut self, tasks: &[SyncSender<Task>], load: &mut [usize]) {
+        while let Some(worker) = (0..load.len()).min_by_key(|w| load.get(*w))
+            && load.get(worker).is_some_and(|l| *l < AHEAD)
+            && let Some(task) = self.next_task(true)
+        {
+            // Never full: its load is below what it takes.
+            if tasks.get(worker).is_some_and(|t| t.send(task).is_ok())
+                && let Some(l) = load.get_mut(worker)
+            {
+                *l += 1;
+            }
+        }
+    }
+
     /// A task of the file furthest behind; a file is opened when the others have reached its first stamp.
-    fn next_task(&mut self) -> Option<Task> {
+    /// `pipes`: whether a task may have to wait for one.
+    fn next_task(&mut self, pipes: bool) -> Option<Task> {
         loop {
-            let open = (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(OnItsWay::has_task));
+            let open =
+                (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(|f| f.has_task(pipes)));
             let furthest = open.min_by_key(|i| self.files.get(*i).map(OnItsWay::position));
             let waiting = (0..self.files.len())
                 .filter(|i| self.files.get(*i).is_some_and(OnItsWay::is_waiting))
@@ -215,11 +244,11 @@ impl<'a> Driver<'a> {
         else {
             return;
         };
-        match log.feed(&mut self.done) {
-            Ok(feed) => file.open(feed),
+        match log.feed(self.selection.block, &mut self.done) {
+            Ok(feed) => file.open(feed, self.selection.block),
             Err(error) => {
                 file.error = Some(error);
-                file.open(Feed::Stream(None));
+                file.open(Feed::Stream(None), self.selection.block);
                 file.give_up();
             }
         }
@@ -241,7 +270,10 @@ impl<'a> Driver<'a> {
                 }
                 Some(worker)
             }
-            Done::Filled { file, seq, stream, buffers, error, worker } => {
+            Done::Filled { file, seq, mut stream, buffers, error, worker } => {
+                if let Some(row) = self.inputs.get_mut(file) {
+                    row.bytes += stream.take_dropped();
+                }
                 let free = self.files.get_mut(file).and_then(|f| f.filled(seq, stream, buffers, error));
                 self.pool.extend(free);
                 Some(worker)
@@ -277,17 +309,20 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn take_block(&mut self, index: usize, counted: Counted, mut buffers: Buffers) {
+    fn take_block(&mut self, index: usize, mut counted: Counted, mut buffers: Buffers) {
+        // What the engine has closed is late in the totals, too.
+        let closed = self.engine.buckets().closed_until().unwrap_or(Millis::MIN);
         let Some(file) = self.files.get_mut(index) else { return };
         let whole = counted.clock.filter(|clock| !counted.ambiguous && file.clock.takes_whole(clock));
         if let Some(clock) = whole {
-            let late_before = file.clock.take_block(&clock);
+            let late_before = file.clock.take_block(&clock).max(closed);
             self.summary.absorb(&buffers.block, late_before);
             self.engine.absorb(&buffers.block, late_before);
         } else {
-            self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
-            self.summary.absorb(&buffers.block, Millis::MIN);
-            self.engine.absorb(&buffers.block, Millis::MIN);
+            (counted.first, counted.last) =
+                self.serial.count(&file.job, self.selection, &mut file.clock, &mut buffers);
+            self.summary.absorb(&buffers.block, closed);
+            self.engine.absorb(&buffers.block, closed);
         }
         let known = self.samples.iter().filter(|s| s.0 == index).count();
         for sample in counted.samples.into_iter().take(SAMPLES.saturating_sub(known)) {
@@ -321,8 +356,9 @@ impl<'a> Driver<'a> {
         file.feed = Feed::Stream(None);
         let mut block = self.pool.pop().unwrap_or_default();
         self.serial.finish(&file.job, self.selection, &mut file.clock, &mut block.block);
-        self.summary.absorb(&block.block, Millis::MIN);
-        self.engine.absorb(&block.block, Millis::MIN);
+        let closed = self.engine.buckets().closed_until().unwrap_or(Millis::MIN);
+        self.summary.absorb(&block.block, closed);
+        self.engine.absorb(&block.block, closed);
         self.pool.push(block);
     }
 

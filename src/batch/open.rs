@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Bytes that recognition looks at.
 const HEAD: u64 = 64 * 1024;
@@ -40,19 +40,20 @@ pub fn shown(source: &Source) -> String {
 }
 
 impl Log {
-    /// Reads the head.
+    /// Reads the head. A pipe ends when `stop` is set.
     ///
     /// # Errors
     /// It cannot be opened, or not one byte decompresses.
-    pub fn look(source: Source) -> Result<Log, Problem> {
+    pub fn look(source: Source, stop: &Arc<AtomicBool>) -> Result<Log, Problem> {
         let path = match &source {
             Source::Stdin => PathBuf::from("-"),
             Source::File(path) | Source::Pipe(path) => path.clone(),
         };
         let wrong = |e: io::Error| Problem::of(&path, &e);
         let opened = match &source {
-            Source::Stdin => stdin::open(),
-            Source::File(path) | Source::Pipe(path) => archive::open(path),
+            Source::Stdin => stdin::open(stop),
+            Source::Pipe(path) => stdin::open_pipe(path, stop),
+            Source::File(path) => archive::open(path),
         };
         let mut opened = opened.map_err(wrong)?;
         let mut head = Vec::new();
@@ -94,16 +95,22 @@ impl Log {
         }
     }
 
-    /// Opens it, when its turn has come.
+    /// Whether reading it may wait for somebody else.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        !matches!(self.source, Source::File(_))
+    }
+
+    /// Opens it, when its turn has come; a stream comes in blocks of so many bytes.
     ///
     /// # Errors
     /// It can no longer be opened.
-    pub fn feed(self, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
+    pub fn feed(self, block: usize, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
         match self.source {
             Source::File(path) if self.compressed => {
                 let opened = archive::open(&path)?;
                 done.push(opened.done);
-                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new())))))
+                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new(), block)))))
             }
             Source::File(path) => {
                 let file = File::open(path)?;
@@ -113,7 +120,7 @@ impl Log {
             _ => {
                 done.push(self.done);
                 let reader = self.rest.ok_or_else(|| io::Error::other("opened twice"))?;
-                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head)))))
+                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head, block)))))
             }
         }
     }

@@ -2,8 +2,9 @@
 //! before them, a stamp that only its neighbours can date.
 
 use super::job::{Job, Selection};
-use super::worker::{Buffers, Counted, parse_line};
+use super::worker::{Buffers, Counted};
 use gatewatch_parsers::lines::Lines;
+use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
@@ -14,27 +15,38 @@ use std::sync::Arc;
 /// Counts line by line; keeps each file's held line.
 pub struct Serial {
     collector: Collector,
-    /// File → the line that waits for the next one.
-    held: BTreeMap<usize, Vec<u8>>,
+    /// File → the line that waits for the next one, and how far the file had come.
+    held: BTreeMap<usize, (Vec<u8>, Option<Millis>)>,
 }
 
 impl Serial {
     /// Latencies are the workers' to count: they have seen these lines, too.
-    pub fn new(plan: &Arc<Plan>, step: gatewatch_parsers::Millis) -> Serial {
+    pub fn new(plan: &Arc<Plan>, step: Millis) -> Serial {
         Serial { collector: Collector::new(Arc::clone(plan), step, false), held: BTreeMap::new() }
     }
 
-    /// Counts a block's lines anew.
-    pub fn count(&mut self, job: &Job, selection: &Selection, clock: &mut FileClock, buffers: &mut Buffers) {
+    /// Counts a block's lines anew. Gives its first and last end: those that the worker found may be an hour off.
+    pub fn count(
+        &mut self,
+        job: &Job,
+        selection: &Selection,
+        clock: &mut FileClock,
+        buffers: &mut Buffers,
+    ) -> (Option<Millis>, Option<Millis>) {
         let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
         let mut context = job.context();
         // The worker has counted the lines themselves.
-        let mut ignored = Counted::default();
+        let mut counted = Counted::default();
+        let mut before = None;
         for line in Lines::new(bytes, buffers.at_start) {
-            if let Some(newest) = clock.newest() {
-                context.dates.set_near(newest);
+            // A file's first line waits for its second: until then it alone tells what is near.
+            if let Some(newest) = clock.newest().or(before) {
+                context.dates.set_newest(newest);
             }
-            let Some(record) = parse_line(job, line, &mut context, &mut ignored) else { continue };
+            let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
+            before = Some(record.end);
+            counted.see(record.end);
+            let come = clock.newest();
             let verdict = clock.admit(record.end);
             if let Some(held) = verdict.held {
                 self.settle(job, selection, held);
@@ -43,7 +55,7 @@ impl Serial {
                 Admit::Count => Place::Step,
                 Admit::Late => Place::Late,
                 Admit::Hold => {
-                    self.held.insert(job.index, line.to_vec());
+                    self.held.insert(job.index, (line.to_vec(), come));
                     continue;
                 }
             };
@@ -52,6 +64,7 @@ impl Serial {
             }
         }
         self.collector.take(&mut buffers.block);
+        (counted.first, counted.last)
     }
 
     /// The end of a file: what it held is decided.
@@ -63,10 +76,13 @@ impl Serial {
     }
 
     fn settle(&mut self, job: &Job, selection: &Selection, held: Held) {
-        let Some(line) = self.held.remove(&job.index) else { return };
+        let Some((line, come)) = self.held.remove(&job.index) else { return };
         let mut context = job.context();
-        let mut ignored = Counted::default();
-        let Some(record) = parse_line(job, &line, &mut context, &mut ignored) else { return };
+        // Dated as when it was read.
+        if let Some(newest) = come {
+            context.dates.set_newest(newest);
+        }
+        let Ok(Parsed::Record(record)) = job.parse(&line, &mut context) else { return };
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,

@@ -3,7 +3,7 @@
 use super::blocks::{self, Stream};
 use super::job::{Job, Selection};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Millis, Parsed};
+use gatewatch_parsers::{Malformed, Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, BlockClock, BlockStats};
 use gatewatch_rules::collector::{Collector, Place};
@@ -78,22 +78,40 @@ pub struct Counted {
     pub ambiguous: bool,
 }
 
-/// Runs tasks until there are none.
-pub fn run(
-    worker: usize,
-    mut collector: Collector,
-    selection: &Selection,
-    tasks: &Receiver<Task>,
-    done: &SyncSender<Done>,
-) {
-    for task in tasks {
-        let result = match task {
+/// Performs tasks, and keeps the request latencies of all of them.
+pub struct Worker {
+    collector: Collector,
+    selection: Arc<Selection>,
+}
+
+impl Worker {
+    /// One that has done nothing yet.
+    pub fn new(collector: Collector, selection: Arc<Selection>) -> Worker {
+        Worker { collector, selection }
+    }
+
+    /// Performs tasks until there are none.
+    pub fn run(mut self, number: usize, tasks: &Receiver<Task>, done: &SyncSender<Done>) {
+        for task in tasks {
+            if done.send(self.perform(task, number)).is_err() {
+                return;
+            }
+        }
+        let _ = done.send(self.finish());
+    }
+
+    /// Performs one.
+    pub fn perform(&mut self, task: Task, worker: usize) -> Done {
+        match task {
             Task::Plain { job, file, size, index, seq, mut buffers } => {
-                match blocks::read_plain(&file, size, index, &mut buffers.bytes) {
+                match blocks::read_plain(&file, size, self.selection.block, index, &mut buffers.bytes) {
                     Ok(range) => {
                         buffers.lines = range;
                         buffers.at_start = seq == 0;
-                        let counted = count(&job, selection, &mut collector, &mut buffers);
+                        let mut counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
+                        // All of the block's bytes, those that are no line's, too.
+                        let block = self.selection.block as u64;
+                        counted.bytes = size.saturating_sub(index * block).min(block);
                         Done::Counted { file: job.index, seq, counted, buffers, worker }
                     }
                     Err(error) => Done::Failed { file: job.index, seq, error, buffers, worker },
@@ -106,15 +124,16 @@ pub fn run(
                 Done::Filled { file: job.index, seq, stream, buffers, error, worker }
             }
             Task::Count { job, seq, mut buffers } => {
-                let counted = count(&job, selection, &mut collector, &mut buffers);
+                let counted = count(&job, &self.selection, &mut self.collector, &mut buffers);
                 Done::Counted { file: job.index, seq, counted, buffers, worker }
             }
-        };
-        if done.send(result).is_err() {
-            return;
         }
     }
-    let _ = done.send(Done::Finished { latencies: collector.latencies() });
+
+    /// Nothing more to do: its latencies.
+    pub fn finish(&mut self) -> Done {
+        Done::Finished { latencies: self.collector.latencies() }
+    }
 }
 
 /// Counts the lines of a block by themselves.
@@ -124,65 +143,53 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     let mut clock = BlockClock::new(selection.lateness, selection.step);
     let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
     counted.bytes = bytes.len() as u64;
+    let takes_all = selection.takes_all();
     let mut lines = Lines::new(bytes, buffers.at_start);
     for line in &mut lines {
         counted.lines += 1;
-        let Some(record) = parse_line(job, line, &mut context, &mut counted) else { continue };
-        let place = match clock.admit(record.end) {
-            Admit::Late => Place::Late,
-            _ => Place::Step,
-        };
-        if selection.takes(&job.source, &record) {
-            collector.count(&job.source, &record, place);
+        // A record is some hundred bytes: it is used where it was made.
+        match job.parse(line, &mut context) {
+            Ok(Parsed::Record(record)) => {
+                counted.see(record.end);
+                let place = match clock.admit(record.end) {
+                    Admit::Late => Place::Late,
+                    _ => Place::Step,
+                };
+                if takes_all || selection.takes(&job.source, &record) {
+                    collector.count(&job.source, &record, place);
+                }
+            }
+            Ok(Parsed::Other) => counted.other += 1,
+            Err(malformed) => counted.keep(line, malformed),
         }
     }
     counted.too_long = lines.too_long();
     counted.clock = Some(clock.take());
-    counted.ambiguous = job.format.as_ref().is_some_and(|f| f.needs_zone())
-        && counted.first.into_iter().chain(counted.last).any(|end| context.dates.ambiguous_near(end));
+    counted.ambiguous = context.dates.saw_ambiguous();
     collector.take(&mut buffers.block);
     counted
 }
 
-/// One line, counted as what it was; the record if it was one.
-pub fn parse_line<'a>(
-    job: &'a Job,
-    line: &'a [u8],
-    context: &mut Context,
-    counted: &mut Counted,
-) -> Option<gatewatch_parsers::Record<'a>> {
-    let Some(format) = &job.format else {
-        counted.unparsed += 1;
-        keep_sample(counted, line, "log format", "unknown; give --log-format");
-        return None;
-    };
-    match format.parse(line, context) {
-        Ok(Parsed::Record(record)) => {
-            counted.parsed += 1;
-            counted.first = Some(counted.first.map_or(record.end, |f| f.min(record.end)));
-            counted.last = Some(counted.last.map_or(record.end, |l| l.max(record.end)));
-            Some(record)
-        }
-        Ok(Parsed::Other) => {
-            counted.other += 1;
-            None
-        }
-        Err(malformed) => {
-            counted.unparsed += 1;
-            keep_sample(counted, line, malformed.field, malformed.reason);
-            None
-        }
+impl Counted {
+    /// A record was parsed.
+    #[inline]
+    pub fn see(&mut self, end: Millis) {
+        self.parsed += 1;
+        self.first = Some(self.first.map_or(end, |first| first.min(end)));
+        self.last = Some(self.last.map_or(end, |last| last.max(end)));
     }
-}
 
-fn keep_sample(counted: &mut Counted, line: &[u8], field: &str, reason: &str) {
-    if counted.samples.len() < SAMPLES {
-        counted.samples.push(UnparsedSample {
-            path: String::new(),
-            line: counted.lines,
-            text: line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec(),
-            field: field.to_owned(),
-            reason: reason.to_owned(),
-        });
+    #[cold]
+    fn keep(&mut self, line: &[u8], malformed: Malformed<'_>) {
+        self.unparsed += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(UnparsedSample {
+                path: String::new(),
+                line: self.lines,
+                text: line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec(),
+                field: malformed.field.to_owned(),
+                reason: malformed.reason.to_owned(),
+            });
+        }
     }
 }

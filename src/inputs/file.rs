@@ -160,7 +160,9 @@ impl Happening {
         }
     }
 
-    fn owned(event: Event<'_>) -> Happening {
+    /// What a [`Tailer`] told.
+    #[must_use]
+    pub fn owned(event: Event<'_>) -> Happening {
         match event {
             Event::Opened { file, place, from, size, placed, follows } => {
                 Happening::Opened { file, place: place.into(), from, size, placed, follows }

@@ -50,21 +50,29 @@ impl<'a> Notes<'a> for Vec<(&'static str, &'a [u8])> {
     }
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH: u64 = LOW << 7;
 
 /// The high bit of every byte of `chunk` that equals `byte`; above the first such byte it may err.
 #[inline(always)]
-fn equal(chunk: u64, byte: u8) -> u64 {
+pub(super) fn equal(chunk: u64, byte: u8) -> u64 {
     let x = chunk ^ (LOW * u64::from(byte));
     x.wrapping_sub(LOW) & !x & HIGH
 }
 
 /// The high bit of every byte of `chunk` that equals `byte`, and no other.
 #[inline(always)]
-fn every(chunk: u64, byte: u8) -> u64 {
+pub(super) fn every(chunk: u64, byte: u8) -> u64 {
     let x = chunk ^ (LOW * u64::from(byte));
     !(((x & !HIGH) + !HIGH) | x) & HIGH
+}
+
+/// The high bit of every byte of `chunk` from `+` to `9`: those of numbers, signs and slashes.
+#[inline(always)]
+pub(super) fn only_numbers(chunk: u64) -> u64 {
+    let at_least = (chunk | HIGH).wrapping_sub(LOW * u64::from(b'+'));
+    let above = (chunk & !HIGH) + LOW * u64::from(0x7F - b'9');
+    at_least & !above & !chunk & HIGH
 }
 
 /// Where this byte stands first, in a text that is expected to be short.
@@ -86,13 +94,6 @@ pub(super) fn position(input: &[u8], byte: u8) -> Option<usize> {
 /// A word that is not empty and is followed by a space; takes the spaces, too.
 #[inline(always)]
 pub(super) fn word<'a>(input: &'a [u8], field: &'static str) -> Step<'a, &'a [u8]> {
-    // Cookies that are not there, and other fields of one byte.
-    if let [_, b' ', rest @ ..] = input
-        && let Some(word) = input.get(..1)
-        && word != b" "
-    {
-        return Ok((spaces(rest), word));
-    }
     match position(input, b' ').and_then(|at| input.split_at_checked(at)) {
         Some((word, rest)) if !word.is_empty() => Ok((spaces(rest), word)),
         Some(_) => stop(input, field, "nothing is here"),
@@ -103,11 +104,17 @@ pub(super) fn word<'a>(input: &'a [u8], field: &'static str) -> Step<'a, &'a [u8
 /// Skips spaces. One is the rule, more happen behind some relays.
 #[inline(always)]
 pub(super) fn spaces(input: &[u8]) -> &[u8] {
-    let mut rest = input;
-    while let [b' ', after @ ..] = rest {
-        rest = after;
+    match input {
+        [b' ', b' ', ..] => many_spaces(input),
+        [b' ', rest @ ..] => rest,
+        _ => input,
     }
-    rest
+}
+
+#[cold]
+fn many_spaces(input: &[u8]) -> &[u8] {
+    let at = input.iter().position(|b| *b != b' ').unwrap_or(input.len());
+    input.get(at..).unwrap_or_default()
 }
 
 /// `[22/Nov/2026:14:54:06.956] `
@@ -160,6 +167,22 @@ pub(super) fn number(digits: &[u8]) -> Option<i64> {
     Some(n)
 }
 
+/// The number of the last `len` bytes of these, all of them at once; `None`: they are not 1 to 8 digits.
+#[inline(always)]
+pub(super) fn number_at_end(bytes: &[u8; 8], len: usize) -> Option<i64> {
+    let unused = 8_usize.checked_sub(len).filter(|unused| *unused < 8)?;
+    // What is not used becomes zeros in front.
+    let digits = (u64::from_le_bytes(*bytes) ^ (LOW * u64::from(b'0'))) >> (8 * unused) << (8 * unused);
+    if (((digits & !HIGH) + LOW * (0x7F - 9)) | digits) & HIGH != 0 {
+        return None;
+    }
+    // Neighbours by tens, then by hundreds, then by ten thousands.
+    let pairs = digits.wrapping_mul(10) + (digits >> 8);
+    let (even, odd) = (pairs & 0x0000_00FF_0000_00FF, (pairs >> 16) & 0x0000_00FF_0000_00FF);
+    let sum = even.wrapping_mul(0x000F_4240_0000_0064).wrapping_add(odd.wrapping_mul(0x0000_2710_0000_0001));
+    Some(i64::from((sum >> 32) as u32))
+}
+
 /// Numbers between slashes as one word: `0/0/0/1/1`, `1/-1/+1001`, `1/1/0/0/+2`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slashed<'a> {
@@ -171,37 +194,7 @@ pub(super) struct Slashed<'a> {
 }
 
 /// The numbers between slashes, if the next word is that.
-#[inline(always)]
 pub(super) fn slashed<'a>(input: &'a [u8], field: &'static str) -> Step<'a, Slashed<'a>> {
-    let mut rest = input;
-    let mut before = 0;
-    let (mut count, mut last_at) = (1, 0);
-    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-        let chunk = u64::from_le_bytes(*chunk);
-        let space = equal(chunk, b' ');
-        // The bits of the bytes before the first space: all, if there is none.
-        let inside = (space & space.wrapping_neg()).wrapping_sub(1);
-        let slashes = every(chunk, b'/') & inside;
-        if !only_numbers(chunk) & inside & HIGH != 0 {
-            return stop(input, field, "numbers and slashes should be here");
-        }
-        count += ((slashes >> 7).wrapping_mul(LOW) >> 56) as usize;
-        if slashes != 0 {
-            last_at = before + 8 - (slashes.leading_zeros() / 8) as usize;
-        }
-        if space != 0 {
-            let at = before + (space.trailing_zeros() / 8) as usize;
-            if let Some((text, rest)) = input.split_at_checked(at)
-                && let Some(last) = text.get(last_at..)
-                && !last.is_empty()
-            {
-                return Ok((spaces(rest), Slashed { text, count, last }));
-            }
-            return stop(input, field, "a number is missing");
-        }
-        before += 8;
-        rest = after;
-    }
     let (rest, text) = word(input, field)?;
     match numbers(text) {
         Some(found) => Ok((rest, found)),
@@ -209,15 +202,7 @@ pub(super) fn slashed<'a>(input: &'a [u8], field: &'static str) -> Step<'a, Slas
     }
 }
 
-/// The high bit of every byte from `+` to `9`: those of numbers, signs and slashes, and the comma and the dot.
-#[inline(always)]
-fn only_numbers(chunk: u64) -> u64 {
-    let at_least = (chunk | HIGH).wrapping_sub(LOW * u64::from(b'+'));
-    let above = (chunk & !HIGH) + LOW * u64::from(0x7F - b'9');
-    at_least & !above & !chunk & HIGH
-}
-
-/// The same of a word that stands alone.
+/// The same of a word that stands alone. Commas and dots pass for digits where only the last number counts.
 pub(super) fn numbers(text: &[u8]) -> Option<Slashed<'_>> {
     let count = 1 + text.iter().filter(|b| **b == b'/').count();
     let last = text.rsplit(|b| *b == b'/').next().filter(|last| !last.is_empty())?;

@@ -1,5 +1,5 @@
 //! The lines of `option httplog`, `httpslog` and `tcplog`, told apart line by line: HTTP has five timers, TCP three.
-//! This is the hot path: what is not needed for a record is split off, but not looked at.
+//! What is not needed for a record is split off, but not looked at.
 
 use super::fields::{
     Notes, Slashed, Step, captures, date, numbers, position, slashed, spaces, stop, timer, word,
@@ -21,7 +21,6 @@ pub(super) enum Line {
 }
 
 /// `%ci:%cp [%tr] %ft %b/%s …`
-#[inline(always)]
 pub(super) fn line<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -72,7 +71,6 @@ pub(super) fn line<'a, N: Notes<'a>>(
 }
 
 /// `be/s1`, `be/<NOSRV>`
-#[inline(always)]
 fn split_server(upstream: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = position(upstream, b'/')?;
     let (backend, server) = (upstream.get(..at)?, upstream.get(at + 1..)?);
@@ -80,7 +78,6 @@ fn split_server(upstream: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The timers.
-#[inline(always)]
 fn timers(input: &[u8]) -> Step<'_, Slashed<'_>> {
     match slashed(input, TIMERS) {
         Ok((rest, found)) if matches!(found.count, 3 | 5) => Ok((rest, found)),
@@ -106,7 +103,6 @@ fn later_timers(input: &[u8]) -> Step<'_, Slashed<'_>> {
 }
 
 /// `… %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
-#[inline(always)]
 fn http<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -146,7 +142,6 @@ fn http<'a, N: Notes<'a>>(
 }
 
 /// `"GET / HTTP/1.1"`, cut or not, and httpslog's tail or whatever else somebody appended.
-#[inline(always)]
 fn request<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: &mut N) -> Step<'a, ()> {
     let [b'"', rest @ ..] = input else { return stop(input, "%r", "a quoted request should be here") };
     let (line, tail) = match memchr::memchr(b'"', rest) {
@@ -168,7 +163,6 @@ fn request<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: 
 }
 
 /// `… %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
-#[inline(never)]
 fn tcp<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -199,7 +193,6 @@ fn tcp<'a, N: Notes<'a>>(
 }
 
 /// `%tsc %ac/%fc/%bc/%sc/%rc `
-#[inline(always)]
 fn ending<'a, N: Notes<'a>>(
     input: &'a [u8],
     session: &mut Session<'a>,
@@ -233,7 +226,6 @@ pub(super) fn status(text: &[u8]) -> Option<Status> {
     }
 }
 
-#[inline(always)]
 fn note_all<'a, N: Notes<'a>>(notes: &mut N, names: &[&'static str], text: &'a [u8]) {
     if N::HEARS {
         names.iter().zip(text.split(|&b| b == b'/')).for_each(|(name, value)| notes.note(name, value));

@@ -8,9 +8,11 @@ mod fields;
 mod httplog;
 mod log_format;
 mod names;
+mod plain;
 mod session;
 mod template;
 mod termination;
+mod variables;
 
 use fields::{Notes, Stopped};
 use httplog::Line;
@@ -53,7 +55,6 @@ impl HaProxy {
     }
 
     /// The line behind its header; false: it is no session.
-    #[inline(always)]
     fn session<'a, N: Notes<'a>>(
         &'a self,
         header: &Header<'a>,
@@ -67,7 +68,6 @@ impl HaProxy {
         }
     }
 
-    #[inline(never)]
     fn other_line<'a, N: Notes<'a>>(
         &'a self,
         header: &Header<'a>,
@@ -92,6 +92,33 @@ impl HaProxy {
     }
 }
 
+impl HaProxy {
+    /// A line that is not plain httplog, or no fine answer.
+    #[inline(never)]
+    fn parse_any<'a>(
+        &'a self,
+        line: &'a [u8],
+        header: &Header<'a>,
+        context: &mut Context,
+    ) -> Result<Parsed<'a>, Malformed<'a>> {
+        if let Some(session) = plain::line(header.rest)
+            && let Some(record) = session.record(header, context)
+        {
+            return Ok(Parsed::Record(record));
+        }
+        let mut session = Session::new();
+        match self.session(header, &mut session, &mut ()) {
+            Ok(true) => match session.record(header, context) {
+                Some(record) => Ok(Parsed::Record(record)),
+                None => Err(no_date(line, session.date)),
+            },
+            Ok(false) => Ok(Parsed::Other),
+            Err(_) if is_blank_or_comment(line) => Ok(Parsed::Other),
+            Err(stopped) => Err(stopped.malformed(line)),
+        }
+    }
+}
+
 impl Format for HaProxy {
     fn name(&self) -> &str {
         "haproxy"
@@ -111,16 +138,13 @@ impl Format for HaProxy {
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         let header = strip(line, &mut context.prefix);
-        let mut session = Session::new();
-        match self.session(&header, &mut session, &mut ()) {
-            Ok(true) => match session.record(&header, context) {
-                Some(record) => Ok(Parsed::Record(record)),
-                None => Err(no_date(line, session.date)),
-            },
-            Ok(false) => Ok(Parsed::Other),
-            Err(_) if is_blank_or_comment(line) => Ok(Parsed::Other),
-            Err(stopped) => Err(stopped.malformed(line)),
+        // The session never has an address here, so that it is never written to memory.
+        if let Some(session) = plain::line(header.rest)
+            && let Some(record) = session.fine(&header, context)
+        {
+            return Ok(Parsed::Record(record));
         }
+        self.parse_any(line, &header, context)
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
