@@ -19,6 +19,9 @@ pub struct Snapshot {
     pub positions: Vec<Position>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
+    /// The number of the last incident: the next one must not look like one that a receiver knows.
+    #[serde(default)]
+    pub incidents: u64,
     /// What receivers were told, and are still to be told.
     pub outbox: outbox::State,
 }
@@ -26,8 +29,13 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot of now.
     #[must_use]
-    pub fn new(positions: Vec<Position>, inputs: Vec<String>, outbox: outbox::State) -> Snapshot {
-        Snapshot { version: VERSION, positions, inputs, outbox }
+    pub fn new(
+        positions: Vec<Position>,
+        inputs: Vec<String>,
+        incidents: u64,
+        outbox: outbox::State,
+    ) -> Snapshot {
+        Snapshot { version: VERSION, positions, inputs, incidents, outbox }
     }
 }
 
@@ -93,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = Store::new(&folder.path().join("new"));
         assert!(store.load().unwrap().is_none());
-        let snapshot = Snapshot::new(Vec::new(), vec!["edge".to_owned()], outbox::State::default());
+        let snapshot = Snapshot::new(Vec::new(), vec!["edge".to_owned()], 7, outbox::State::default());
         store.save(&snapshot).unwrap();
         assert_eq!(store.load().unwrap().unwrap().inputs, ["edge"]);
         fs::write(&store.path, "{").unwrap();

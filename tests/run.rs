@@ -315,6 +315,45 @@ fn receivers_that_fail_and_come_back() {
 }
 
 #[test]
+fn an_alert_that_fires_over_a_restart() {
+    let (place, webhook) = (Place::new(), Webhook::start());
+    let log = place.path("access.log");
+    append(&log, &lines(1, 1, 200));
+    let rules = RATIO.replace("min_requests", "stale_after = \"5s\"\nmin_requests");
+    place.configure(&(input(&quoted(&log), "") + &rules + &webhook.table("ops")));
+    let mut agent = place.run_configured();
+    agent.says("access.log from byte");
+    append(&log, &(lines(10, 2, 502) + &lines(10, 3, 502)));
+    let first = webhook.wait("both", SOON, |_| true);
+    assert!(says(&first, "firing", "errors", 2) && says(&first, "firing", "errors", 3), "{first:#}");
+    agent.ends("TERM");
+    // One goes on, which is no news; the other one is over, which is; a third one begins, and is not taken for one of them.
+    let mut agent = place.run_configured();
+    agent.says("access.log from byte");
+    append(&log, &(lines(10, 2, 502) + &lines(10, 4, 502)));
+    let second = webhook.wait("the third", SOON, |_| true);
+    assert!(says(&second, "firing", "errors", 4) && !says(&second, "firing", "errors", 2), "{second:#}");
+    let ended = wait_for("the end", SOON, || {
+        append(&log, &(lines(3, 2, 502) + &lines(3, 3, 200) + &lines(3, 4, 502)));
+        std::thread::sleep(Duration::from_millis(300));
+        webhook.bodies.try_recv().ok()
+    });
+    assert!(says(&ended, "resolved", "errors", 3), "{ended:#}");
+    assert_eq!(ended["alerts"].as_array().unwrap().len(), 1, "{ended:#}");
+    let incident = |body: &Value| {
+        let text = body["alerts"].to_string();
+        text.split("incident ")
+            .skip(1)
+            .map(|t| t.split(['"', '\\']).next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(incident(&first).contains(&incident(&ended)[0]), "{first:#} {ended:#}");
+    assert!(incident(&second).iter().all(|i| i.ends_with("-3")), "{second:#}");
+    quiet(&webhook, "10.0.0.2");
+    agent.ends("TERM");
+}
+
+#[test]
 fn without_stdin_and_stderr() {
     let (place, webhook) = (Place::new(), Webhook::start());
     let log = place.path("access.log");
@@ -456,7 +495,7 @@ fn files_whose_time_is_off_are_told_and_not_waited_for() {
         append(&live, &lines(1, 1, 200));
         append(&skewed, &line_of(3_600, 8, 200));
     }
-    assert!(agent.says("input_stalled").contains("stalled.log"));
+    agent.says("stalled.log: is read to its end");
     let said = agent.says("input_skewed");
     assert!(said.contains("skewed.log") && said.contains("60 min"), "{said}");
     append(&live, &lines(10, 2, 502));

@@ -302,7 +302,7 @@ pub(crate) fn labels(rule: &Rule, key: &LabelSet) -> Labels {
 }
 
 /// Which alert this is, across restarts and versions.
-fn fingerprint(rule: &str, labels: &Labels) -> String {
+pub(crate) fn fingerprint(rule: &str, labels: &Labels) -> String {
     #[expect(
         deprecated,
         reason = "the one hash of the standard library whose algorithm (SipHash-2-4) will not change"

@@ -65,6 +65,8 @@ pub struct Engine {
     incidents_dropped: u64,
     /// The number of the last incident.
     pub(crate) number: u64,
+    /// Fingerprint → number, of incidents that were open when an earlier process ended.
+    pub(crate) former: HashMap<String, u64>,
     scratch: Scratch,
     /// Off in tests only, to show that it changes nothing.
     skips: bool,
@@ -90,10 +92,24 @@ impl Engine {
             over: VecDeque::new(),
             incidents_dropped: 0,
             number: 0,
+            former: HashMap::new(),
             scratch: Scratch::default(),
             skips: true,
             buckets,
         }
+    }
+
+    /// Goes on where an earlier process was: the number of its last incident, and the open ones by fingerprint. One that
+    /// fires again is the same incident still.
+    pub fn resume(&mut self, number: u64, open: impl IntoIterator<Item = (String, u64)>) {
+        self.number = number;
+        self.former = open.into_iter().collect();
+    }
+
+    /// The number of the last incident.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// Adds a block. Cells whose step ends at or before `late_before`, or is closed, are late; returns how many requests

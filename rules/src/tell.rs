@@ -1,7 +1,7 @@
 //! From what happened to an alert to what others are told of it.
 
 use crate::alert::{Change, ChangeKind, Sample};
-use crate::case::Case;
+use crate::case::{Case, fingerprint, labels};
 use crate::detectors::Detector;
 use crate::engine::Engine;
 use crate::groups::Groups;
@@ -28,8 +28,8 @@ impl Engine {
                 continue;
             };
             if matches!(event, Event::Fired(_)) {
-                self.number += 1;
-                case.set_number(self.number);
+                let number = self.number_of(groups, group);
+                case.set_number(number);
             }
             self.keep(&mut case, &members);
             self.gather_samples(&mut case, &members);
@@ -43,6 +43,19 @@ impl Engine {
             }
         }
         changes
+    }
+
+    /// The number of an incident that begins, unless it began in an earlier process.
+    fn number_of(&mut self, groups: &Groups, group: u32) -> u64 {
+        if !self.former.is_empty()
+            && let Some(group) = groups.group(group)
+            && let Some(number) =
+                self.former.remove(&fingerprint(&groups.rule.name, &labels(&groups.rule, &group.key)))
+        {
+            return number;
+        }
+        self.number += 1;
+        self.number
     }
 
     /// While an alert is open, one of its group's series is kept from leaving, and so the group.

@@ -2,6 +2,7 @@
 //! steps as time passes, and hands what is due to the courier.
 
 pub mod files;
+mod former;
 mod live;
 mod notices;
 
@@ -16,6 +17,7 @@ use crate::notifiers;
 use crate::settings::Live;
 use crate::state::{Snapshot, Store};
 use files::LiveFiles;
+use former::Former;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind};
 use gatewatch_rules::engine::{Engine, EngineOptions};
@@ -80,6 +82,7 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
 struct Agent {
     config: Config,
     engine: Engine,
+    former: Former,
     files: LiveFiles,
     outbox: Outbox,
     about: About,
@@ -105,9 +108,11 @@ impl Agent {
             None
         });
         let (sender, messages) = Sender::new();
-        let (positions, outbox) = match snapshot {
-            Some(Snapshot { positions, inputs, outbox, .. }) => (Some((positions, inputs)), Some(outbox)),
-            None => (None, None),
+        let (positions, outbox, incidents) = match snapshot {
+            Some(Snapshot { positions, inputs, outbox, incidents, .. }) => {
+                (Some((positions, inputs)), Some(outbox), incidents)
+            }
+            None => (None, None, 0),
         };
         let known = positions.iter().flat_map(|(positions, _)| positions).cloned().collect();
         let beginning =
@@ -127,9 +132,13 @@ impl Agent {
         let plan = Arc::new(Plan::new(&config.rules, &[]));
         let mut files = LiveFiles::new(settings, Arc::clone(&plan), config.agent.step, config.agent.lateness);
         files.remember(known);
+        let former = Former::new(outbox.open_alerts().cloned());
         let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
+        let mut engine = Engine::new(config.rules.clone(), plan, options);
+        engine.resume(incidents, former.numbers());
         Ok(Agent {
-            engine: Engine::new(config.rules.clone(), plan, options),
+            engine,
+            former,
             files,
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
@@ -171,6 +180,8 @@ impl Agent {
                 change.alert.detected_late =
                     behind && change.kind == ChangeKind::Firing && now.saturating_sub(change.at) > LATE;
             }
+            changes.iter().for_each(|change| self.former.heard_of(change));
+            changes.append(&mut self.former.over(watermark, &self.config.rules));
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
@@ -253,7 +264,7 @@ impl Agent {
 
     fn save(&mut self) {
         self.saved = Instant::now();
-        let snapshot = snapshot(&self.config, &self.files, &self.outbox);
+        let snapshot = snapshot(&self.config, &self.files, &self.engine, &self.outbox);
         self.notices.snapshot(self.store.save(&snapshot));
     }
 
@@ -266,14 +277,14 @@ impl Agent {
         while let Ok(done) = self.outcomes.try_recv() {
             self.outbox.done(done.id, &done.outcome, now);
         }
-        let snapshot = snapshot(&self.config, &self.files, &self.outbox);
+        let snapshot = snapshot(&self.config, &self.files, &self.engine, &self.outbox);
         self.notices.snapshot(self.store.save(&snapshot));
         drop(self.messages);
         let _ = self.thread.join();
     }
 }
 
-fn snapshot(config: &Config, files: &LiveFiles, outbox: &Outbox) -> Snapshot {
+fn snapshot(config: &Config, files: &LiveFiles, engine: &Engine, outbox: &Outbox) -> Snapshot {
     let inputs = config.inputs.iter().map(|i| i.name.clone()).collect();
-    Snapshot::new(files.positions(), inputs, outbox.state().clone())
+    Snapshot::new(files.positions(), inputs, engine.number(), outbox.state().clone())
 }

@@ -89,6 +89,7 @@ impl Notices {
         };
         let why = table::main_reason(&alert.reasons);
         let word = match (change.kind, alert.end) {
+            (ChangeKind::Firing, _) if alert.detected_late => "FIRED, detected late,",
             (ChangeKind::Firing | ChangeKind::Escalated, _) => "FIRING",
             (ChangeKind::Reopened, _) => "FIRING again",
             (ChangeKind::Resolved, Some(End::Expired)) => "ENDED, no traffic",

@@ -89,7 +89,7 @@ impl Outbox {
         &self.state
     }
 
-    /// Takes a new configuration. Says nothing by itself; what was refused or waits to be retried is tried at once.
+    /// Takes a new configuration. Says nothing by itself: a new receiver hears of what fires already at its next change; what was refused or waits to be retried is tried at once.
     pub fn reconfigure(&mut self, receivers: &[Receiver], rules: &[Rule], now: Millis) {
         self.terms = receivers.iter().map(|r| (r.name.clone(), Terms::of(r))).collect();
         self.routes = rules
@@ -151,6 +151,11 @@ impl Outbox {
             self.state.alerts.remove(&alert.fingerprint);
         }
         while self.pending() > CAP && self.drop_one(now) {}
+    }
+
+    /// The alerts that are not over, as last told of.
+    pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.state.alerts.values().filter(|alert| !is_over(alert))
     }
 
     /// Newer figures of an alert that has not changed otherwise; a reminder shows them.

@@ -24,12 +24,6 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
     Ok(Payload::Mail { settings: settings.clone(), message })
 }
 
-/// Checks the addresses.
-pub(super) fn check(settings: &EmailSettings) -> Result<(), String> {
-    mailbox(&settings.from)?;
-    settings.to.iter().try_for_each(|to| mailbox(to).map(drop))
-}
-
 fn mailbox(text: &str) -> Result<Mailbox, String> {
     text.parse().map_err(|error| format!("{text:?} is no mail address: {error}"))
 }

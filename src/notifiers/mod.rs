@@ -81,11 +81,3 @@ pub fn render(notification: &Notification, receiver: &Receiver, about: &About) -
         payload: (notifier.render)(notification, receiver, about)?,
     })
 }
-
-/// Checks what only sending would find: the addresses of a mail.
-pub fn check(receiver: &Receiver) -> Result<(), String> {
-    match &receiver.kind {
-        crate::receiver::ReceiverKind::Email(settings) => email::check(settings),
-        _ => Ok(()),
-    }
-}
