@@ -164,10 +164,7 @@ impl Tail<'_> {
 
     /// When there is something more.
     fn next(&self) -> Option<Millis> {
-        self.ends
-            .iter()
-            .nth(self.ends.partition_point(|(_, end)| *end <= self.at))
-            .map(|(written, _)| *written)
+        self.ends.get(self.ends.partition_point(|(_, end)| *end <= self.at)).map(|(written, _)| *written)
     }
 
     /// How many bytes are there.
