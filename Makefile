@@ -1,6 +1,6 @@
 # gatewatch: `make demo` shows it, `make test` proves it. Needs make, a C compiler and Rust; the rest is said when it lacks.
 SHELL := /bin/sh
-CARGO ?= cargo
+export CARGO ?= cargo
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -10,13 +10,14 @@ toolchain:       ## is what a build needs here? one line naming the fix, exit 2,
 	@sh packaging/scripts/toolchain.sh
 
 demo: toolchain  ## build, then watch one of three upstreams fail and the alert arrive (≤ 30 s, no root, no configuration)
-	@$(CARGO) build --quiet --locked && target/debug/gatewatch demo
+	@$(CARGO) build --quiet --locked
+	@$(CARGO) run --quiet --locked -- demo
 
 test: toolchain  ## install what the tests need if it lacks (nginx, HAProxy, aiosmtpd), then run every test
 	@sh packaging/scripts/test-needs.sh
 	@PATH="$$PATH:/usr/sbin:/sbin" sh packaging/scripts/test.sh
 
-lint: toolchain  ## fmt, clippy, doc, each core crate alone, licences
+lint: toolchain  ## fmt, clippy, doc, each core crate alone
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) check --locked -p gatewatch-parsers

@@ -1,34 +1,78 @@
-//! A reason in words that say what to look at first. Probable, never certain: the evidence stands beside it.
+//! A reason in words: what happened, and what to look at first. Probable, never certain: the evidence stands beside it.
+//! Reports and messages say the same.
 
 use gatewatch_parsers::Reason;
 
-/// What probably happened.
+/// What happened, and what is the probable cause.
 #[must_use]
-pub fn probable(reason: Reason) -> &'static str {
-    match reason {
-        Reason::ConnectionRefused => "nothing listens there: the process is down, or the port is wrong",
-        Reason::ConnectionTimeout => "no connection in time: packets dropped on the way, or the host is down",
-        Reason::ConnectionTerminated => {
-            "the server closes or resets before a valid header: crashing or overloaded"
+pub fn why(reason: Reason) -> (&'static str, Option<&'static str>) {
+    let (happened, probable) = match reason {
+        Reason::ConnectionRefused => ("the server refused the connection", "process down or wrong port"),
+        Reason::ConnectionTimeout => {
+            ("no connection was made in time", "packets dropped: firewall, route or host down")
         }
-        Reason::ConnectionReadTimeout => "the server accepts and does not answer in time: slow or saturated",
-        Reason::ConnectionLimitReached => "the proxy's own limit of connections, sockets or ports is reached",
-        Reason::DnsError => "the name does not resolve: the record, or the proxy's resolver",
-        Reason::DnsTimeout => "the resolver does not answer",
+        Reason::ConnectionTerminated => (
+            "the server closed or reset before a header",
+            "process crashing or overloaded, or a keep-alive race",
+        ),
+        Reason::ConnectionReadTimeout => {
+            ("connected, and then no header came in time", "a slow or saturated server")
+        }
+        Reason::ConnectionLimitReached => (
+            "the proxy's own limit on connections was reached",
+            "connections, sockets or ports used up on the proxy",
+        ),
+        Reason::DnsError => ("its name did not resolve", "the resolver, or the record is gone"),
+        Reason::DnsTimeout => ("the resolver did not answer in time", "the resolver, or the way to it"),
         Reason::DestinationUnavailable => {
-            "no server was left: all marked down, or the queue's time ran out; see the errors before"
+            ("no server was left to try", "all marked down or saturated; look at the errors before")
         }
-        Reason::TlsProtocolError => "the TLS handshake fails: protocol or cipher",
-        Reason::TlsCertificateError => "the server's certificate is not accepted: expired, or another name",
-        Reason::HttpProtocolError => "what comes back is no valid HTTP, or was refused by a response rule",
-        Reason::HttpResponseHeaderSectionSize => "the response header is bigger than the proxy's buffer",
-        Reason::HttpResponseIncomplete => "the response ends before its end",
-        Reason::HttpResponseTimeout => "the response does not come in time: slow or saturated",
-        Reason::ProxyConfigurationError => "the proxy's own configuration makes this answer",
-        Reason::ConnectionFailed => "no connection is made: the process is down, no route, or TLS fails",
-        Reason::InvalidResponse => "connected, but no valid header comes: closed, reset, garbage or too big",
-        Reason::UpstreamResponse => "the upstream answers so itself: look there, or at the proxy behind it",
-        Reason::ClientAborted => "clients leave before the answer: probably slow",
-        Reason::Unknown => "the log does not say; log the upstream's fields",
+        Reason::TlsProtocolError => {
+            ("the TLS handshake failed", "protocol version, SNI or a plain-text port")
+        }
+        Reason::TlsCertificateError => {
+            ("the server's certificate was not accepted", "certificate expired, or another name")
+        }
+        Reason::HttpProtocolError => {
+            ("what came was not valid HTTP", "wrong port or protocol, or a broken server")
+        }
+        Reason::HttpResponseHeaderSectionSize => (
+            "the response header was too big",
+            "a cookie or header grew; else raise the proxy's buffer for headers",
+        ),
+        Reason::HttpResponseIncomplete => ("the response ended too early", "process crashing or restarted"),
+        Reason::HttpResponseTimeout => ("the response did not come in time", "a slow or saturated server"),
+        Reason::ProxyConfigurationError => {
+            ("the proxy's own configuration made the answer", "the last change on the proxy")
+        }
+        Reason::ConnectionFailed => (
+            "the proxy could not connect (refused, no route, or TLS)",
+            "process down, wrong port, firewall or certificate",
+        ),
+        Reason::InvalidResponse => (
+            "connected, but no valid header came (closed, reset, garbage or too big)",
+            "process crashing or overloaded",
+        ),
+        Reason::UpstreamResponse => (
+            "the server itself answered so, the proxy passed it on",
+            "a fault behind it: look at its own log",
+        ),
+        Reason::ClientAborted => ("the client left", "an answer that takes too long"),
+        Reason::Unknown => return ("the log does not tell why", None),
+    };
+    (happened, Some(probable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_words() {
+        for reason in Reason::ALL {
+            let (happened, probable) = why(reason);
+            assert!(!happened.is_empty() && happened.len() < 100);
+            assert_eq!(probable.is_none(), reason == Reason::Unknown);
+        }
     }
 }

@@ -41,8 +41,12 @@ pub struct Common {
     /// Configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
     #[arg(short, long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
-    /// NAME, nginx:<name or log_format>, haproxy[:<log-format>], pattern:…, regex:…, json:… [default: detected]
-    #[arg(long, value_name = "FORMAT")]
+    /// How the lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        help = "NAME, nginx:<name or log_format>, haproxy[:<log-format>], pattern:…, regex:…, json:… [default: detected]"
+    )]
     pub log_format: Option<String>,
     /// Zone of stamps that carry none: Europe/Berlin, UTC, +02:00 [default: the host's]
     #[arg(long, value_name = "ZONE")]

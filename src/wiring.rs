@@ -145,6 +145,16 @@ fn detected(sample: &[&[u8]], context: &Context) -> Detected {
 /// Ambiguity is said, not hidden.
 fn doubt(detection: &Detection) -> Option<String> {
     let best = detection.best()?;
+    let name = best.format.name();
+    // Events beside requests, and what scanners send, are no second format.
+    let is_other =
+        |title: &str| detection.candidates.iter().any(|c| c.format.name() == title && title != name);
+    if detection.parts.iter().any(|p| p.share >= 0.02 && is_other(&p.title)) {
+        let parts: Vec<_> =
+            detection.parts.iter().map(|p| format!("{:.0} % {}", p.share * 100.0, p.title)).collect();
+        let parts = parts.join(", ");
+        return Some(format!("mixed: {parts}; read as {name}, the rest is unparsed (--log-format decides)"));
+    }
     if detection.ambiguous.is_empty() {
         return None;
     }
@@ -208,15 +218,6 @@ pub fn advice(report: &Report) -> Option<String> {
          uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
             .to_owned()
     })
-}
-
-/// This host's name.
-#[must_use]
-pub fn host_name() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname")).unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Each `name.toml` gives exactly `name.txt`. `BLESS=1` writes what it gives now.
+/// Each `name.toml` gives exactly `name.txt`. `UPDATE_GOLDEN=1` writes what it gives now.
 #[test]
 fn every_mistake_gives_its_message() {
     let cases = cases("bad_config");
@@ -30,7 +30,7 @@ fn every_mistake_gives_its_message() {
         };
         assert!(!given.contains("s3cr3t"), "{given}");
         let expected = case.with_extension("txt");
-        if env::var_os("BLESS").is_some() {
+        if env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&expected, &given).unwrap();
         }
         if fs::read_to_string(&expected).unwrap_or_default() != given {
@@ -44,6 +44,7 @@ fn outside() -> Outside<'static> {
     Outside {
         file: &|path| match path {
             "/etc/gatewatch/smtp.pass" => Ok("pass word\n".to_owned()),
+            "/etc/gatewatch/slack.url" => Ok("https://hooks.slack.com/services/T0/B0/x\n".to_owned()),
             "/etc/gatewatch/ca.pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
@@ -66,7 +67,7 @@ fn good_configurations_load_and_print() {
             given.push_str(&format!("\n{warning}"));
         }
         let expected = case.with_extension("out");
-        if env::var_os("BLESS").is_some() {
+        if env::var_os("UPDATE_GOLDEN").is_some() {
             fs::write(&expected, &given).unwrap();
         }
         assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), given, "{name}");
@@ -167,4 +168,44 @@ fn a_long_list_of_mistakes_ends() {
     let problems = parse_str("long.toml", &text).unwrap_err();
     assert_eq!(problems.0.len(), 201);
     assert!(problems.to_string().ends_with("error: and 4800 more\n"));
+}
+
+/// The example sets nothing as it stands, and loads with every setting on; it shows every key of the documentation.
+#[test]
+fn the_packaged_example_loads_and_is_complete() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/gatewatch.toml");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_gatewatch"))
+        .args(["check", "--quiet", "--strict", "-c"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+
+    let text = fs::read_to_string(file).unwrap();
+    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    assert!(text.lines().all(|line| line.is_empty() || line.starts_with('#')));
+    let on: String =
+        text.lines().filter(is_setting).flat_map(|line| [line.trim_start_matches('#'), "\n"]).collect();
+    let config = parse(vec![Source { name: "example".to_owned(), text: on.clone() }], &outside())
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+
+    let keys = |text: &str| {
+        let mut keys = Vec::new();
+        for (top, table) in &text.parse::<toml::Table>().unwrap() {
+            // `[input.file.edge]`: names are anyone's.
+            let depth = usize::from(matches!(top.as_str(), "input" | "rule" | "notify")) * 2;
+            let mut tables = vec![table.as_table().unwrap()];
+            for _ in 0..depth {
+                tables = tables.iter().flat_map(|t| t.values().filter_map(|v| v.as_table())).collect();
+            }
+            keys.extend(tables.iter().flat_map(|t| t.keys()).map(|key| format!("{top}.{key}")));
+        }
+        keys
+    };
+    let shown = keys(&on);
+    let documentation = cases("good_config").into_iter().find(|f| f.ends_with("documentation.toml")).unwrap();
+    for key in keys(&fs::read_to_string(documentation).unwrap()) {
+        assert!(shown.contains(&key), "the example lacks {key}");
+    }
 }

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use support::servers::{Certificates, Server, lacks_servers};
 use support::{Behaviour, Process, Webhook, get, program, skip, upstream, wait_for};
 
 /// Paths, and the servers behind each: only the second one fails.
@@ -110,17 +111,73 @@ fn started(process: Process, socket: PathBuf, log: PathBuf) -> Gateway {
     Gateway { _process: process, socket, log }
 }
 
-fn config(dir: &Path, gateway: &Gateway, webhook: &Webhook, rule: &str) -> PathBuf {
+/// Every way a mail can go: the receiver's name, its server.
+struct Mail {
+    certificates: Certificates,
+    servers: [(&'static str, Server); 3],
+}
+
+impl Mail {
+    fn start() -> Mail {
+        let certificates = Certificates::new();
+        let servers = [
+            ("starttls", Server::smtp("starttls", &certificates, false)),
+            ("implicit", Server::smtp("implicit", &certificates, false)),
+            ("password", Server::smtp("starttls", &certificates, true)),
+        ];
+        std::fs::write(certificates.path("password"), "correct horse\n").unwrap();
+        Mail { certificates, servers }
+    }
+
+    /// The tables of its receivers.
+    fn config(&self) -> String {
+        let table = |(name, server): &(&str, Server)| {
+            let scheme = if *name == "implicit" { "smtps" } else { "smtp" };
+            let login = match *name {
+                "password" => format!(
+                    "username = \"gatewatch\"\npassword_file = {:?}\n",
+                    self.certificates.path("password")
+                ),
+                _ => String::new(),
+            };
+            format!(
+                "[notify.email.{name}]\nsmtp = \"{scheme}://localhost:{}\"\nca_file = {:?}\n{login}\
+                 from = \"gatewatch@example.net\"\nto = [\"duty@example.net\"]\n",
+                server.port,
+                self.certificates.path("ca.pem")
+            )
+        };
+        self.servers.iter().map(table).collect()
+    }
+
+    /// Waits for the mail that says it, at each of them.
+    fn wait(&self, upstream: &str, reason: &str) {
+        for (name, server) in &self.servers {
+            // Bounded: each mail is waited for so long, and there are two per case at most.
+            let mail = (0..20).map(|_| server.next()).find(|mail| {
+                let subject = mail["subject"].as_str().unwrap();
+                subject.starts_with("[FIRING critical]") && subject.contains(upstream)
+            });
+            let mail = mail.unwrap_or_else(|| panic!("{name}: no mail names {upstream}"));
+            assert!(mail["text"].as_str().unwrap().contains(reason), "{name}: no {reason} in {mail}");
+            assert_eq!(mail["tls"], true, "{name}");
+            assert_eq!(mail["user"] == "gatewatch", *name == "password", "{name}");
+        }
+    }
+}
+
+fn config(dir: &Path, gateway: &Gateway, webhook: &Webhook, mail: Option<&Mail>, rule: &str) -> PathBuf {
     let path = dir.join("gatewatch.toml");
     let text = format!(
         "[agent]\nnode = \"edge-1\"\nstate_dir = \"{}\"\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n\
          [input.file.gateway]\npaths = [\"{}\"]\nstart = \"beginning\"\n\
          [rule.ratio.{rule}]\ngroup_by = [\"upstream\"]\nmatch = ['upstream!=\"\"']\nwindow = \"5s\"\nabove = {{ critical = \"5%\" }}\n\
          min_requests = 5\nmin_errors = 3\nkeep_firing_for = \"2s\"\n\
-         [notify.webhook.ops]\nurl = \"{}\"\n",
+         [notify.webhook.ops]\nurl = \"{}\"\n{}",
         dir.join("state").display(),
         gateway.log.display(),
-        webhook.url
+        webhook.url,
+        mail.map(Mail::config).unwrap_or_default()
     );
     fs::write(&path, text).unwrap();
     path
@@ -167,14 +224,15 @@ fn alerts(
         .collect();
     let Some(gateway) = start(dir.path(), &servers) else { return skip("the gateway is not installed") };
     let webhook = Webhook::start();
-    let config_path = config(dir.path(), &gateway, &webhook, "first");
+    let mail = (!lacks_servers()).then(Mail::start);
+    let config_path = config(dir.path(), &gateway, &webhook, mail.as_ref(), "first");
     let mut agent =
         Process::start(Command::new(env!("CARGO_BIN_EXE_gatewatch")).arg("run").arg("-c").arg(&config_path));
 
     for (i, case) in cases.iter().enumerate() {
         if i == cases.len() / 2 {
             // Half of the cases are seen after a reload that renames the rule.
-            config(dir.path(), &gateway, &webhook, "second");
+            config(dir.path(), &gateway, &webhook, mail.as_ref(), "second");
             agent.signal("HUP");
         }
         let expected = name_of(case, servers[i].1);
@@ -190,6 +248,9 @@ fn alerts(
         let body =
             webhook.wait(&format!("{} firing", case.path), Duration::from_secs(25), |b| is_ours("firing", b));
         drop(traffic);
+        if let Some(mail) = &mail {
+            mail.wait(&expected, case.reason);
+        }
         let alert = body["alerts"]
             .as_array()
             .unwrap()

@@ -1,111 +1,18 @@
 //! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
+mod support;
+
 use gatewatch::delivery::send::send;
 use gatewatch::message::About;
+use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::Zone;
-use std::io::{BufRead, BufReader, Lines};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
-
-/// Debian's python3-aiosmtpd is for Debian's Python, whatever comes first in PATH.
-const PYTHON: &str = "/usr/bin/python3";
-
-/// Says why a test cannot run; with CI set, that is a failure.
-fn skipped(why: &str) -> bool {
-    assert!(std::env::var_os("CI").is_none(), "not in CI: {why}");
-    println!("skipped: {why}");
-    true
-}
-
-fn lacks_servers() -> bool {
-    let works = |command: &mut Command| {
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if !works(Command::new("openssl").arg("version")) {
-        return skipped("no openssl to make certificates");
-    }
-    if !works(Command::new(PYTHON).args(["-c", "import aiosmtpd"])) {
-        return skipped("no aiosmtpd (Debian: python3-aiosmtpd)");
-    }
-    false
-}
-
-/// A certificate authority of our own, and a certificate for localhost by it.
-struct Certificates {
-    folder: tempfile::TempDir,
-}
-
-impl Certificates {
-    fn new() -> Certificates {
-        let folder = tempfile::tempdir().unwrap();
-        let steps = [
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ca.key -out ca.pem \
-             -subj /CN=tests -addext basicConstraints=critical,CA:TRUE",
-            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.csr \
-             -subj /CN=localhost",
-            "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out cert.pem -extfile san",
-        ];
-        std::fs::write(folder.path().join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
-        for step in steps {
-            let mut command = Command::new("openssl");
-            let output = command.args(step.split_whitespace()).current_dir(folder.path()).output().unwrap();
-            assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Certificates { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-/// A server of tests/servers; ends with its value.
-struct Server {
-    child: Child,
-    port: u16,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Server {
-    fn start(script: &str, arguments: &[&str], certificates: &Certificates, auth: bool) -> Server {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(script);
-        let mut command = Command::new(PYTHON);
-        command
-            .arg(script)
-            .args(arguments)
-            .args([certificates.path("cert.pem"), certificates.path("key.pem")]);
-        // aiosmtpd complains at length of what these tests do on purpose.
-        command.env_remove("PASSWORD").stdout(Stdio::piped()).stderr(Stdio::null());
-        if auth {
-            command.env("USER", "gatewatch").env("PASSWORD", "correct horse");
-        }
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = lines.next().expect("the server has ended").unwrap().parse().unwrap();
-        Server { child, port, lines }
-    }
-
-    fn smtp(mode: &str, certificates: &Certificates, auth: bool) -> Server {
-        Server::start("smtp.py", &[mode], certificates, auth)
-    }
-
-    /// What it got next; to be asked only after it was sent.
-    fn next(&mut self) -> serde_json::Value {
-        serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+use support::servers::{Certificates, PYTHON, Server, lacks_servers};
 
 fn notification() -> Notification {
     let alert = serde_json::from_str(include_str!("messages/alert.json")).unwrap();
@@ -169,7 +76,7 @@ fn encrypted_and_with_a_password() {
     }
     let certificates = Certificates::new();
     for (mode, tls) in [("starttls", Tls::Starttls), ("implicit", Tls::Implicit)] {
-        let mut server = Server::smtp(mode, &certificates, true);
+        let server = Server::smtp(mode, &certificates, true);
         let settings = settings(server.port, tls, &["duty@example.net", "Ops <ops@example.net>"]);
         let ca = || Some(certificates.path("ca.pem"));
 
@@ -204,7 +111,7 @@ fn plain_only_when_said() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::smtp("plain", &certificates, false);
+    let server = Server::smtp("plain", &certificates, false);
     let to = ["duty@example.net"];
     let outcome = mailed(settings(server.port, Tls::Starttls, &to), Some(certificates.path("ca.pem")));
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("STARTTLS")), "{outcome:?}");
@@ -218,7 +125,7 @@ fn refused_addresses() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::smtp("plain", &certificates, false);
+    let server = Server::smtp("plain", &certificates, false);
     let outcome = mailed(settings(server.port, Tls::None, &["nobody@example.net"]), None);
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("no such user")), "{outcome:?}");
     let outcome = mailed(settings(server.port, Tls::None, &["later@example.net"]), None);
@@ -238,7 +145,7 @@ fn a_webhook_behind_tls() {
         return;
     }
     let certificates = Certificates::new();
-    let mut server = Server::start("https.py", &[], &certificates, false);
+    let server = Server::start("https.py", &[], &certificates, false);
     let port = server.port;
     let url = || Secret::new(format!("https://localhost:{port}/hook"));
     let ca = Some(certificates.path("ca.pem"));

@@ -1,8 +1,8 @@
 //! What people and machines are sent, as golden files: `UPDATE_GOLDEN=1 cargo test --test messages` writes them anew.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use gatewatch::delivery::notification::{Item, News, Notification, Subject};
 use gatewatch::message::{About, Message};
+use gatewatch::notification::{Item, News, Notification, Subject};
 use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Millis, Origin, Reason, Zone};

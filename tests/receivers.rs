@@ -1,11 +1,11 @@
 //! Webhook and Slack against a loopback receiver that answers as told, alone and with the outbox and its thread.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use gatewatch::delivery::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::delivery::outbox::Outbox;
 use gatewatch::delivery::send::send;
 use gatewatch::delivery::{Courier, Done};
 use gatewatch::message::About;
+use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
 use gatewatch::receiver::{Receiver, ReceiverKind, Secret};
 use gatewatch_parsers::{Millis, Zone};

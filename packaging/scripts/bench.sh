@@ -20,6 +20,9 @@ ngx=$dir/nginx.$LINES.log
 
 have() { command -v "$1" >/dev/null 2>&1 || { echo "skipped: $1 is not installed" >&2; return 1; }; }
 
+echo "## stations: parse, observe, judge"
+"$CARGO" bench --locked --quiet --bench stations -- --min-time 1 2>/dev/null || "$CARGO" bench --locked --bench stations
+
 echo "## counts, equal first"
 "$gatewatch" analyze --quiet --format json -j 1 "$hap" > "$dir/hap.json"
 "$gatewatch" analyze --quiet --format json -j 1 "$ngx" > "$dir/ngx.json"
@@ -63,12 +66,14 @@ echo
 echo "## $LINES lines, best of $RUNS: CPU s, wall s"
 row command CPU wall
 row '---' '---:' '---:'
+# shellcheck disable=SC2046 # two numbers, apart
 one() { name=$1; shift; set -- $(measure "$@"); row "$name" "$1" "$2"; eval "cpu_$tag=$1 wall_$tag=$2"; }
 tag=gh1; one "gatewatch analyze -j1 haproxy.log" - "$gatewatch" analyze -q -j 1 "$hap"
 tag=gh2; one "gatewatch analyze -j2 haproxy.log" - "$gatewatch" analyze -q -j 2 "$hap"
 if have halog; then tag=halog; one "halog -srv < haproxy.log" "$hap" halog -srv; fi
 tag=gn1; one "gatewatch analyze -j1 nginx.log" - "$gatewatch" analyze -q -j 1 "$ngx"
 tag=gn2; one "gatewatch analyze -j2 nginx.log" - "$gatewatch" analyze -q -j 2 "$ngx"
+# shellcheck disable=SC2016 # awk's fields
 if have mawk; then tag=mawk; one "mawk '{c[\$9]++} …' nginx.log" - mawk '{c[$9]++} END{for(k in c)print k,c[k]}' "$ngx"; fi
 if have goaccess; then
     tag=goaccess; one "goaccess --log-format=COMBINED nginx.log" - goaccess --log-format='%h %^[%d:%t %^] "%r" %s %b "%R" "%u"%^' \
@@ -85,9 +90,9 @@ fi
 echo
 echo "## ratios (the design's limits: 1.5, 0.8, 0.25)"
 ratio() { python3 -c "print(f'{$1/$2:.2f}')"; }
-[ -n "${cpu_halog:-}" ] && echo "analyze HAProxy, CPU / halog:      $(ratio $cpu_gh1 $cpu_halog)"
-[ -n "${wall_halog:-}" ] && echo "analyze HAProxy -j2, wall / halog: $(ratio $wall_gh2 $wall_halog)"
-[ -n "${wall_mawk:-}" ] && echo "analyze nginx -j2, wall / mawk:    $(ratio $wall_gn2 $wall_mawk)"
+[ -n "${cpu_halog:-}" ] && echo "analyze HAProxy, CPU / halog:      $(ratio "${cpu_gh1:-}" "$cpu_halog")"
+[ -n "${wall_halog:-}" ] && echo "analyze HAProxy -j2, wall / halog: $(ratio "${wall_gh2:-}" "$wall_halog")"
+[ -n "${wall_mawk:-}" ] && echo "analyze nginx -j2, wall / mawk:    $(ratio "${wall_gn2:-}" "$wall_mawk")"
 echo
 echo "## peak memory"
 python3 - "$gatewatch" "$hap" <<'P'

@@ -310,15 +310,17 @@ fn cri(input: &[u8]) -> IResult<&[u8], Header<'_>> {
 const MONTH_LEN: usize = 15;
 
 /// Whether this is `Nov 22 14:54:06` or `Feb  6 01:02:03`.
+#[inline]
 fn month_shape(stamp: &[u8]) -> bool {
-    let [a, b, c, b' ', tens, ones, b' ', clock @ ..] = stamp else { return false };
-    [a, b, c].iter().all(|b| b.is_ascii_alphabetic())
-        && (tens.is_ascii_digit() || *tens == b' ')
-        && ones.is_ascii_digit()
-        && is_clock(clock)
+    let Some((front, clock)) = stamp.split_first_chunk::<7>() else { return false };
+    let &[a, b, c, s1, tens, ones, s2] = front;
+    let letters = [a, b, c].iter().fold(true, |all, b| all & b.is_ascii_alphabetic());
+    let day = (tens.is_ascii_digit() | (tens == b' ')) & ones.is_ascii_digit();
+    letters & day & (s1 == b' ') & (s2 == b' ') & is_clock(clock)
 }
 
 /// Whether this is `14:54:06` (`:` to `?` pass for digits; a date that says so fails later).
+#[inline]
 fn is_clock(text: &[u8]) -> bool {
     let Ok(bytes) = <[u8; 8]>::try_from(text) else { return false };
     u64::from_be_bytes(bytes) & 0xF0F0_FFF0_F0FF_F0F0 == 0x3030_3A30_303A_3030

@@ -39,8 +39,8 @@ pub fn fail<T>(rest: &[u8]) -> Piece<'_, T> {
     Err(nom::Err::Error(Failed { rest }))
 }
 
-const ONES: u64 = u64::from_le_bytes([0x01; 8]);
-const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+pub(crate) const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+pub(crate) const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// How much is looked at before a vector search takes over.
 const SHORT: usize = 32;
@@ -48,6 +48,38 @@ const SHORT: usize = 32;
 /// The top bit of each zero byte of a word, exact up to the lowest one.
 const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & TOPS
+}
+
+/// The eight bytes at a place of a line, the first one lowest; zeros beyond its end.
+#[inline(always)]
+pub(crate) fn word_at(line: &[u8], at: usize) -> u64 {
+    match line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(line, at),
+    }
+}
+
+fn last_word(line: &[u8], at: usize) -> u64 {
+    let rest = line.get(at..).unwrap_or_default();
+    match line.last_chunk::<8>() {
+        // At most seven of them are left.
+        Some(_) if rest.is_empty() => 0,
+        Some(word) => u64::from_le_bytes(*word) >> (64 - 8 * rest.len()),
+        None => short_word(rest),
+    }
+}
+
+/// A text of fewer than eight bytes as a word.
+#[inline(always)]
+fn short_word(text: &[u8]) -> u64 {
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        // The two overlap in the same bytes.
+        (Some(head), Some(tail)) => {
+            let tail = u64::from(u32::from_le_bytes(*tail)) << (8 * (text.len() - 4));
+            u64::from(u32::from_le_bytes(*head)) | tail
+        }
+        _ => text.iter().rev().fold(0, |word, b| word << 8 | u64::from(*b)),
+    }
 }
 
 /// The first place of a byte. Fields are short: a word at a time costs less than setting up a vector search.
@@ -76,7 +108,34 @@ fn find_short(text: &[u8], hits: impl Fn(u64) -> u64, is_hit: impl Fn(u8) -> boo
             return Some(i * 8 + hits.trailing_zeros() as usize / 8);
         }
     }
-    rest.iter().position(|b| is_hit(*b)).map(|at| words.len() * 8 + at)
+    match text.last_chunk::<8>() {
+        _ if rest.is_empty() => None,
+        // Its first bytes have been looked at: they hold no hit.
+        Some(last) => match hits(u64::from_le_bytes(*last)) {
+            0 => None,
+            hits => Some(text.len() - 8 + hits.trailing_zeros() as usize / 8),
+        },
+        None => rest.iter().position(|b| is_hit(*b)),
+    }
+}
+
+/// Whether these are digits, points, dashes, slashes and at least one colon: an IPv4 address with its port, as far as
+/// nothing else looks like one. `false` for a text of fewer than 8 or more than 24 bytes, whatever it is.
+#[inline(always)]
+pub(crate) fn is_ip_and_port(text: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else { return false };
+    // Three words, overlapping, are the whole text.
+    let middle = text.get((text.len() - 8) / 2..).and_then(|rest| rest.first_chunk::<8>());
+    let Some(middle) = middle.filter(|_| text.len() <= 24) else { return false };
+    let (mut others, mut colons) = (0, 0);
+    for word in [first, middle, last].map(|word| u64::from_le_bytes(*word)) {
+        let bytes = word & !TOPS;
+        let from_dash = bytes + ONES * (0x80 - b'-' as u64);
+        let beyond_colon = bytes + ONES * (0x7F - b':' as u64);
+        others |= !from_dash | beyond_colon | word;
+        colons |= zero_bytes(word ^ (ONES * u64::from(b':')));
+    }
+    others & TOPS == 0 && colons != 0
 }
 
 /// Everything before this byte; the byte itself stays.
@@ -164,6 +223,10 @@ pub fn status(field: &[u8]) -> Option<Status> {
 /// greatest.
 #[must_use]
 pub fn millis(field: &[u8]) -> Option<u32> {
+    if let &[a @ b'0'..=b'9', b'.', b @ b'0'..=b'9', c @ b'0'..=b'9', d @ b'0'..=b'9'] = field {
+        let [a, b, c, d] = [a, b, c, d].map(|b| u32::from(b - b'0'));
+        return Some(a * 1_000 + b * 100 + c * 10 + d);
+    }
     let (mut millis, mut decimals) = (0u64, None);
     for byte in field {
         match (byte, decimals) {
@@ -208,6 +271,10 @@ pub struct RequestLine<'a> {
 /// `GET /a b HTTP/1.1` → its three parts. Scanners send everything else, too; nothing is refused.
 #[must_use]
 pub fn request_line(line: &[u8]) -> RequestLine<'_> {
+    usual_request_line(line).unwrap_or_else(|| any_request_line(line))
+}
+
+fn any_request_line(line: &[u8]) -> RequestLine<'_> {
     let line = dash(line);
     let Ok((rest, method)) = method(line) else {
         return RequestLine { method: b"", target: line, protocol: b"" };
@@ -218,6 +285,23 @@ pub fn request_line(line: &[u8]) -> RequestLine<'_> {
         }
         _ => RequestLine { method, target: rest, protocol: b"" },
     }
+}
+
+/// A request line with a method of up to seven capitals and a protocol of eight bytes.
+#[inline(always)]
+fn usual_request_line(line: &[u8]) -> Option<RequestLine<'_>> {
+    let (_, protocol) = line.split_last_chunk::<8>()?;
+    let word = word_at(line, 0);
+    let blanks = zero_bytes(word ^ (ONES * u64::from(b' ')));
+    let len = blanks.trailing_zeros() as usize / 8;
+    // A byte below `A` or above `Z` before the blank.
+    let letters = word & !TOPS;
+    let others = !(letters + ONES * (0x80 - b'A' as u64)) | (letters + ONES * (0x7F - b'Z' as u64)) | word;
+    let is_method = blanks != 0 && len > 0 && others & TOPS & ((1 << (8 * len)) - 1) == 0;
+    let &[b'H', b'T', b'T', b'P', b'/', a, b, c] = protocol else { return None };
+    let (target, between) = line.get(len + 1..)?.split_at_checked(line.len().checked_sub(len + 10)?)?;
+    let is_usual = is_method && a != b' ' && b != b' ' && c != b' ' && between.first() == Some(&b' ');
+    is_usual.then_some(RequestLine { method: line.get(..len)?, target, protocol })
 }
 
 /// A method and the space after it.
@@ -298,6 +382,28 @@ mod tests {
         fn a_byte_is_found_where_it_is(text in proptest::collection::vec(any::<u8>(), 0..80), a in any::<u8>(), b in any::<u8>()) {
             prop_assert_eq!(find(a, &text), memchr(a, &text));
             prop_assert_eq!(find_either(a, b, &text), memchr2(a, b, &text));
+        }
+
+        #[test]
+        fn an_ip_and_its_port_hold_nothing_else(text in "[-./0-9:, ;a\\x00\u{80}]{0,2}[0-9.:]{0,28}[-./0-9:, ;a\\x00]{0,2}") {
+            let text = text.as_bytes();
+            let fits = text.iter().all(|b| (b'-'..=b':').contains(b)) && text.contains(&b':');
+            prop_assert_eq!(is_ip_and_port(text), fits && (8..=24).contains(&text.len()));
+        }
+
+        #[test]
+        fn a_word_is_what_stands_there(text in proptest::collection::vec(any::<u8>(), 0..24), at in 0..30usize) {
+            let mut bytes = [0; 8];
+            text.iter().skip(at).zip(&mut bytes).for_each(|(from, to)| *to = *from);
+            prop_assert_eq!(word_at(&text, at), u64::from_le_bytes(bytes));
+        }
+
+        #[test]
+        fn the_usual_request_line_is_no_other(line in "([A-Z]{0,9}|[A-Za-z@_ -]{0,9}) ?/?[a-z ]{0,9} (HTTP/[0-9. ]{3}|[A-Z/ ]{8})") {
+            let line = line.as_bytes();
+            if let Some(usual) = usual_request_line(line) {
+                prop_assert_eq!(usual, any_request_line(line));
+            }
         }
 
         #[test]

@@ -10,6 +10,7 @@ use chrono::offset::{LocalResult, Offset, TimeZone};
 use chrono::{DateTime, NaiveDateTime};
 
 use crate::record::Millis;
+use crate::text::word_at;
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -163,6 +164,26 @@ impl Dates {
         Some(minute + millis)
     }
 
+    /// The same as `clf`, or as `clf_east` where that is known, for what is usual: `22/Nov/2026:14:53:53.243`.
+    #[inline]
+    #[must_use]
+    pub fn clf_millis(&mut self, text: &[u8; 24], east: Option<i32>) -> Option<Millis> {
+        let memory = &self.clf;
+        if text.first_chunk::<17>() == Some(&memory.head)
+            && let Some(millis) = text.last_chunk().and_then(|tail| plain_seconds(*tail))
+            && match east {
+                None => memory.zone_len == 0,
+                Some(east) => memory.zone_len == 4 && memory.zone == word_at(&east.to_ne_bytes(), 0),
+            }
+        {
+            return Some(memory.at + millis);
+        }
+        match east {
+            Some(east) => self.clf_east(text, east),
+            None => self.clf(text),
+        }
+    }
+
     /// `2026-11-22T14:53:53`, with `T` or a space, then perhaps a fraction, then perhaps `Z`, `+01:00` or `+0100`.
     #[must_use]
     pub fn iso(&mut self, text: &[u8]) -> Option<Millis> {
@@ -242,24 +263,24 @@ impl Dates {
 #[derive(Clone, Debug)]
 struct Minute<const N: usize> {
     head: [u8; N],
-    zone: [u8; 8],
-    /// Greater than the zone: nothing is remembered.
+    zone: u64,
+    /// Greater than a word: nothing is remembered.
     zone_len: usize,
     at: Millis,
 }
 
 impl<const N: usize> Minute<N> {
-    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: [0; 8], zone_len: usize::MAX, at: 0 };
+    const FORGOTTEN: Minute<N> = Minute { head: [0; N], zone: 0, zone_len: usize::MAX, at: 0 };
 
     fn get(&self, head: &[u8; N], zone: &[u8]) -> Option<Millis> {
-        (self.head == *head && self.zone.get(..self.zone_len) == Some(zone)).then_some(self.at)
+        (self.head == *head && self.zone_len == zone.len() && self.zone == word_at(zone, 0))
+            .then_some(self.at)
     }
 
     fn set(&mut self, head: &[u8; N], zone: &[u8], at: Millis, keep: bool) {
         *self = Minute::FORGOTTEN;
-        if keep && zone.len() <= self.zone.len() {
-            self.zone.iter_mut().zip(zone).for_each(|(to, from)| *to = *from);
-            (self.head, self.zone_len, self.at) = (*head, zone.len(), at);
+        if keep && zone.len() <= 8 {
+            (self.head, self.zone, self.zone_len, self.at) = (*head, word_at(zone, 0), zone.len(), at);
         }
     }
 }
@@ -295,6 +316,20 @@ fn seconds(tail: &[u8]) -> Option<(Millis, &[u8])> {
         return None;
     }
     Some((seconds + thousandths(fraction)?, zone))
+}
+
+/// `3:53.243` → the milliseconds of what follows the minute, all bytes at once.
+#[inline]
+fn plain_seconds(tail: [u8; 8]) -> Option<Millis> {
+    // Punctuation becomes 0, digits become their values: neither may be greater.
+    let digits = (u64::from_le_bytes(tail) ^ u64::from_le_bytes(*b"0:00.000")) >> 8;
+    if (digits.wrapping_add(0x0076_7676_7F76_767F) | digits) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    let digit = |at: u32| (digits >> (8 * at)) & 15;
+    let seconds = digit(1) * 10 + digit(2);
+    let millis = seconds * 1_000 + digit(4) * 100 + digit(5) * 10 + digit(6);
+    (seconds < 60).then(|| millis.cast_signed())
 }
 
 /// The digits of a fraction → milliseconds, cut.

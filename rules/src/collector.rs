@@ -10,6 +10,9 @@ use gatewatch_parsers::upstreams::AttemptIter;
 use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
+use values::{Carried, Key, Values, is_set};
+
+mod values;
 
 /// So many series are known from block to block; beyond, all are forgotten (their times are kept).
 const KNOWN_MAX: usize = 4096;
@@ -38,7 +41,7 @@ pub enum Place {
 pub struct Collector {
     plan: Arc<Plan>,
     /// The labels carried without and with an upstream.
-    carried: [Vec<(u8, Label)>; 2],
+    carried: [Carried; 2],
     step: Millis,
     /// The step found last, and its bounds: records come nearly in order, and a division costs.
     current: (i64, Millis, Millis),
@@ -58,6 +61,7 @@ pub struct Collector {
 #[derive(Debug)]
 struct Known {
     set: LabelSet,
+    key: Key,
     /// The take up to which `cell`, its newest cell in the block, holds.
     epoch: u32,
     cell: u32,
@@ -138,38 +142,6 @@ impl RegionCache {
     }
 }
 
-/// The values of an attempt's labels.
-struct Values<'a> {
-    /// In the order of [`Label`], cut.
-    built_in: [&'a [u8]; 6],
-    source: &'a Source,
-    record: &'a Record<'a>,
-}
-
-impl<'a> Values<'a> {
-    #[inline]
-    fn get(&self, plan: &Plan, index: u8, label: Label) -> &'a [u8] {
-        match self.built_in.get(label as usize) {
-            Some(value) => value,
-            None => {
-                let name = plan.names().get(usize::from(index)).map_or("", String::as_str);
-                cut(self.source.capture(self.record, name))
-            }
-        }
-    }
-
-    #[inline]
-    fn set_upstream(&mut self, attempt: &Attempt<'a>, pool: &'a [u8]) {
-        self.built_in[Label::Pool as usize] = cut(if attempt.pool.is_empty() { pool } else { attempt.pool });
-        self.built_in[Label::Upstream as usize] = cut(attempt.upstream);
-    }
-
-    #[inline]
-    fn has_upstream(&self) -> bool {
-        !self.built_in[Label::Upstream as usize].is_empty()
-    }
-}
-
 impl Collector {
     /// `latency`: whether request times are kept by series.
     #[must_use]
@@ -177,7 +149,7 @@ impl Collector {
         let latencies =
             latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
         Collector {
-            carried: [false, true].map(|has_upstream| plan.carried(has_upstream)),
+            carried: [false, true].map(|has_upstream| Carried::new(plan.carried(has_upstream))),
             plan,
             step: step.max(1),
             current: (0, 0, 0),
@@ -309,18 +281,8 @@ impl Collector {
     fn find(&mut self, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
         let carried = &self.carried[usize::from(has_upstream)];
-        let mut hash = 0u64;
-        for &(index, label) in carried {
-            // The input and the region follow from the rest, nearly always, and the pool from the upstream.
-            let follows = match label {
-                Label::Input | Label::Region => true,
-                Label::Pool => has_upstream,
-                _ => false,
-            };
-            if !follows {
-                hash = mix(hash, values.get(&self.plan, index, label));
-            }
-        }
+        let key = Key::of(values, carried.built_in);
+        let hash = key.hash(has_upstream);
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -328,16 +290,18 @@ impl Collector {
             let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
-                && is_set(&series.set, &self.plan, carried, values)
+                && series.key.is(&key)
+                && ((key.says_all() && !carried.captures)
+                    || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(values, tag, start)
+        self.find_slowly(values, key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, values: &Values<'_>, tag: u32, start: usize) -> u32 {
+    fn find_slowly(&mut self, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
         let mask = self.plan.mask(values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
@@ -353,7 +317,7 @@ impl Collector {
                 let set = LabelSet::from_bytes(&self.scratch);
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
-                self.known.push(Known { set, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known { set, key, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -405,54 +369,5 @@ fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>,
     }
     if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
         block.add_detail(cell, Detail::status(record.status));
-    }
-}
-
-/// One multiplication a value: a hint need not be a good hash.
-#[inline]
-fn mix(hash: u64, value: &[u8]) -> u64 {
-    let word = match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
-        (Some(first), Some(last)) => u64::from_le_bytes(*first).rotate_left(29) ^ u64::from_le_bytes(*last),
-        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-            (Some(first), Some(last)) => {
-                u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-            }
-            _ => value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        },
-    };
-    (hash.rotate_left(23) ^ word ^ (value.len() as u64) << 56).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-/// Whether a label set has these values. Labels that are not carried are empty in both: the upstream decides which are
-/// carried, and it is compared.
-#[inline]
-fn is_set(set: &LabelSet, plan: &Plan, carried: &[(u8, Label)], values: &Values<'_>) -> bool {
-    let Some((lengths, mut rest)) = set.parts() else { return false };
-    carried.iter().all(|&(index, label)| {
-        let value = values.get(plan, index, label);
-        let Some(length) = lengths.get(usize::from(index)) else { return false };
-        if usize::from(*length) != value.len() {
-            return false;
-        }
-        let Some((own, after)) = rest.split_at_checked(value.len()) else { return false };
-        rest = after;
-        same(own, value)
-    })
-}
-
-/// Equality of slices of equal length. Values are short, and a call of `memcmp` for each costs more than all else here.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-        (Some(a_last), Some(b_last)) => {
-            a_last == b_last && a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0).all(|(a, b)| a == b)
-        }
-        _ => match (
-            a.first_chunk::<4>().zip(a.last_chunk::<4>()),
-            b.first_chunk::<4>().zip(b.last_chunk::<4>()),
-        ) {
-            (Some(a), Some(b)) => a == b,
-            _ => a.iter().zip(b).all(|(a, b)| a == b),
-        },
     }
 }

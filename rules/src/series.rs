@@ -14,7 +14,7 @@ pub const VALUE_MAX: usize = 128;
 pub const OTHER: &str = "__other__";
 
 /// The labels that every record can have, in the order in which series carry them; all else is a custom capture.
-pub(crate) const BUILT_IN: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
+pub const BUILT_IN: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
 
 /// Where a label's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

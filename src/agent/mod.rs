@@ -206,10 +206,9 @@ impl Agent {
             };
             let refused = match rendered {
                 Ok(delivery) => self.courier.send(delivery).err(),
-                Err(why) => Some(Done {
-                    id: notification.id,
-                    outcome: crate::delivery::notification::Outcome::Failed { why },
-                }),
+                Err(why) => {
+                    Some(Done { id: notification.id, outcome: crate::notification::Outcome::Failed { why } })
+                }
             };
             if let Some(done) = refused {
                 self.notices.outcome(&done);

@@ -2,8 +2,8 @@
 
 use super::files::LiveFiles;
 use crate::delivery::Done;
-use crate::delivery::notification::Outcome;
 use crate::inputs::file::{Happening, Message};
+use crate::notification::Outcome;
 use crate::reports::text::{percent, printable};
 use crate::reports::{rfc3339, table};
 use gatewatch_parsers::Millis;

@@ -1,6 +1,6 @@
 //! What a worker must know of a file, and which of its requests count.
 
-use gatewatch_parsers::{Context, Format, Millis, Record};
+use gatewatch_parsers::{Context, Format, Malformed, Millis, Parsed, Record};
 use gatewatch_rules::filter::Filter;
 use gatewatch_rules::source::Source;
 use std::sync::Arc;
@@ -24,6 +24,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// What a line is.
+    ///
+    /// # Errors
+    /// Where it stops making sense; at once, if the format is not known.
+    #[inline]
+    pub fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
+        match &self.format {
+            Some(format) => format.parse(line, context),
+            None => Err(Malformed { field: "log format", at: 0, reason: "unknown; give --log-format" }),
+        }
+    }
+
     /// A fresh context for a block.
     #[must_use]
     pub fn context(&self) -> Context {
@@ -49,6 +61,12 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Whether every request counts.
+    #[must_use]
+    pub fn takes_all(&self) -> bool {
+        self.since.is_none() && self.until.is_none() && self.filter.is_none()
+    }
+
     /// Whether this request counts.
     #[must_use]
     pub fn takes(&self, source: &Source, record: &Record<'_>) -> bool {

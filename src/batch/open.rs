@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// Bytes that recognition looks at.
 const HEAD: u64 = 64 * 1024;
@@ -40,19 +40,20 @@ pub fn shown(source: &Source) -> String {
 }
 
 impl Log {
-    /// Reads the head.
+    /// Reads the head. A pipe ends when `stop` is set.
     ///
     /// # Errors
     /// It cannot be opened, or not one byte decompresses.
-    pub fn look(source: Source) -> Result<Log, Problem> {
+    pub fn look(source: Source, stop: &Arc<AtomicBool>) -> Result<Log, Problem> {
         let path = match &source {
             Source::Stdin => PathBuf::from("-"),
             Source::File(path) | Source::Pipe(path) => path.clone(),
         };
         let wrong = |e: io::Error| Problem::of(&path, &e);
         let opened = match &source {
-            Source::Stdin => stdin::open(),
-            Source::File(path) | Source::Pipe(path) => archive::open(path),
+            Source::Stdin => stdin::open(stop),
+            Source::Pipe(path) => stdin::open_pipe(path, stop),
+            Source::File(path) => archive::open(path),
         };
         let mut opened = opened.map_err(wrong)?;
         let mut head = Vec::new();

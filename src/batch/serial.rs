@@ -2,9 +2,9 @@
 //! before them, a stamp that only its neighbours can date.
 
 use super::job::{Job, Selection};
-use super::worker::{Buffers, Counted, parse_line};
-use gatewatch_parsers::Millis;
+use super::worker::{Buffers, Counted};
 use gatewatch_parsers::lines::Lines;
+use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
@@ -37,11 +37,15 @@ impl Serial {
         let mut context = job.context();
         // The worker has counted the lines themselves.
         let mut counted = Counted::default();
+        let mut before = None;
         for line in Lines::new(bytes, buffers.at_start) {
-            if let Some(newest) = clock.newest() {
+            // A file's first line waits for its second: until then it alone tells what is near.
+            if let Some(newest) = clock.newest().or(before) {
                 context.dates.set_newest(newest);
             }
-            let Some(record) = parse_line(job, line, &mut context, &mut counted) else { continue };
+            let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
+            before = Some(record.end);
+            counted.see(record.end);
             let come = clock.newest();
             let verdict = clock.admit(record.end);
             if let Some(held) = verdict.held {
@@ -78,8 +82,7 @@ impl Serial {
         if let Some(newest) = come {
             context.dates.set_newest(newest);
         }
-        let mut ignored = Counted::default();
-        let Some(record) = parse_line(job, &line, &mut context, &mut ignored) else { return };
+        let Ok(Parsed::Record(record)) = job.parse(&line, &mut context) else { return };
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,

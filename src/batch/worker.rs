@@ -3,7 +3,7 @@
 use super::blocks::{self, Stream};
 use super::job::{Job, Selection};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Millis, Parsed};
+use gatewatch_parsers::{Malformed, Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, BlockClock, BlockStats};
 use gatewatch_rules::collector::{Collector, Place};
@@ -143,16 +143,24 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     let mut clock = BlockClock::new(selection.lateness, selection.step);
     let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
     counted.bytes = bytes.len() as u64;
+    let takes_all = selection.takes_all();
     let mut lines = Lines::new(bytes, buffers.at_start);
     for line in &mut lines {
         counted.lines += 1;
-        let Some(record) = parse_line(job, line, &mut context, &mut counted) else { continue };
-        let place = match clock.admit(record.end) {
-            Admit::Late => Place::Late,
-            _ => Place::Step,
-        };
-        if selection.takes(&job.source, &record) {
-            collector.count(&job.source, &record, place);
+        // A record is some hundred bytes: it is used where it was made.
+        match job.parse(line, &mut context) {
+            Ok(Parsed::Record(record)) => {
+                counted.see(record.end);
+                let place = match clock.admit(record.end) {
+                    Admit::Late => Place::Late,
+                    _ => Place::Step,
+                };
+                if takes_all || selection.takes(&job.source, &record) {
+                    collector.count(&job.source, &record, place);
+                }
+            }
+            Ok(Parsed::Other) => counted.other += 1,
+            Err(malformed) => counted.keep(line, malformed),
         }
     }
     counted.too_long = lines.too_long();
@@ -162,45 +170,26 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     counted
 }
 
-/// One line, counted as what it was; the record if it was one.
-pub fn parse_line<'a>(
-    job: &'a Job,
-    line: &'a [u8],
-    context: &mut Context,
-    counted: &mut Counted,
-) -> Option<gatewatch_parsers::Record<'a>> {
-    let Some(format) = &job.format else {
-        counted.unparsed += 1;
-        keep_sample(counted, line, "log format", "unknown; give --log-format");
-        return None;
-    };
-    match format.parse(line, context) {
-        Ok(Parsed::Record(record)) => {
-            counted.parsed += 1;
-            counted.first = Some(counted.first.map_or(record.end, |f| f.min(record.end)));
-            counted.last = Some(counted.last.map_or(record.end, |l| l.max(record.end)));
-            Some(record)
-        }
-        Ok(Parsed::Other) => {
-            counted.other += 1;
-            None
-        }
-        Err(malformed) => {
-            counted.unparsed += 1;
-            keep_sample(counted, line, malformed.field, malformed.reason);
-            None
-        }
+impl Counted {
+    /// A record was parsed.
+    #[inline]
+    pub fn see(&mut self, end: Millis) {
+        self.parsed += 1;
+        self.first = Some(self.first.map_or(end, |first| first.min(end)));
+        self.last = Some(self.last.map_or(end, |last| last.max(end)));
     }
-}
 
-fn keep_sample(counted: &mut Counted, line: &[u8], field: &str, reason: &str) {
-    if counted.samples.len() < SAMPLES {
-        counted.samples.push(UnparsedSample {
-            path: String::new(),
-            line: counted.lines,
-            text: line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec(),
-            field: field.to_owned(),
-            reason: reason.to_owned(),
-        });
+    #[cold]
+    fn keep(&mut self, line: &[u8], malformed: Malformed<'_>) {
+        self.unparsed += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(UnparsedSample {
+                path: String::new(),
+                line: self.lines,
+                text: line.get(..SAMPLE_BYTES).unwrap_or(line).to_vec(),
+                field: malformed.field.to_owned(),
+                reason: malformed.reason.to_owned(),
+            });
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `gatewatch analyze`: finished logs → a report.
 
+mod again;
 mod conditions;
 mod progress;
 mod times;
@@ -8,7 +9,7 @@ use super::{complain, print};
 use crate::batch::job::{Job, Selection};
 use crate::batch::open::Log;
 use crate::batch::{self, BatchInput, Outcome};
-use crate::cli::{Analyze, Output};
+use crate::cli::{Analyze, Common, Output};
 use crate::exit::Exit;
 use crate::inputs::{self, Problem, Source};
 use crate::reports::{self, Look, REPORTS};
@@ -19,8 +20,9 @@ use gatewatch_parsers::Millis;
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::filter::Filter;
 use gatewatch_rules::report::Report;
-use gatewatch_rules::series::Plan;
+use gatewatch_rules::series::{BUILT_IN, Plan};
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -68,6 +70,14 @@ fn understand(args: &Analyze) -> Result<Asked, Refused> {
             usage(format!("--where: {}\n  {w}\n  {}^", e.message, " ".repeat(column)))
         })
     });
+    if let Some(twice) = args
+        .by
+        .iter()
+        .enumerate()
+        .find(|(i, by)| by.is_empty() || args.by.iter().take(*i).any(|other| other == *by))
+    {
+        return Err(usage(format!("--by {}: `{}` is empty or there twice", args.by.join(","), twice.1)));
+    }
     let settings = settings::for_finished_logs(&args.common)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(cores).clamp(1, 256);
@@ -106,24 +116,27 @@ fn report_kind(args: &Analyze) -> Result<&'static reports::Kind, Refused> {
 
 fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     let asked = understand(args)?;
+    // Set by Ctrl-C; a second one ends it at once.
+    let stop = Arc::new(AtomicBool::new(false));
+    let _ =
+        signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop));
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop));
     let mut warnings = 0;
     let mut exit = Exit::Fine;
     let files: Vec<_> = args.files.iter().map(|f| f.clone().into_os_string()).collect();
     let found = inputs::select(&files, &mut |path| {
-        let log = Log::look(Source::File(path.to_path_buf())).map_err(|e| std::io::Error::other(e.text))?;
+        let log =
+            Log::look(Source::File(path.to_path_buf()), &stop).map_err(|e| std::io::Error::other(e.text))?;
         Ok(wiring::is_log(&log.head, log.modified))
     });
-    for problem in &found.problems {
-        complain(&problem.to_string());
+    if !found.problems.is_empty() {
         exit = Exit::Error;
     }
-    for path in &found.left_out {
-        complain(&format!("{}: left out: no log that is known", path.display()));
-        warnings += 1;
-    }
+    warnings += usize::from(!found.left_out.is_empty());
+    say_selection(&found, &args.common);
     let mut open = Vec::new();
     for source in found.sources {
-        match prepare(source, &asked, args.common.quiet, open.len(), &mut warnings) {
+        match prepare(source, &asked, &args.common, open.len(), &stop, &mut warnings) {
             Ok(input) => open.push(input),
             Err(problem) => {
                 complain(&problem.to_string());
@@ -131,18 +144,20 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
             }
         }
     }
-    let total = open.iter().map(|i| i.log.size).sum::<Option<u64>>();
     if open.is_empty() {
         return if exit == Exit::Fine { Err((Exit::Unparsed, "no log found".to_owned())) } else { Ok(exit) };
     }
+    labels_exist(args, &asked, &open)?;
     let selection = Arc::new(selection(args, &asked, &open)?);
     let plan = Arc::new(Plan::for_report(&asked.settings.rules, &args.by));
     let needs_zone = open.iter().any(|i| i.job.format.as_ref().is_some_and(|f| f.needs_zone()));
     let options = EngineOptions { step: selection.step, series_cap: SERIES };
     let engine = Engine::new(asked.settings.rules.clone(), Arc::clone(&plan), options);
-    let outcome = count(args, &asked, open, engine, &plan, &selection, total);
+    let outcome = count(args, &asked, open, engine, &plan, &selection, &stop);
 
-    for (path, error) in &outcome.errors {
+    // What Ctrl-C cut short says so itself.
+    let cut_short = |e: &std::io::Error| outcome.partial && e.kind() == std::io::ErrorKind::UnexpectedEof;
+    for (path, error) in outcome.errors.iter().filter(|e| !cut_short(&e.1)) {
         complain(&format!("{path}: read only in part: {error}"));
         exit = exit.and(Exit::Error);
     }
@@ -161,16 +176,22 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
 fn prepare(
     source: Source,
     asked: &Asked,
-    quiet: bool,
+    common: &Common,
     index: usize,
+    stop: &Arc<AtomicBool>,
     warnings: &mut usize,
 ) -> Result<BatchInput, Problem> {
-    let log = Log::look(source)?;
+    let log = Log::look(source, stop)?;
     let settings: FileSettings = asked.settings.of_file(log.path());
     let recognised = wiring::recognise(&log.shown(), &log.head, log.modified, &settings);
-    if let Some(note) = recognised.note.filter(|_| !quiet) {
-        complain(&format!("{}: {note}", log.shown()));
+    if let Some(note) = recognised.note {
         *warnings += 1;
+        if !common.quiet {
+            complain(&format!("{}: {note}", log.shown()));
+        }
+    }
+    if common.verbose > 0 {
+        complain(&format!("{}: read as {}", log.shown(), recognised.title));
     }
     let job = Job {
         index,
@@ -184,6 +205,46 @@ fn prepare(
     Ok(BatchInput { job, first_stamp: recognised.first_stamp, log })
 }
 
+/// What of the command line cannot be read, is no log, or is there twice.
+fn say_selection(found: &inputs::Selection, common: &Common) {
+    for problem in &found.problems {
+        complain(&problem.to_string());
+    }
+    if common.quiet {
+        return;
+    }
+    if !found.left_out.is_empty() {
+        complain(&left_out(&found.left_out, common.verbose > 0));
+    }
+    if found.duplicates > 0 {
+        complain("a file that is named twice is read once");
+    }
+}
+
+/// `a, b and 3 more` are no logs: named once.
+fn left_out(paths: &[PathBuf], all: bool) -> String {
+    let shown = if all { paths.len() } else { paths.len().min(5) };
+    let names: Vec<_> = paths.iter().take(shown).map(|p| p.display().to_string()).collect();
+    let more = paths.len() - shown;
+    let more = if more > 0 { format!(" and {more} more (-v names them)") } else { String::new() };
+    format!("left out, no logs that are known: {}{more}", names.join(", "))
+}
+
+/// A label that no line can have is a slip of the pen: nothing would be grouped, or nothing counted.
+fn labels_exist(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<(), Refused> {
+    let mut known: Vec<&str> = BUILT_IN.to_vec();
+    for job in open.iter().map(|i| &i.job) {
+        known.extend(job.source.extra.iter().map(String::as_str));
+        known.extend(job.source.path_labels.iter().map(|l| l.0.as_str()));
+    }
+    let mut wanted = args.by.iter().map(|by| ("--by", by.as_str()));
+    let by_filter = asked.filter.iter().flat_map(Filter::captures).map(|name| ("--where", name));
+    let unknown = wanted.by_ref().chain(by_filter).find(|(_, name)| !known.contains(name));
+    unknown.map_or(Ok(()), |(flag, name)| {
+        Err(usage(format!("{flag}: no label `{name}`; these logs have {}", known.join(", "))))
+    })
+}
+
 fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selection, Refused> {
     let now = crate::clock::now();
     let first = open.iter().filter_map(|i| i.first_stamp).min();
@@ -192,10 +253,17 @@ fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selec
             .map(|t| times::parse(t, now, first).map_err(|e| usage(format!("{name}: {e}"))))
             .transpose()
     };
+    let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        let (since, until) = (reports::rfc3339(since), reports::rfc3339(until));
+        return Err(usage(format!("--since {since} is not before --until {until}")));
+    }
     Ok(Selection {
         filter: asked.filter.clone(),
-        since: time("--since", &args.since)?,
-        until: time("--until", &args.until)?,
+        since,
+        until,
         step: asked.settings.step,
         lateness: LATENESS,
         block: batch::BLOCK,
@@ -210,13 +278,9 @@ fn count(
     engine: Engine,
     plan: &Arc<Plan>,
     selection: &Arc<Selection>,
-    total: Option<u64>,
+    stop: &AtomicBool,
 ) -> Outcome {
-    // A second Ctrl-C ends it at once.
-    let stop = Arc::new(AtomicBool::new(false));
-    let _ =
-        signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop));
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop));
+    let total = open.iter().map(|i| i.log.size).sum::<Option<u64>>();
     let mut bar = progress::Bar::new(total, args.common.quiet);
     let outcome = batch::run(open, engine, plan, selection, asked.jobs, &mut |progress| {
         bar.show(progress.bytes, progress.lines);
@@ -243,7 +307,7 @@ fn write(args: &Analyze, asked: &Asked, report: &Report) -> Exit {
         width: reports::width(),
         color: to_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         top: args.top,
-        files: args.files.iter().map(|f| f.display().to_string()).collect(),
+        again: again::words(args),
     };
     let text = (asked.kind.render)(report, &look);
     match &args.output {
@@ -263,8 +327,10 @@ fn judge(args: &Analyze, asked: &Asked, report: &Report, mut warnings: usize) ->
     let mut exit = Exit::Fine;
     let lines: u64 = report.inputs.iter().map(|i| i.lines).sum();
     if lines == 0 && !report.partial {
-        complain("warning: no lines at all");
         warnings += 1;
+        if !args.common.quiet {
+            complain("warning: no lines at all");
+        }
     }
     if conditions::too_few_parsed(report, asked.min_parsed) {
         let parsed: u64 = report.inputs.iter().map(|i| i.parsed).sum();

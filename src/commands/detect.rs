@@ -10,6 +10,7 @@ use crate::wiring::ZoneSetting;
 use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, detect};
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// Lines looked at.
 const LINES: usize = 500;
@@ -29,7 +30,7 @@ pub fn run(args: &Detect) -> Exit {
     let mut text = String::new();
     let mut problems = found.problems;
     for source in found.sources {
-        match Log::look(source) {
+        match Log::look(source, &Arc::default()) {
             Ok(log) => {
                 let known = one(&mut text, &log.shown(), &log.head, &Context::new(zone.zone, log.modified));
                 exit = exit.and(if known { Exit::Fine } else { Exit::Unparsed });

@@ -70,7 +70,7 @@ fn head(what: &str) -> Result<(Vec<u8>, i64), (Exit, String)> {
     }
     let source =
         found.sources.into_iter().next().ok_or_else(|| (Exit::Error, format!("{what}: no log found")))?;
-    let log = Log::look(source).map_err(|e| (Exit::Error, e.to_string()))?;
+    let log = Log::look(source, &Arc::default()).map_err(|e| (Exit::Error, e.to_string()))?;
     Ok((log.head, log.modified))
 }
 

@@ -1,12 +1,11 @@
 //! From a change to a message that has arrived: the outbox decides, a notifier renders, one thread sends.
 
-pub mod notification;
 pub mod outbox;
 mod queue;
 pub mod send;
 
+use crate::notification::Outcome;
 use crate::notifiers::Delivery;
-use notification::Outcome;
 use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;

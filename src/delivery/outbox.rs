@@ -4,8 +4,8 @@
 //! Invariants: one notification in flight per receiver; the newest state of an alert replaces the queued one; an alert
 //! that a receiver believes to fire is never forgotten before its end was told.
 
-use super::notification::{Item, News, Notification, Outcome, Subject, is_over};
 use super::queue::{Entry, Flight, Owed, Queue, Terms, Told};
+use crate::notification::{Item, News, Notification, Outcome, Subject, is_over};
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, Change, ChangeKind};

@@ -1,5 +1,5 @@
-use super::super::notification::News;
 use super::*;
+use crate::notification::News;
 use crate::receiver::{Receiver, ReceiverKind, Secret};
 use gatewatch_rules::alert::{End, State as AlertState};
 use proptest::prelude::*;

@@ -1,7 +1,7 @@
 //! What one receiver was told of each alert, and what it is owed. News is never stored: it follows from what was told
 //! last and from the alert as it stands, so a stale "firing" cannot come after a "resolved".
 
-use super::notification::{News, is_over};
+use crate::notification::{News, is_over};
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;

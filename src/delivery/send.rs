@@ -1,8 +1,8 @@
 //! The only code that talks to receivers: one HTTP request or one mail. Errors say what happened and never where to:
 //! a webhook's URL is a credential.
 
-use super::notification::Outcome;
 use crate::message::words::clean;
+use crate::notification::Outcome;
 use crate::notifiers::{Answer, Delivery, Payload};
 use crate::receiver::{EmailSettings, Secret, Tls};
 use chrono::DateTime;

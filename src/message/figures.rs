@@ -1,5 +1,6 @@
 //! Figures as people read them: `20.9 %`, `14,946`, `5 min`, `00:22:30 UTC`.
 
+pub use crate::figures::{commas as count, ratio, rfc3339};
 use chrono::{DateTime, FixedOffset, Offset, TimeZone, Utc};
 use gatewatch_parsers::{Millis, Zone};
 
@@ -25,26 +26,6 @@ pub fn percent(ratio: f64) -> String {
 #[must_use]
 pub fn share(ratio: f64) -> String {
     if (0.1..1.0).contains(&ratio) { format!("{:.0} %", (ratio * 100.0).min(99.0)) } else { percent(ratio) }
-}
-
-/// `part` of `whole` as a ratio; 0 of nothing is 0.
-#[must_use]
-pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// `14,946`
-#[must_use]
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `45 s`, `2 min 30 s`, `12 min`, `1 h 5 min`, `2 d 3 h`.
@@ -135,13 +116,6 @@ impl Clock {
     }
 }
 
-/// RFC 3339 in UTC, milliseconds only if there are any.
-#[must_use]
-pub fn rfc3339(time: Millis) -> String {
-    let pattern = if time % 1_000 == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" };
-    date_time(time).map_or_else(|| "0001-01-01T00:00:00Z".into(), |utc| utc.format(pattern).to_string())
-}
-
 fn date_time(time: Millis) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(time)
 }
@@ -175,11 +149,6 @@ mod tests {
         {
             assert_eq!(share(ratio), expected, "{ratio}");
         }
-        for (n, expected) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (14_946, "14,946"), (3_000_000, "3,000,000")]
-        {
-            assert_eq!(count(n), expected);
-        }
         let spans = [
             (-5, "0 ms"),
             (400, "400 ms"),
@@ -209,10 +178,6 @@ mod tests {
         assert_eq!(Clock::new(Zone::Named(chrono_tz::Europe::London), T).both(T), "00:22:30 UTC");
         assert_eq!(Clock::new(Zone::Fixed(0), T).both(T), "00:22:30 UTC");
         assert_eq!(Clock::new(Zone::Fixed(19_800_000), T).both(T), "00:22:30 UTC (05:52:30 +05:30)");
-        assert_eq!(
-            (rfc3339(T), rfc3339(T + 7)),
-            ("2026-11-01T00:22:30Z".into(), "2026-11-01T00:22:30.007Z".into())
-        );
         assert_eq!(berlin.both(Millis::MAX), "? UTC");
     }
 }

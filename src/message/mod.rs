@@ -7,7 +7,7 @@ pub mod words;
 
 pub use section::{Fact, Section, Tone};
 
-use crate::delivery::notification::{Item, News, Notification, Subject};
+use crate::notification::{Item, News, Notification, Subject};
 use gatewatch_parsers::{Millis, Zone};
 use section::{limits, past_figures, seconds_of};
 use words::{clean, place};

@@ -2,8 +2,9 @@
 
 use super::About;
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
-use super::words::{clean, made_by, of, past, place, plural, share_of, why};
-use crate::delivery::notification::{Item, News};
+use super::words::{clean, made_by, of, past, place, plural, share_of};
+use crate::causes::why;
+use crate::notification::{Item, News};
 use gatewatch_parsers::{Millis, Reason};
 use gatewatch_rules::alert::{Alert, End, Labels, Sample};
 use gatewatch_rules::rule::{Counts, Severity};

@@ -1,16 +1,19 @@
 //! Mail: text and HTML, marked as automatic, one thread per incident.
 
 use super::{Notifier, Payload, html};
-use crate::delivery::notification::Notification;
 use crate::message::{About, Message};
+use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, ReceiverKind};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use std::time::{Duration, SystemTime};
 
 /// `[notify.email.NAME]`
-pub(super) const NOTIFIER: Notifier =
-    Notifier { name: "email", doc: "mail over SMTP: STARTTLS, implicit TLS or plain; text and HTML", render };
+pub(super) const NOTIFIER: Notifier = Notifier {
+    name: "email",
+    summary: "mail over SMTP: STARTTLS, implicit TLS or plain; text and HTML",
+    render,
+};
 
 /// A thread is named after so many incidents.
 const REFERENCES_MAX: usize = 10;

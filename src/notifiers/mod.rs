@@ -5,8 +5,8 @@ pub mod html;
 mod slack;
 mod webhook;
 
-use crate::delivery::notification::Notification;
 use crate::message::About;
+use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, Secret};
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ pub struct Notifier {
     /// The middle word of `[notify.slack.ops]`.
     pub name: &'static str,
     /// One line for the documentation.
-    pub doc: &'static str,
+    pub summary: &'static str,
     /// Puts a notification; an error is one of the configuration.
     render: fn(&Notification, &Receiver, &About) -> Result<Payload, String>,
 }

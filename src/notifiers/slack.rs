@@ -2,14 +2,14 @@
 //! nobody.
 
 use super::{Answer, Notifier, Payload};
-use crate::delivery::notification::Notification;
 use crate::message::{About, Message, Section};
+use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind};
 use serde_json::{Value, json};
 
 /// `[notify.slack.NAME]`
 pub(super) const NOTIFIER: Notifier =
-    Notifier { name: "slack", doc: "Slack's incoming webhook: blocks, with a plain fallback", render };
+    Notifier { name: "slack", summary: "Slack's incoming webhook: blocks, with a plain fallback", render };
 
 const HEADER_MAX: usize = 150;
 const TEXT_MAX: usize = 3_000;

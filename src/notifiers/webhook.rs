@@ -1,10 +1,10 @@
 //! Alertmanager's webhook, version 4: what reads that reads us.
 
 use super::{Answer, Notifier, Payload};
-use crate::delivery::notification::{Item, Notification, Subject};
 use crate::message::figures::rfc3339;
 use crate::message::words::clean;
 use crate::message::{About, Section, sections};
+use crate::notification::{Item, Notification, Subject};
 use crate::receiver::{Receiver, ReceiverKind};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// `[notify.webhook.NAME]`
 pub(super) const NOTIFIER: Notifier = Notifier {
     name: "webhook",
-    doc: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key",
+    summary: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key",
     render,
 };
 

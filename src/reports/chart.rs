@@ -31,9 +31,9 @@ pub fn render(timeline: &Timeline, width: usize) -> Option<[String; 3]> {
         "errors {}, peak {} at {}",
         text::every(step),
         text::percent(peak),
-        text::minute(time(at), with_date)
+        text::minute_or_second(time(at), step, with_date)
     );
-    Some([title, bars, axis(&columns, at, time, with_date)])
+    Some([title, bars, axis(&columns, at, |i| text::minute_or_second(time(i), step, with_date))])
 }
 
 /// The smallest step at which the timeline fits, and (requests, errors) of each column.
@@ -62,10 +62,10 @@ fn fit(timeline: &Timeline, width: usize) -> Option<(Millis, Vec<(u64, u64)>)> {
 }
 
 /// The first, the peak's and the last column's time, where they do not run into each other.
-fn axis(columns: &[(u64, u64)], peak: usize, time: impl Fn(usize) -> Millis, with_date: bool) -> String {
+fn axis(columns: &[(u64, u64)], peak: usize, label: impl Fn(usize) -> String) -> String {
     let mut axis = String::new();
     for (i, at) in [(0, 0), (peak, peak), (columns.len(), columns.len())] {
-        let label = text::minute(time(at), with_date);
+        let label = label(at);
         let used = text::columns(&axis);
         let column = if i == columns.len() { i.saturating_sub(label.len()) } else { i };
         if used == 0 || column > used {

@@ -1,5 +1,6 @@
 //! For tickets: the headline, the incidents and the groups as Markdown tables.
 
+use super::headline::headline;
 use super::text::{commas, duration_ms, percent, ratio, stamp};
 use super::{Look, table};
 use gatewatch_rules::report::Report;
@@ -8,7 +9,7 @@ use std::fmt::Write;
 /// Renders it.
 pub fn render(report: &Report, look: &Look) -> String {
     let mut text = String::from("## gatewatch\n\n");
-    for line in table::headline(report) {
+    for line in headline(report) {
         let _ = writeln!(text, "{}\n", escape(&line));
     }
     if !report.incidents.is_empty() {
@@ -42,7 +43,7 @@ pub fn render(report: &Report, look: &Look) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            escape(&table::place(&g.labels)),
+            escape(&table::group_name(&report.by, &g.labels).join(", ")),
             commas(g.counted.requests),
             commas(g.status[0]),
             commas(g.status[1]),

@@ -2,12 +2,13 @@
 
 mod chart;
 mod csv;
+mod headline;
 mod json;
 mod markdown;
 pub mod table;
 pub mod text;
 
-use gatewatch_parsers::Millis;
+pub use crate::figures::rfc3339;
 use gatewatch_rules::report::Report;
 
 /// How it is to look.
@@ -19,8 +20,8 @@ pub struct Look {
     pub color: bool,
     /// So many groups; `None`: as the kind does by itself.
     pub top: Option<usize>,
-    /// The files as they were given, for the command at the end.
-    pub files: Vec<String>,
+    /// Files and flags as they were given, quoted for a shell: for the command at the end.
+    pub again: String,
 }
 
 /// A kind of report.
@@ -61,30 +62,17 @@ pub fn width() -> usize {
     terminal.or_else(set).unwrap_or(120).clamp(40, 200)
 }
 
-/// `2026-11-01T00:22:30Z`, with milliseconds only if there are any. Times beyond chrono's range are printed as they are.
-#[must_use]
-pub fn rfc3339(at: Millis) -> String {
-    chrono::DateTime::from_timestamp_millis(at)
-        .map_or_else(|| at.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_kind_is_documented_and_renders_nothing_at_all() {
-        let look = Look { width: 80, color: false, top: None, files: vec![] };
+        let look = Look { width: 80, color: false, top: None, again: String::new() };
         for kind in REPORTS {
             assert!(!kind.summary.is_empty());
             let text = (kind.render)(&Report::default(), &look);
             assert!(text.ends_with('\n'), "{}: {text:?}", kind.name);
         }
-    }
-
-    #[test]
-    fn times_are_utc() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(1_795_359_233_243), "2026-11-22T14:53:53.243Z");
     }
 }

@@ -1,10 +1,11 @@
 //! The report for people: what, when, where and why first, then the evidence.
 
+use super::headline::{headline, with_date, worst};
 use super::text::{self, Align, commas, cut, percent, printable, ratio, share};
 use super::{Look, chart};
 use gatewatch_parsers::Reason;
 use gatewatch_rules::alert::Labels;
-use gatewatch_rules::report::{Group, Incident, Report};
+use gatewatch_rules::report::{Group, Report};
 use gatewatch_rules::rule::Severity;
 use std::fmt::Write;
 
@@ -75,12 +76,21 @@ pub fn main_reason(reasons: &[(Reason, u64)]) -> String {
         .map_or(String::new(), |(reason, n)| format!("{} {}", reason.name(), share(ratio(*n, all))))
 }
 
-fn plural(n: usize, word: &str) -> String {
+pub(super) fn plural(n: u64, word: &str) -> String {
     if n == 1 {
         return format!("1 {word}");
     }
     let stem = word.strip_suffix('y').map_or_else(|| format!("{word}s"), |stem| format!("{stem}ies"));
-    format!("{} {stem}", commas(n as u64))
+    format!("{} {stem}", commas(n))
+}
+
+/// Path, format and counts in a line; where they do not fit, the path's folders give way, then the format.
+fn input_line(path: &str, title: &str, counts: &str, width: usize) -> String {
+    let room = width.saturating_sub(text::columns(counts) + 5);
+    let name = path.rsplit('/').next().map_or(0, text::columns) + 2;
+    let path = text::cut_start(path, room.saturating_sub(text::columns(title)).max(name.min(room / 2)));
+    let title = cut(title, room.saturating_sub(text::columns(&path)).max(12));
+    format!("{path}  {title}   {counts}")
 }
 
 fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
@@ -88,15 +98,21 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     for input in report.inputs.iter().take(FILES) {
         let lines_read = input.lines.saturating_sub(input.other);
         let parsed = ratio(input.parsed, lines_read);
-        let mut parts = vec![format!("{} lines, {} parsed", commas(input.lines), percent(parsed))];
-        if input.other > 0 {
-            parts.push(format!("{} other", commas(input.other)));
+        if input.lines == 0 {
+            lines.push(cut(&format!("{}  empty", printable(&input.path)), look.width).into_owned());
+            continue;
         }
-        let line = format!("{}  {}   {}", printable(&input.path), input.title, parts.join(", "));
-        lines.push(cut(&line, look.width).into_owned());
+        let mut counts = plural(input.lines, "line");
+        if lines_read > 0 {
+            let _ = write!(counts, ", {} parsed", percent(parsed));
+        }
+        if input.other > 0 {
+            let _ = write!(counts, ", {} other", commas(input.other));
+        }
+        lines.push(input_line(&printable(&input.path), &input.title, &counts, look.width));
     }
     if report.inputs.len() > FILES {
-        lines.push(format!("… and {}", plural(report.inputs.len() - FILES, "more file")));
+        lines.push(format!("… and {}", plural((report.inputs.len() - FILES) as u64, "more file")));
     }
     if let Some(zone) = &report.timezone {
         let assumed = if report.timezone_assumed { ", assumed (--timezone)" } else { "" };
@@ -111,7 +127,7 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         for name in ["node", "pool", "upstream"] {
             let n = report.by_label.iter().find(|l| l.0 == name).map_or(0, |l| l.1.len());
             if n > 0 {
-                counts.push(plural(n, name));
+                counts.push(plural(n as u64, name));
             }
         }
         lines.push(format!("{span}   {}", counts.join(", ")).trim_end().to_owned());
@@ -138,64 +154,6 @@ fn headlines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     lines
 }
 
-/// The report in a few sentences.
-pub fn headline(report: &Report) -> Vec<String> {
-    let c = &report.counted;
-    if c.requests == 0 {
-        return vec!["No requests.".to_owned()];
-    }
-    if c.gateway_errors == 0 {
-        return vec![format!("No gateway errors in {} requests.", commas(c.requests))];
-    }
-    let all = percent(ratio(c.gateway_errors, c.requests));
-    let worst = report.incidents.iter().max_by_key(|i| (i.gateway_errors, std::cmp::Reverse(i.started)));
-    let mut first =
-        format!("Gateway errors: {} of {} requests ({all})", commas(c.gateway_errors), commas(c.requests));
-    let Some(worst) = worst else {
-        return vec![first + "; no rule would have fired."];
-    };
-    if worst.gateway_errors <= c.gateway_errors && worst.requests < c.requests {
-        let outside = ratio(c.gateway_errors - worst.gateway_errors, c.requests - worst.requests);
-        let _ = write!(
-            first,
-            "; outside the {}incident {}",
-            if report.incidents.len() > 1 { "worst " } else { "" },
-            percent(outside)
-        );
-    }
-    let mut lines = vec![first + ".", sentence(worst)];
-    if let Some((reason, _)) = worst.reasons.first() {
-        lines.push(format!(
-            "Probable cause: {} ({}).",
-            crate::causes::probable(*reason),
-            main_reason(&worst.reasons)
-        ));
-    }
-    lines
-}
-
-/// `00:22:30 – 00:27:30  be_img/srv3 failed 59.7 % of its requests: 93 % of the errors then, on 8 % of the traffic.`
-fn sentence(i: &Incident) -> String {
-    let with_date = !text::same_day(i.started, i.ended.unwrap_or(i.started));
-    let from = text::clock(i.started, with_date);
-    let to = i.ended.map_or("the end".to_owned(), |e| text::clock(e, with_date));
-    let mut line = format!(
-        "{from} – {to}  {} failed {} of its requests",
-        place(&i.labels),
-        percent(ratio(i.gateway_errors, i.requests))
-    );
-    // A group that is all of the traffic says nothing by its share.
-    if i.share_of_requests < 0.995 {
-        let _ = write!(
-            line,
-            ": {} of the errors then, on {} of the traffic",
-            share(i.share_of_errors),
-            share(i.share_of_requests)
-        );
-    }
-    line + "."
-}
-
 fn chart_lines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     match chart::render(&report.timeline, look.width.min(120)) {
         Some([title, bars, axis]) => vec![title, paint.with("31", &bars), axis],
@@ -207,9 +165,7 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     if report.incidents.is_empty() {
         return Vec::new();
     }
-    let span = |i: &Incident| (i.started, i.resolved.or(i.ended).unwrap_or(i.started));
-    let with_date = report.incidents.iter().any(|i| !text::same_day(span(i).0, span(i).1))
-        || report.incidents.windows(2).any(|w| !text::same_day(span(&w[0]).0, span(&w[1]).0));
+    let with_date = with_date(report);
     let mut rows = vec![
         ["INCIDENT", "RULE", "WHERE", "FROM", "TO", "ERRORS", "PEAK", "FIRED", "RESOLVED"]
             .map(str::to_owned)
@@ -217,17 +173,22 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     ];
     let shown = report.incidents.len().min(2 * ROWS);
     for i in report.incidents.iter().take(shown) {
-        let time = |at: Option<i64>| at.map_or("–".to_owned(), |t| text::clock(t, with_date));
+        // A date that is the row's first one is not said again.
+        let time =
+            |at: Option<i64>| at.map_or("–".to_owned(), |t| text::clock_after(t, i.started, with_date));
         let mut fired = time(i.fired);
         if let Some(at) = i.escalated.filter(|at| Some(*at) != i.fired && i.severity == Severity::Critical) {
-            let clock = text::clock(at, with_date);
-            let _ = write!(fired, ", crit {clock}");
+            // The same minute is not said twice.
+            let same_minute = i.fired.is_some_and(|f| f.div_euclid(60_000) == at.div_euclid(60_000));
+            let clock = text::clock_after(at, i.started, with_date);
+            let short = clock.get(clock.len().saturating_sub(3)..).filter(|_| same_minute);
+            let _ = write!(fired, ", crit {}", short.unwrap_or(&clock));
         }
         rows.push(vec![
             i.severity.name().to_owned(),
             i.rule.clone(),
             place(&i.labels),
-            time(Some(i.started)),
+            text::clock(i.started, with_date),
             time(i.ended),
             format!("{} of {}", commas(i.gateway_errors), commas(i.requests)),
             percent(i.peak_ratio),
@@ -236,7 +197,10 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         ]);
     }
     let align = [Align::Left; 9];
-    let mut lines = text::grid(&fitting(rows, &align, look.width, &[1, 8, 7]), &align[..], look.width);
+    // The rule is only worth its room where there are several.
+    let one_rule = report.incidents.windows(2).all(|w| matches!(w, [a, b] if a.rule == b.rule));
+    let spare: &[usize] = if one_rule { &[1, 8, 7, 6] } else { &[8, 7, 6, 1] };
+    let mut lines = text::grid(&fitting(rows, &align, look.width, spare), &align[..], look.width);
     for (line, i) in lines.iter_mut().skip(1).zip(&report.incidents) {
         *line = line.replacen(i.severity.name(), &paint.severity(i.severity, i.severity.name()), 1);
     }
@@ -270,23 +234,24 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         return Vec::new();
     }
     let shown = look.top.unwrap_or(ROWS).min(report.groups.len());
-    let name = if report.by.is_empty() { "ALL".to_owned() } else { report.by.join(" ").to_uppercase() };
-    let mut rows = vec![vec![name]];
+    let mut rows = vec![match report.by.as_slice() {
+        [] => vec!["ALL".to_owned()],
+        by => by.iter().map(|name| name.to_uppercase()).collect(),
+    }];
+    let labels = rows.first().map_or(1, Vec::len);
     let head = ["REQUESTS", "502", "503", "504", "RATIO", "P95", "P99", "MASKED", "REASON"];
     if let Some(row) = rows.first_mut() {
         row.extend(head.map(str::to_owned));
     }
     for g in report.groups.iter().take(shown) {
-        let values: Vec<_> = g.labels.iter().map(|l| printable(&l.1).into_owned()).collect();
-        let name = if values.is_empty() { "(none)".to_owned() } else { values.join(" ") };
         let p = |i: usize| {
             g.percentiles
                 .as_ref()
                 .and_then(|p| p.get(i))
                 .map_or("–".to_owned(), |ms| text::duration_ms(*ms))
         };
-        rows.push(vec![
-            name,
+        let mut row = group_name(&report.by, &g.labels);
+        row.extend([
             commas(g.counted.requests),
             commas(g.status[0]),
             commas(g.status[1]),
@@ -297,15 +262,17 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
             commas(g.counted.masked),
             main_reason(&g.reasons),
         ]);
+        rows.push(row);
     }
-    let mut align = vec![Align::Right; 10];
-    align[0] = Align::Left;
-    align[9] = Align::Left;
-    let rows = fitting(rows, &align, look.width, &[6, 8]);
+    let align = vec![Align::Right; labels + 9];
+    // Latencies and what is 0 everywhere go before a reason is cut.
+    let masked = report.groups.iter().take(shown).any(|g| g.counted.masked > 0);
+    let spare = if masked { [5, 6, 7] } else { [7, 5, 6] }.map(|column| labels + column);
+    let rows = fitting(rows, &align, look.width, &spare);
     let columns = rows.first().map_or(0, Vec::len);
     let mut align = vec![Align::Right; columns];
-    for i in [0, columns.saturating_sub(1)] {
-        if let Some(a) = align.get_mut(i) {
+    for (i, a) in align.iter_mut().enumerate() {
+        if i < labels || i + 1 == columns {
             *a = Align::Left;
         }
     }
@@ -317,6 +284,15 @@ fn groups(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         lines.push(more);
     }
     lines
+}
+
+/// The values of what it is grouped by; what a group lacks is named: `(no upstream)`.
+pub fn group_name(by: &[String], labels: &Labels) -> Vec<String> {
+    let of = |name: &String| labels.iter().find(|l| l.0 == *name).map(|l| printable(&l.1).into_owned());
+    match by {
+        [] => vec!["all".to_owned()],
+        by => by.iter().map(|name| of(name).unwrap_or_else(|| format!("(no {name})"))).collect(),
+    }
 }
 
 /// `… 9 more, 0.39 – 0.41 % (--top 12)`
@@ -343,6 +319,8 @@ fn sums(report: &Report, look: &Look) -> Vec<String> {
     }
     let mut lines = Vec::new();
     let list = |name: &str, parts: Vec<String>| {
+        // A name and its number stay together.
+        let parts: Vec<String> = parts.iter().map(|p| p.replace(' ', "\u{a0}")).collect();
         text::wrap(&format!("{name:<8} {}", parts.join(" · ")), look.width, 9)
     };
     if !report.reasons.is_empty() {
@@ -416,20 +394,13 @@ fn next(report: &Report, look: &Look) -> Vec<String> {
     if let Some(advice) = &report.advice {
         return vec![advice.clone()];
     }
-    let Some(worst) = report.incidents.iter().max_by_key(|i| i.gateway_errors) else {
+    let Some(worst) = worst(report) else {
         return Vec::new();
     };
-    let day = report
-        .inputs
-        .iter()
-        .filter_map(|i| i.first)
-        .min()
-        .zip(report.inputs.iter().filter_map(|i| i.last).max());
-    let with_date = day.is_none_or(|(first, last)| !text::same_day(first, last));
+    let with_date = with_date(report);
     let since = text::minute(worst.started, with_date);
     let until =
         worst.ended.map(|e| format!(" --until {}", text::minute(e + 59_999, with_date))).unwrap_or_default();
     let by = if report.by.iter().any(|b| b == "upstream") { "site" } else { "upstream" };
-    let files: Vec<_> = look.files.iter().take(3).map(|f| printable(f).into_owned()).collect();
-    vec![format!("next: gatewatch analyze {} --since {since}{until} --by {by}", files.join(" "))]
+    vec![format!("next: gatewatch analyze {} --since {since}{until} --by {by}", printable(&look.again))]
 }

@@ -1,22 +1,9 @@
 //! Numbers, times and columns as people read them.
 
+pub use crate::figures::{commas, ratio};
 use gatewatch_parsers::Millis;
 use std::borrow::Cow;
 use std::fmt::Write;
-
-/// `3,000,000`
-#[must_use]
-pub fn commas(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// `0.40 %`, `59.7 %`, `100 %`; never `0.00 %` for something, never `100 %` for less than all.
 #[must_use]
@@ -48,12 +35,6 @@ pub fn share(ratio: f64) -> String {
     } else {
         format!("{p:.0} %")
     }
-}
-
-/// `part` of `whole`, 0 of nothing.
-#[must_use]
-pub fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// `252ms`, `1.26s`, `61s`.
@@ -96,10 +77,23 @@ pub fn clock(at: Millis, with_date: bool) -> String {
     utc(at).format(if with_date { "%m-%d %H:%M:%S" } else { "%H:%M:%S" }).to_string()
 }
 
-/// `00:22`, for an axis and for commands.
+/// `00:22:30`; with the date where a span covers several days and this is not the day of `before`.
+#[must_use]
+pub fn clock_after(at: Millis, before: Millis, with_date: bool) -> String {
+    clock(at, with_date && !same_day(at, before))
+}
+
+/// `00:22`, for commands.
 #[must_use]
 pub fn minute(at: Millis, with_date: bool) -> String {
     utc(at).format(if with_date { "%Y-%m-%dT%H:%M" } else { "%H:%M" }).to_string()
+}
+
+/// `00:22`, or `00:22:35` where a column is shorter than a minute.
+#[must_use]
+pub fn minute_or_second(at: Millis, step: Millis, with_date: bool) -> String {
+    let text = clock(at, with_date);
+    if step < 60_000 { text } else { text.get(..text.len() - 3).unwrap_or(&text).to_owned() }
 }
 
 /// Whether two times are on one UTC day.
@@ -143,6 +137,16 @@ pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     Cow::Owned(kept + "…")
+}
+
+/// Cut to `width` columns at its start: a path's end says more.
+#[must_use]
+pub fn cut_start(text: &str, width: usize) -> Cow<'_, str> {
+    let all = columns(text);
+    if all <= width {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(std::iter::once('…').chain(text.chars().skip(all + 1 - width.max(1))).collect())
 }
 
 /// Breaks at spaces so that no line is wider; what follows the first is indented.
@@ -219,10 +223,6 @@ mod tests {
 
     #[test]
     fn numbers() {
-        assert_eq!(
-            ["0", "999", "1,000", "26,926", "3,000,000"],
-            [0, 999, 1000, 26_926, 3_000_000].map(commas)
-        );
         let percents = [0.0, 0.000_01, 0.004, 0.008_97, 0.0999, 0.1, 0.597, 0.999_99, 1.0];
         let shown = ["0 %", "<0.01 %", "0.40 %", "0.90 %", "9.99 %", "10.0 %", "59.7 %", "99.9 %", "100 %"];
         assert_eq!(percents.map(percent), shown);

@@ -50,6 +50,7 @@ struct Tail<'a> {
 }
 
 /// What the agent said.
+#[allow(dead_code, reason = "shown when a test fails")]
 pub struct Said {
     pub incidents: Vec<Incident>,
     pub changes: Vec<Change>,

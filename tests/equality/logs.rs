@@ -129,6 +129,7 @@ pub fn kinds() -> impl Strategy<Value = Kind> {
 
 /// A line of a log, without its newline.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "shown when a test fails")]
 pub struct Line {
     /// When it is in the file.
     pub written: Millis,

@@ -70,7 +70,7 @@ pub fn analyze_sources(setup: &Setup, sources: Vec<Source>, cut: Cut) -> Report 
 }
 
 fn input(setup: &Setup, index: usize, source: Source) -> BatchInput {
-    let log = Log::look(source).unwrap();
+    let log = Log::look(source, &std::sync::Arc::default()).unwrap();
     // Ten hosts have ten files: `host3.log` is of the node `host3`.
     let mut settings = setup.settings.clone();
     let name = log.shown();

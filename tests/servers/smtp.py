@@ -5,6 +5,8 @@ smtp.py MODE CERT KEY   MODE: starttls | implicit | plain; with USER and PASSWOR
 
 import asyncio
 import base64
+import email
+import email.policy
 import json
 import os
 import ssl
@@ -23,11 +25,14 @@ class Handler:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
         print(json.dumps({
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "tls": session.ssl is not None or mode == "implicit",
             "user": session.auth_data,
+            "subject": mail["Subject"],
+            "text": mail.get_body(("plain",)).get_content(),
             "data": base64.b64encode(envelope.content).decode(),
         }), flush=True)
         return "250 accepted"

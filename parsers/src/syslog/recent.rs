@@ -1,6 +1,6 @@
 //! The headers seen last, so that a line that bears the same one again, only later, costs a comparison.
 
-use super::{Header, MONTH_LEN, OwnDate, iso_shape, iso_zone_at, month_shape, start_of};
+use super::{Header, MONTH_LEN, OwnDate, is_clock, iso_shape, iso_zone_at, month_shape, start_of};
 
 /// How many are remembered: the lines of a few hosts may alternate in one file.
 const RECENT: usize = 4;
@@ -9,6 +9,9 @@ const RECENT: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recent {
     seen: [Option<Seen>; RECENT],
+    /// What tells them apart at a glance, and where it is in a line: see [`key`].
+    keys: [u64; RECENT],
+    key_at: usize,
     /// The one that fitted last.
     last: usize,
     /// The one to forget next.
@@ -18,26 +21,48 @@ pub struct Recent {
 impl Recent {
     /// With one header.
     pub(super) fn new(seen: Seen) -> Recent {
-        Recent { seen: [Some(seen), None, None, None], last: 0, next: 1 }
+        let mut recent = Recent { seen: [None; RECENT], keys: [0; RECENT], key_at: 0, last: 0, next: 0 };
+        recent.remember(seen);
+        recent
     }
 
     /// The header of a line that bears one of these.
+    #[inline]
     pub(super) fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
+        // Where hosts alternate at random, trying one after the other is a mispredicted branch a line.
+        if let Some(key) = key(line, self.key_at) {
+            let known = (0..).zip(&self.keys);
+            self.last =
+                known.fold(self.last, |last, (place, known)| if *known == key { place } else { last });
+        }
         let fits = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.fits(line));
         if !self.seen.get(self.last).is_some_and(fits) {
             self.last = self.seen.iter().position(fits)?;
         }
-        self.seen.get(self.last)?.as_ref()?.again(line, own)
+        self.seen.get_mut(self.last)?.as_mut()?.again(line, own)
     }
 
     /// Remembers it in place of the oldest.
     pub(super) fn remember(&mut self, seen: Seen) {
-        if let Some(place) = self.seen.get_mut(self.next) {
+        if let (Some(place), Some(known)) = (self.seen.get_mut(self.next), self.keys.get_mut(self.next)) {
+            self.key_at = usize::from(seen.tail_at);
+            // Of a shorter one there is none: it is found all the same.
+            *known = if usize::from(seen.tail_len) < KEY_LEN { 0 } else { key(&seen.tail, 0).unwrap_or(0) };
             *place = Some(seen);
         }
         self.last = self.next;
         self.next = (self.next + 1) % RECENT;
     }
+}
+
+const KEY_LEN: usize = 16;
+
+/// A glance at what follows the seconds of a header's date, which is its host. Equal keys prove nothing.
+#[inline(always)]
+fn key(line: &[u8], at: usize) -> Option<u64> {
+    let (words, _) = line.get(at..)?.first_chunk::<KEY_LEN>()?.as_chunks::<8>();
+    let &[a, b] = words else { return None };
+    Some(u64::from_le_bytes(a).rotate_left(29) ^ u64::from_le_bytes(b))
 }
 
 /// A header as the last line bore it: everything after the seconds of its date must be there again byte by byte.
@@ -55,6 +80,8 @@ pub(super) struct Seen {
     host: (u8, u8),
     tag: (u8, u8),
     offset: Option<i32>,
+    /// `Nov 22 1` as the last line had it: the shape of these bytes is known.
+    day: [u8; 8],
     tail: [u8; TAIL_MAX],
 }
 
@@ -127,6 +154,7 @@ impl Seen {
             host: if header.host.is_empty() { (0, 0) } else { within(header.host)? },
             tag: within(header.tag)?,
             offset: header.offset,
+            day: [0; 8],
             tail,
         })
     }
@@ -144,12 +172,13 @@ impl Seen {
     }
 
     /// The same header again, only later, in a line that fits.
-    fn again<'a>(&self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
+    #[inline(always)]
+    fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
         let (at, tail_at, len) =
             (usize::from(self.at), usize::from(self.tail_at), usize::from(self.tail_len));
         let (front, rest) = line.split_at_checked(tail_at + len)?;
         let tail = front.get(tail_at..)?;
-        if self.keeps != own || Front::of(front.get(..at)?)? != self.front {
+        if self.keeps != own || (at > 0 && Front::of(front.get(..at)?)? != self.front) {
             return None;
         }
         // Anything but the beginning of an access line may be another header inside this one: look properly.
@@ -160,7 +189,7 @@ impl Seen {
         }
         let seconds = front.get(at..tail_at)?;
         let stamp = match self.stamp {
-            StampKind::Month if month_shape(seconds) => seconds,
+            StampKind::Month => self.is_month(seconds).then_some(seconds)?,
             StampKind::Iso if iso_shape(seconds) && iso_zone_at(seconds) == seconds.len() => {
                 let zone = tail.iter().position(|&b| b == b' ')?;
                 front.get(at..tail_at + zone)?
@@ -169,5 +198,19 @@ impl Seen {
         };
         let part = |(from, to): (u8, u8)| tail.get(usize::from(from)..usize::from(to));
         Some(Header { rest, host: part(self.host)?, tag: part(self.tag)?, stamp, offset: self.offset })
+    }
+
+    /// The same as `month_shape`.
+    #[inline(always)]
+    fn is_month(&mut self, stamp: &[u8]) -> bool {
+        let (Some(day), Some(clock)) = (stamp.first_chunk::<8>(), stamp.get(7..)) else { return false };
+        if self.day == *day {
+            return is_clock(clock);
+        }
+        let is_month = month_shape(stamp);
+        if is_month {
+            self.day = *day;
+        }
+        is_month
     }
 }

@@ -7,7 +7,7 @@ use crate::window::{Point, Window};
 /// The number of errors.
 pub const DETECTOR: Detector = Detector {
     name: "count",
-    about: "the number of requests that failed",
+    summary: "the number of requests that failed",
     is_count: true,
     level,
     // The threshold is one of the whole window, so a step is bad as soon as it has any error.

@@ -15,7 +15,7 @@ pub struct Detector {
     /// Its word in the configuration.
     pub name: &'static str,
     /// What it does, in a line.
-    pub about: &'static str,
+    pub summary: &'static str,
     /// Whether `above` is a number of errors and not a ratio.
     pub is_count: bool,
     /// What is compared with `above` and `recover_below`.
@@ -96,7 +96,7 @@ mod tests {
     fn names_are_unique_and_found() {
         for (i, detector) in DETECTORS.iter().enumerate() {
             assert_eq!(DETECTORS.iter().position(|d| d.name == detector.name), Some(i));
-            assert!(!detector.about.is_empty());
+            assert!(!detector.summary.is_empty());
             assert_eq!(find(detector.name).map(|d| d.name), Some(detector.name));
         }
         assert!(find("spike").is_none());

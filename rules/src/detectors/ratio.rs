@@ -7,7 +7,7 @@ use crate::window::{Point, Window};
 /// Errors ÷ requests.
 pub const DETECTOR: Detector = Detector {
     name: "ratio",
-    about: "the share of requests that failed",
+    summary: "the share of requests that failed",
     is_count: false,
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,

@@ -1,21 +1,26 @@
 //! `--fail-on 'METRIC OP NUMBER[%]'` and `--min-parsed`: when a report makes a build fail.
 
-use crate::reports::text::ratio;
-use gatewatch_rules::report::Report;
+use crate::reports::text::{percent, ratio};
+use gatewatch_rules::report::{Input, Report};
 
-type Metric = fn(&Report) -> f64;
+/// What can be compared: its value, and the whole that a percentage of it is meant of.
+#[derive(Clone, Copy, Debug)]
+struct Metric(&'static str, fn(&Report) -> f64, Option<fn(&Report) -> u64>);
 type Operator = fn(f64, f64) -> bool;
 
-/// What can be compared.
-const METRICS: [(&str, Metric); 7] = [
-    ("ratio", |r| ratio(r.counted.gateway_errors, r.counted.requests)),
-    ("gateway_errors", |r| r.counted.gateway_errors as f64),
-    ("502", |r| status(r, "502")),
-    ("504", |r| status(r, "504")),
-    ("masked", |r| r.counted.masked as f64),
-    ("incidents", |r| r.incidents.len() as f64),
-    ("unparsed", |r| r.inputs.iter().map(|i| i.unparsed).sum::<u64>() as f64),
+const METRICS: [Metric; 7] = [
+    Metric("ratio", |r| ratio(r.counted.gateway_errors, r.counted.requests), Some(|_| 1)),
+    Metric("gateway_errors", |r| r.counted.gateway_errors as f64, Some(|r| r.counted.requests)),
+    Metric("502", |r| status(r, "502"), Some(|r| r.counted.requests)),
+    Metric("504", |r| status(r, "504"), Some(|r| r.counted.requests)),
+    Metric("masked", |r| r.counted.masked as f64, Some(|r| r.counted.requests)),
+    Metric("incidents", |r| r.incidents.len() as f64, None),
+    Metric("unparsed", |r| lines(r, |i| i.unparsed) as f64, Some(|r| lines(r, |i| i.lines))),
 ];
+
+fn lines(report: &Report, of: fn(&Input) -> u64) -> u64 {
+    report.inputs.iter().map(of).sum()
+}
 
 /// A longer operator before the shorter one that it starts with.
 const OPERATORS: [(&str, Operator); 6] = [
@@ -38,6 +43,8 @@ pub struct Condition {
     metric: Metric,
     operator: Operator,
     number: f64,
+    /// The number is a percentage.
+    of_whole: bool,
 }
 
 impl Condition {
@@ -54,16 +61,25 @@ impl Condition {
             .min_by_key(|(at, o)| (*at, usize::MAX - o.0.len()))
             .ok_or_else(|| wrong("no operator"))?;
         let (name, number) = (text[..at].trim(), text[at + symbol.len()..].trim());
-        let metric = METRICS.iter().find(|m| m.0 == name).ok_or_else(|| wrong("unknown metric"))?.1;
+        let metric = *METRICS.iter().find(|m| m.0 == name).ok_or_else(|| wrong("unknown metric"))?;
+        let of_whole = number.ends_with('%');
+        if of_whole && metric.2.is_none() {
+            return Err(wrong("there is nothing that it could be a percentage of"));
+        }
         let number = number_or_percent(number).ok_or_else(|| wrong("no number"))?;
-        Ok(Condition { text: text.to_owned(), metric, operator, number })
+        Ok(Condition { text: text.to_owned(), metric, operator, number, of_whole })
     }
 
     /// What it says if it is crossed.
     #[must_use]
     pub fn crossed(&self, report: &Report) -> Option<String> {
-        let value = (self.metric)(report);
-        (self.operator)(value, self.number).then(|| format!("--fail-on {}: it is {value}", self.text))
+        let Metric(name, of, whole) = self.metric;
+        let mut value = of(report);
+        if let (true, Some(whole)) = (self.of_whole, whole) {
+            value /= whole(report).max(1) as f64;
+        }
+        let shown = if self.of_whole || name == "ratio" { percent(value) } else { value.to_string() };
+        (self.operator)(value, self.number).then(|| format!("--fail-on {}: it is {shown}", self.text))
     }
 }
 
@@ -88,7 +104,7 @@ pub fn too_few_parsed(report: &Report, min_parsed: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatewatch_rules::report::{Counted, Input};
+    use gatewatch_rules::report::Counted;
 
     #[test]
     fn conditions() {
@@ -105,11 +121,14 @@ mod tests {
             ("504 != 0", false),
             ("gateway_errors <= 20", true),
             ("incidents > 0", false),
+            ("502 > 1%", true),
+            ("502 > 2%", false),
+            ("unparsed > 0%", false),
         ];
         for (text, crossed) in table {
             assert_eq!(Condition::parse(text).unwrap().crossed(&report).is_some(), crossed, "{text}");
         }
-        for text in ["ratio", "speed > 1", "ratio > fast", "> 3", ""] {
+        for text in ["ratio", "speed > 1", "ratio > fast", "> 3", "", "incidents > 1%"] {
             assert!(Condition::parse(text).unwrap_err().contains("ratio > 1%"), "{text}");
         }
     }

@@ -13,64 +13,76 @@ pub(super) fn line<'a, N: Notes<'a>>(
     names: &'a Names,
     notes: &mut N,
 ) -> Step<'a, Session<'a>> {
-    let mut rest = input;
-    let mut take = |rest: &mut &'a [u8], name: &'static str| -> Result<&'a [u8], nom::Err<_>> {
-        let (after, value) = bare(rest, name)?;
-        notes.note(name, value);
-        *rest = after;
-        Ok(value)
-    };
-    take(&mut rest, "%ci")?;
-    (rest, _) = word(rest, "-")?;
-    (rest, _) = word(rest, "-")?;
-    let date_at = rest;
-    let (after, date) = date(date_at, "%trg")?;
-    let (after, request) = quoted(after)?;
-    rest = after;
     let mut session = Session::new();
-    session.date = date;
-    session.request = Request::Line(request);
-    let at = rest;
-    match status(take(&mut rest, "%ST")?) {
-        Some(found) => session.status = found,
-        None => return stop(at, "%ST", "a status should be here"),
-    }
-    take(&mut rest, "%B")?;
-    (rest, _) = word(rest, "\"\"")?;
-    (rest, _) = word(rest, "\"\"")?;
-    take(&mut rest, "%cp")?;
-    // The milliseconds of the connection's beginning: right for its first request, no worse than none for the others.
-    session.later = number(take(&mut rest, "%ms")?).filter(|ms| *ms < 1_000).unwrap_or(0);
-    take(&mut rest, "%ft")?;
-    session.backend = take(&mut rest, "%b")?;
-    session.server = take(&mut rest, "%s")?;
-    for name in ["%TR", "%Tw", "%Tc", "%Tr"] {
-        let at = rest;
-        if timer(take(&mut rest, name)?).is_none() {
-            return stop(at, name, "a time in milliseconds should be here");
-        }
-    }
-    let at = rest;
-    session.total = timer(take(&mut rest, "%Ta")?);
-    if session.total.is_none() {
-        return stop(at, "%Ta", "a time in milliseconds should be here");
-    }
-    let at = rest;
-    match Termination::parse(take(&mut rest, "%tsc")?) {
-        Some(found) => session.termination = found,
-        None => return stop(at, "%tsc", "no termination state"),
-    }
-    for name in ["%ac", "%fc", "%bc", "%sc"] {
-        take(&mut rest, name)?;
-    }
-    session.retries = take(&mut rest, "%rc")?;
+    let (rest, ()) = common(input, &mut session, notes)?;
+    let (rest, ()) = own(rest, &mut session, notes)?;
     session.upstream = names.join(session.backend, session.server);
-    notes.note("%trg", date);
-    notes.note("%r", request);
     if !rest.is_empty() {
         notes.note("further fields", rest);
     }
     Ok((&[], session))
+}
+
+/// What every common log has, up to the empty referrer and user agent.
+fn common<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: &mut N) -> Step<'a, ()> {
+    let (rest, _) = noted(input, "%ci", notes)?;
+    let (rest, _) = word(rest, "-")?;
+    let (rest, _) = word(rest, "-")?;
+    let (rest, date) = date(rest, "%trg")?;
+    notes.note("%trg", date);
+    let (rest, request) = quoted(rest)?;
+    notes.note("%r", request);
+    (session.date, session.request) = (date, Request::Line(request));
+    let at = rest;
+    let (rest, text) = noted(rest, "%ST", notes)?;
+    match status(text) {
+        Some(found) => session.status = found,
+        None => return stop(at, "%ST", "a status should be here"),
+    }
+    let (rest, _) = noted(rest, "%B", notes)?;
+    let (rest, _) = word(rest, "\"\"")?;
+    let (rest, _) = word(rest, "\"\"")?;
+    Ok((rest, ()))
+}
+
+/// What HAProxy writes behind it.
+fn own<'a, N: Notes<'a>>(input: &'a [u8], session: &mut Session<'a>, notes: &mut N) -> Step<'a, ()> {
+    let (rest, _) = noted(input, "%cp", notes)?;
+    // The milliseconds of the connection's beginning: right for its first request, no worse than none for the others.
+    let (rest, ms) = noted(rest, "%ms", notes)?;
+    session.later = number(ms).filter(|ms| *ms < 1_000).unwrap_or(0);
+    let (mut rest, _) = noted(rest, "%ft", notes)?;
+    (rest, session.backend) = noted(rest, "%b", notes)?;
+    (rest, session.server) = noted(rest, "%s", notes)?;
+    for name in ["%TR", "%Tw", "%Tc", "%Tr", "%Ta"] {
+        let at = rest;
+        let text;
+        (rest, text) = noted(rest, name, notes)?;
+        // The last one stays: the total.
+        session.total = timer(text);
+        if session.total.is_none() {
+            return stop(at, name, "a time in milliseconds should be here");
+        }
+    }
+    let at = rest;
+    let text;
+    (rest, text) = noted(rest, "%tsc", notes)?;
+    match Termination::parse(text) {
+        Some(found) => session.termination = found,
+        None => return stop(at, "%tsc", "no termination state"),
+    }
+    for name in ["%ac", "%fc", "%bc", "%sc"] {
+        (rest, _) = noted(rest, name, notes)?;
+    }
+    (rest, session.retries) = noted(rest, "%rc", notes)?;
+    Ok((rest, ()))
+}
+
+/// A [`bare`] word, told.
+fn noted<'a, N: Notes<'a>>(input: &'a [u8], name: &'static str, notes: &mut N) -> Step<'a, &'a [u8]> {
+    let (rest, value) = bare(input, name)?;
+    notes.note(name, value);
+    Ok((rest, value))
 }
 
 /// A word without its quotes, and without a backslash that the configuration left there.

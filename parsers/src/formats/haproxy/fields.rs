@@ -55,7 +55,7 @@ pub(super) const HIGH: u64 = LOW << 7;
 
 /// The high bit of every byte of `chunk` that equals `byte`; above the first such byte it may err.
 #[inline(always)]
-fn equal(chunk: u64, byte: u8) -> u64 {
+pub(super) fn equal(chunk: u64, byte: u8) -> u64 {
     let x = chunk ^ (LOW * u64::from(byte));
     x.wrapping_sub(LOW) & !x & HIGH
 }
@@ -165,6 +165,22 @@ pub(super) fn number(digits: &[u8]) -> Option<i64> {
         n = n * 10 + i64::from(d);
     }
     Some(n)
+}
+
+/// The number of the last `len` bytes of these, all of them at once; `None`: they are not 1 to 8 digits.
+#[inline(always)]
+pub(super) fn number_at_end(bytes: &[u8; 8], len: usize) -> Option<i64> {
+    let unused = 8_usize.checked_sub(len).filter(|unused| *unused < 8)?;
+    // What is not used becomes zeros in front.
+    let digits = (u64::from_le_bytes(*bytes) ^ (LOW * u64::from(b'0'))) >> (8 * unused) << (8 * unused);
+    if (((digits & !HIGH) + LOW * (0x7F - 9)) | digits) & HIGH != 0 {
+        return None;
+    }
+    // Neighbours by tens, then by hundreds, then by ten thousands.
+    let pairs = digits.wrapping_mul(10) + (digits >> 8);
+    let (even, odd) = (pairs & 0x0000_00FF_0000_00FF, (pairs >> 16) & 0x0000_00FF_0000_00FF);
+    let sum = even.wrapping_mul(0x000F_4240_0000_0064).wrapping_add(odd.wrapping_mul(0x0000_2710_0000_0001));
+    Some(i64::from((sum >> 32) as u32))
 }
 
 /// Numbers between slashes as one word: `0/0/0/1/1`, `1/-1/+1001`, `1/1/0/0/+2`.

@@ -93,7 +93,7 @@ impl HaProxy {
 }
 
 impl HaProxy {
-    /// A line that is not plain httplog.
+    /// A line that is not plain httplog, or no fine answer.
     #[inline(never)]
     fn parse_any<'a>(
         &'a self,
@@ -101,6 +101,11 @@ impl HaProxy {
         header: &Header<'a>,
         context: &mut Context,
     ) -> Result<Parsed<'a>, Malformed<'a>> {
+        if let Some(session) = plain::line(header.rest)
+            && let Some(record) = session.record(header, context)
+        {
+            return Ok(Parsed::Record(record));
+        }
         let mut session = Session::new();
         match self.session(header, &mut session, &mut ()) {
             Ok(true) => match session.record(header, context) {
@@ -133,8 +138,9 @@ impl Format for HaProxy {
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         let header = strip(line, &mut context.prefix);
+        // The session never has an address here, so that it is never written to memory.
         if let Some(session) = plain::line(header.rest)
-            && let Some(record) = session.record(&header, context)
+            && let Some(record) = session.fine(&header, context)
         {
             return Ok(Parsed::Record(record));
         }

@@ -4,7 +4,7 @@ use super::fields::{Timer, number, position};
 use super::termination::Termination;
 use crate::context::Context;
 use crate::reason::{Cause, Reason};
-use crate::record::{Outcome, Record, Status};
+use crate::record::{EXTRA_LABELS_MAX, Outcome, Record, Status};
 use crate::syslog::Header;
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Retries};
@@ -75,18 +75,59 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The record; `None`: the date is no date.
+    /// When it began; `None`: its date is no date.
     #[inline(always)]
+    pub fn start(&self, header: &Header<'a>, context: &mut Context) -> Option<i64> {
+        match (self.date.try_into(), header.offset) {
+            (Ok(date), east) => context.dates.clf_millis(date, east),
+            (Err(_), Some(east)) => context.dates.clf_east(self.date, east),
+            (Err(_), None) => context.dates.clf(self.date),
+        }
+    }
+
+    /// The record; `None`: the date is no date.
     pub fn record(&self, header: &Header<'a>, context: &mut Context) -> Option<Record<'a>> {
-        let start = match header.offset {
-            Some(east) => context.dates.clf_east(self.date, east)?,
-            None => context.dates.clf(self.date)?,
-        };
+        let start = self.start(header, context)?;
         Some(self.record_from(start, header, context))
     }
 
-    /// The record of a session that began then.
+    /// The same as [`Session::record`] of what nearly every session is, made in one piece where the caller wants
+    /// it: a request that a server answered well at the first try. `None`: it is something else.
     #[inline(always)]
+    pub fn fine(&self, header: &Header<'a>, context: &mut Context) -> Option<Record<'a>> {
+        let total = self.total.filter(|total| total.ms >= 0 && !total.at_least)?;
+        let is_fine = self.mode == Mode::Http
+            && self.termination == Termination::NORMAL
+            && !matches!(self.status.code(), Some(502 | 504))
+            && context.gateway_statuses.is_none()
+            && self.retries == b"0"
+            && !matches!(self.server, [] | [b'<', ..])
+            && self.site.is_empty();
+        let Request::Line(line) = self.request else { return None };
+        let (method, path @ [b'/', ..]) = usual_request(line)? else { return None };
+        if !is_fine {
+            return None;
+        }
+        let start = self.start(header, context)?;
+        let (upstream, status) = (self.upstream, self.status);
+        Some(Record {
+            end: start + self.later + total.ms,
+            status,
+            outcome: Outcome::Fine,
+            request_time: Some(u32::try_from(total.ms).unwrap_or(u32::MAX)),
+            method,
+            path,
+            node: if self.node.is_empty() { header.host } else { self.node },
+            region: b"",
+            pool: self.backend,
+            site: b"",
+            attempts: Attempts::One(Attempt { upstream, pool: b"", status, failure: None }),
+            extra: [b""; EXTRA_LABELS_MAX],
+        })
+    }
+
+    /// The record of a session that began then.
+    #[inline(never)]
     pub fn record_from(&self, start: i64, header: &Header<'a>, context: &Context) -> Record<'a> {
         // -1: it never began, so that its beginning was its end.
         let total = self.total.filter(|total| total.ms >= 0);
@@ -153,19 +194,31 @@ fn retried(last: Option<Cause>) -> Cause {
 }
 
 /// Method and target. What HAProxy writes is nearly always well formed; the rest is for those who know scanners.
-#[inline(always)]
 fn split_request(line: &[u8]) -> (&[u8], &[u8]) {
-    if let [.., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] = line
-        && let Some(at) = position(line, b' ')
-        && let Some(method) = line.get(..at)
-        && let Some(target) = line.get(at + 1..line.len() - 9)
-        && method.iter().all(u8::is_ascii_uppercase)
-        && !method.is_empty()
-    {
-        return (method, target);
+    usual_request(line).unwrap_or_else(|| {
+        let line = text::request_line(line);
+        (line.method, line.target)
+    })
+}
+
+/// Method and target of a well-formed request.
+#[inline(always)]
+fn usual_request(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Where the digits of the version are: any may stand there.
+    const DIGITS: u64 = 0xFF00_FF00_0000_0000;
+    let (before, protocol) = line.split_last_chunk::<8>()?;
+    if u64::from_le_bytes(*protocol) | DIGITS != u64::from_le_bytes(*b"HTTP/1.1") | DIGITS {
+        return None;
     }
-    let line = text::request_line(line);
-    (line.method, line.target)
+    let before = before.strip_suffix(b" ")?;
+    if let Some((get, target)) = before.split_first_chunk::<4>()
+        && u32::from_le_bytes(*get) == u32::from_le_bytes(*b"GET ")
+    {
+        return Some((b"GET", target));
+    }
+    let (method, target) = before.split_at_checked(position(before, b' ')?)?;
+    let is_usual = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
+    Some((method, target.get(1..)?)).filter(|_| is_usual)
 }
 
 /// The host in a target that names one: HTTP/2 and forward proxies log absolute ones. Empty for a path.

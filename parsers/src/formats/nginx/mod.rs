@@ -1,6 +1,7 @@
 //! nginx's access logs: any `log_format` string is compiled into the steps that read its lines.
 
 mod built_in;
+mod quick;
 mod spec;
 mod steps;
 mod variables;
@@ -67,7 +68,7 @@ impl Nginx {
         let slots = spec.steps.iter().filter_map(|step| step.slot);
         let carried = slots.fold(Carried::default(), Carried::with);
         let first = spec.steps.first().and_then(|step| step.slot);
-        let begins_with_date = spec.head.is_empty() && matches!(first, Some(Slot::TimeIso | Slot::TimeLocal));
+        let begins_with_date = spec.head.len() == 0 && matches!(first, Some(Slot::TimeIso | Slot::TimeLocal));
         Nginx { name, title, spec, carried, begins_with_date }
     }
 
@@ -78,15 +79,17 @@ impl Nginx {
         node: &'a [u8],
         context: &mut Context,
     ) -> Result<Parsed<'a>, Malformed<'a>> {
-        let mut slots = steps::EMPTY;
-        match steps::read(&self.spec.head, &self.spec.steps, line, &mut slots) {
-            Ok(()) => verdict::record(&slots, self.carried, node, context)
-                .map(Parsed::Record)
-                .map_err(|slot| self.no_such_date(line, slot)),
-            Err(refused) => {
-                let field = refused.step.map_or("", |step| self.field(step));
-                Err(Malformed { field, at: refused.at, reason: refused.reason })
-            }
+        let mut slots = steps::empty();
+        let (head, steps) = (&self.spec.head, &self.spec.steps[..]);
+        if quick::read(head, steps, line, &mut slots).is_none()
+            && let Err(refused) = steps::read(head, steps, line, &mut slots)
+        {
+            let field = refused.step.map_or("", |step| self.field(step));
+            return Err(Malformed { field, at: refused.at, reason: refused.reason });
+        }
+        match verdict::time(&slots, self.carried, context) {
+            Ok(end) => Ok(Parsed::Record(verdict::record(&slots, self.carried, end, node, context))),
+            Err(slot) => Err(self.no_such_date(line, slot)),
         }
     }
 
@@ -116,6 +119,25 @@ impl Nginx {
         let parsed = self.bare(header.rest, header.host, context);
         Some(parsed.map_err(|malformed| Malformed { at: malformed.at + at, ..malformed }))
     }
+
+    /// A line with a syslog header, or one that leaves a choice, or none of this format.
+    #[inline(never)]
+    fn parse_slowly<'a>(
+        &'a self,
+        line: &'a [u8],
+        context: &mut Context,
+    ) -> Result<Parsed<'a>, Malformed<'a>> {
+        // The last line's header is looked for first, so that no line is read twice.
+        if context.prefix != Prefix::None
+            && let Some(parsed @ Ok(_)) = self.behind_header(line, context)
+        {
+            return parsed;
+        }
+        match self.bare(line, b"", context) {
+            Err(malformed) => self.behind_header(line, context).unwrap_or(Err(malformed)),
+            parsed => parsed,
+        }
+    }
 }
 
 impl Format for Nginx {
@@ -140,16 +162,14 @@ impl Format for Nginx {
         if line.first().is_none_or(|b| *b == b'#') || line.trim_ascii().is_empty() {
             return Ok(Parsed::Other);
         }
-        // The last line's header is looked for first, so that no line is read twice.
-        if context.prefix != Prefix::None
-            && let Some(parsed @ Ok(_)) = self.behind_header(line, context)
+        let mut slots = steps::empty();
+        if context.prefix == Prefix::None
+            && quick::read(&self.spec.head, &self.spec.steps, line, &mut slots).is_some()
+            && let Ok(end) = verdict::time(&slots, self.carried, context)
         {
-            return parsed;
+            return Ok(Parsed::Record(verdict::record(&slots, self.carried, end, b"", context)));
         }
-        match self.bare(line, b"", context) {
-            Err(malformed) => self.behind_header(line, context).unwrap_or(Err(malformed)),
-            parsed => parsed,
-        }
+        self.parse_slowly(line, context)
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {

@@ -1,5 +1,6 @@
 //! A `log_format` string → the steps that read its lines.
 
+use super::quick::Quick;
 use super::steps::{Ends, Literal, Step};
 use super::variables::{Shape, Slot, variable};
 use crate::formats::SpecError;
@@ -14,7 +15,7 @@ const VARIABLES_MAX: usize = 128;
 #[derive(Debug)]
 pub(super) struct Spec {
     /// What stands before the first variable.
-    pub(super) head: Vec<u8>,
+    pub(super) head: Literal,
     pub(super) steps: Vec<Step>,
 }
 
@@ -51,7 +52,7 @@ pub(super) fn compile(setting: &str) -> Result<Spec, SpecError> {
     if !has(Slot::TimeLocal) && !has(Slot::TimeIso) && !has(Slot::Msec) {
         return Err(error(setting, "no time in it: add $msec, $time_iso8601 or $time_local".to_owned()));
     }
-    Ok(Spec { head: head.into_bytes(), steps })
+    Ok(Spec { head: Literal::new(&head), steps })
 }
 
 fn error(setting: &str, message: String) -> SpecError {
@@ -209,7 +210,9 @@ fn steps(head: &str, variables: Vec<(String, String)>, escape: Escape) -> Result
         let no_quotes = escape != Escape::None;
         before.clone_from(&literal);
         let name = format!("${name}");
-        steps.push(Step { name, slot, shape, literal: Literal::new(&literal), ends, no_quotes, squeezes });
+        let quick = Quick::of(shape, ends, &literal, no_quotes);
+        let literal = Literal::new(&literal);
+        steps.push(Step { name, slot, shape, literal, ends, quick, no_quotes, squeezes });
     }
     Ok(steps)
 }

@@ -7,8 +7,9 @@
 
 use memchr::memmem;
 
+use super::quick::Quick;
 use super::variables::{SLOTS, Shape, Slot};
-use crate::text;
+use crate::text::{self, word_at};
 
 /// How many ends are tried in one line before it is given up.
 const TRIES_MAX: u32 = 512;
@@ -22,6 +23,7 @@ pub(super) struct Step {
     pub(super) shape: Shape,
     pub(super) literal: Literal,
     pub(super) ends: Ends,
+    pub(super) quick: Quick,
     /// No raw quote occurs in a value.
     pub(super) no_quotes: bool,
     /// An empty value may have lost one of the two blanks around it.
@@ -34,6 +36,8 @@ pub(super) struct Literal {
     text: Vec<u8>,
     word: u64,
     mask: u64,
+    /// Its first byte, if that ends a number; else one that no line is asked for.
+    ends_number: u16,
 }
 
 impl Literal {
@@ -42,17 +46,40 @@ impl Literal {
         for ((word, mask), byte) in word.iter_mut().zip(&mut mask).zip(text.bytes()) {
             (*word, *mask) = (byte, 0xFF);
         }
-        Literal { text: text.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+        let first = text.bytes().next().filter(|b| !matches!(b, b'0'..=b'9' | b'.' | b'-' | 0));
+        Literal {
+            text: text.into(),
+            word: u64::from_le_bytes(word),
+            mask: u64::from_le_bytes(mask),
+            ends_number: first.map_or(u16::MAX, u16::from),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Whether it stands at this place of a line.
+    #[inline(always)]
+    pub(super) fn is_at(&self, line: &[u8], at: usize) -> bool {
+        word_at(line, at) & self.mask == self.word
+            && (self.text.len() <= 8 || line.get(at..).is_some_and(|rest| rest.starts_with(&self.text)))
+    }
+
+    /// Whether this is its first byte, and cannot belong to a number before it.
+    #[inline(always)]
+    pub(super) fn ends_number(&self, byte: u8) -> bool {
+        self.ends_number == u16::from(byte)
     }
 
     fn starts(&self, rest: &[u8]) -> bool {
-        match rest.first_chunk::<8>() {
-            Some(word) => {
-                u64::from_le_bytes(*word) & self.mask == self.word
-                    && (self.text.len() <= 8 || rest.starts_with(&self.text))
-            }
-            None => rest.starts_with(&self.text),
-        }
+        self.text.len() <= rest.len() && self.is_at(rest, 0)
     }
 
     /// Without its first blank.
@@ -87,11 +114,14 @@ pub(super) enum Ends {
 /// The values of one line.
 pub(super) type Slots<'a> = [&'a [u8]; SLOTS];
 
-/// A line of which nothing has been read.
-pub(super) const EMPTY: Slots<'static> = [b""; SLOTS];
+/// A line of which nothing has been read. Not a constant: that would be copied by a call.
+#[inline(always)]
+pub(super) fn empty<'a>() -> Slots<'a> {
+    std::array::from_fn(|_| &b""[..])
+}
 
 /// What is seen of a value's end: the lengths of the value and of the literal after it.
-enum End {
+pub(super) enum End {
     At(usize, usize),
     Several,
     Nowhere,
@@ -99,7 +129,7 @@ enum End {
 
 impl Step {
     /// Where the value at the start of `rest` ends, if it can end in one way only.
-    fn end(&self, rest: &[u8]) -> End {
+    pub(super) fn end(&self, rest: &[u8]) -> End {
         let len = match self.ends {
             Ends::Shape => self.shape.take(rest).ok().map(|(after, _)| rest.len() - after.len()),
             Ends::Word => Some(text::find(b' ', rest).unwrap_or(rest.len())),
@@ -201,7 +231,7 @@ pub(super) struct Refused {
 
 /// Reads a line into the slots that the format has.
 pub(super) fn read<'a>(
-    head: &[u8],
+    head: &Literal,
     steps: &[Step],
     line: &'a [u8],
     slots: &mut Slots<'a>,
@@ -215,8 +245,8 @@ pub(super) fn read<'a>(
 }
 
 /// Each value with its place, as far as the line can be read.
-pub(super) fn trace<'a>(head: &[u8], steps: &[Step], line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
-    let mut slots = EMPTY;
+pub(super) fn trace<'a>(head: &Literal, steps: &[Step], line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
+    let mut slots = empty();
     let mut reading = Reading::new(steps, line, &mut slots);
     reading.trace = Some(Trace::default());
     reading.run_all(head);
@@ -238,8 +268,8 @@ impl<'f, 'a> Reading<'f, 'a> {
         Refused { step: (step < self.steps.len()).then_some(step), at, reason }
     }
 
-    fn run_all(&mut self, head: &[u8]) -> bool {
-        self.line.starts_with(head) && self.run(0, head.len())
+    fn run_all(&mut self, head: &Literal) -> bool {
+        head.starts(self.line) && self.run(0, head.len())
     }
 
     /// Reads from step `i` at `pos` to the line's end.

@@ -4,7 +4,7 @@ use super::steps::Slots;
 use super::variables::Slot;
 use crate::context::Context;
 use crate::reason::{Cause, Origin, Reason};
-use crate::record::{Millis, Outcome, Record, Status};
+use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
 use crate::upstreams::{Attempts, Lists};
 
@@ -38,21 +38,22 @@ impl<'a> Values<'_, 'a> {
     }
 }
 
-/// The record, of this node if the line names none; `Err`: the slot whose value is no date.
+/// The record, of this node if the line names none. Inlined, so that it is built where it is wanted.
+#[inline(always)]
 pub(super) fn record<'a>(
     slots: &Slots<'a>,
     carried: Carried,
+    end: Millis,
     node: &'a [u8],
-    context: &mut Context,
-) -> Result<Record<'a>, Slot> {
+    context: &Context,
+) -> Record<'a> {
     let values = Values { slots, carried };
-    let end = time(&values, context)?;
     let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
     let request = request(&values);
     let hostname = text::dash(values.get(Slot::Hostname));
     let lists = lists(&values, status);
     let attempts = lists.map_or(Attempts::None, Lists::attempts);
-    Ok(Record {
+    Record {
         request_time: text::millis(values.get(Slot::RequestTime)),
         method: request.method,
         path: request.target,
@@ -68,12 +69,17 @@ pub(super) fn record<'a>(
             attempts: &attempts,
         }
         .outcome(context),
-        ..Record::new(end, status)
-    })
+        end,
+        status,
+        region: b"",
+        extra: [b""; EXTRA_LABELS_MAX],
+    }
 }
 
 /// All of nginx's times are taken when the line is written: the request's end. The most exact one counts.
-fn time(values: &Values<'_, '_>, context: &mut Context) -> Result<Millis, Slot> {
+/// `Err`: the slot whose value is no date.
+pub(super) fn time(slots: &Slots<'_>, carried: Carried, context: &mut Context) -> Result<Millis, Slot> {
+    let values = Values { slots, carried };
     if let Some(msec) = values.if_carried(Slot::Msec) {
         return crate::time::epoch(msec).ok_or(Slot::Msec);
     }
@@ -96,9 +102,10 @@ fn request<'a>(values: &Values<'_, 'a>) -> RequestLine<'a> {
 }
 
 fn site<'a>(values: &Values<'_, 'a>) -> &'a [u8] {
-    let hosts = [Slot::Host, Slot::HttpHost, Slot::ServerName].map(|slot| text::site(values.get(slot)));
+    let hosts = [Slot::Host, Slot::HttpHost, Slot::ServerName].into_iter();
+    let mut hosts = hosts.filter_map(|slot| values.if_carried(slot)).map(text::site);
     // `_` is nginx's customary name for a server that takes any host.
-    hosts.into_iter().find(|host| !host.is_empty() && *host != b"_").unwrap_or_default()
+    hosts.find(|host| !host.is_empty() && *host != b"_").unwrap_or_default()
 }
 
 fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
