@@ -312,6 +312,6 @@ fn what_is_under_way_at_the_end_still_arrives() {
     let courier = Courier::start(move |one| drop(send.send(one))).unwrap();
     courier.send(delivery(&slack(&works.url))).unwrap();
     courier.stop(LONG);
-    assert_eq!(done.recv().unwrap(), Done { id: 7, outcome: Outcome::Sent });
+    assert_eq!(done.recv().unwrap(), Done { id: 7, receiver: "ops".into(), outcome: Outcome::Sent });
     assert!(done.recv().is_err(), "the thread is gone");
 }

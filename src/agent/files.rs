@@ -2,7 +2,7 @@
 
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
-use crate::tail::{FileId, Position, Progress};
+use crate::tail::{FileId, FileKey, Position, Progress};
 use crate::wiring::FileSettings;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::block::Block;
@@ -26,6 +26,15 @@ struct Followed {
     read: Millis,
 }
 
+/// So many files that are not followed now are remembered, for when they come back.
+const REMEMBERED_MAX: usize = 1_000;
+
+impl Followed {
+    fn position(&self) -> Position {
+        Position { path: self.place.path.clone(), key: self.place.key, progress: self.progress }
+    }
+}
+
 /// Every followed file.
 pub struct LiveFiles {
     files: BTreeMap<FileId, Followed>,
@@ -33,6 +42,10 @@ pub struct LiveFiles {
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
+    /// Files that are not followed now: gone, or not to be read since the start.
+    remembered: BTreeMap<FileKey, Position>,
+    /// Some file was not read to its end when this was last asked.
+    behind: bool,
     step: Millis,
     lateness: Millis,
     counted: u64,
@@ -47,10 +60,17 @@ impl LiveFiles {
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
+            remembered: BTreeMap::new(),
+            behind: false,
             step,
             lateness,
             counted: 0,
         }
+    }
+
+    /// Where an earlier process was in files that may not be followed yet.
+    pub fn remember(&mut self, positions: Vec<Position>) {
+        self.remembered.extend(positions.into_iter().map(|position| (position.key, position)));
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -120,6 +140,8 @@ impl LiveFiles {
         let path = place.path.display().to_string();
         let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
         self.watermarks.register(file.0, self.lateness);
+        self.remembered.remove(&place.key);
+        self.behind = true;
         if size > from.offset {
             self.watermarks.has_lines(file.0);
         }
@@ -131,14 +153,21 @@ impl LiveFiles {
 
     fn close(&mut self, file: FileId) {
         self.watermarks.gone(file.0);
-        self.files.remove(&file);
+        let Some(f) = self.files.remove(&file) else { return };
+        self.remembered.insert(f.place.key, f.position());
+        if self.remembered.len() > REMEMBERED_MAX {
+            self.remembered.pop_first();
+        }
     }
 
     fn chunk(&mut self, file: FileId, bytes: &[u8], after: Progress, at: Millis, engine: &mut Engine) {
         let Some(f) = self.files.get_mut(&file) else { return };
         f.live
             .feed(bytes, at, &mut self.collector, &mut |series, end, line| engine.sample(series, end, line));
-        f.progress = after;
+        // What waits to be recognised is not counted: it is read again after a restart.
+        if f.live.is_recognised() {
+            f.progress = after;
+        }
         f.read = at;
         f.caught_up = false;
         self.counted += 1;
@@ -200,6 +229,12 @@ impl LiveFiles {
         self.files.values().any(|f| f.backlog)
     }
 
+    /// Whether some file was not read to its end at some time since this was last asked.
+    pub fn were_behind(&mut self) -> bool {
+        let now = self.catching_up();
+        std::mem::replace(&mut self.behind, now)
+    }
+
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
         let mut paths = self.files.values().map(|f| f.live.path.clone());
@@ -208,8 +243,6 @@ impl LiveFiles {
 
     /// Where every file stands, for the snapshot: what comes before is counted.
     pub fn positions(&self) -> Vec<Position> {
-        let position =
-            |f: &Followed| Position { path: f.place.path.clone(), key: f.place.key, progress: f.progress };
-        self.files.values().map(position).collect()
+        self.files.values().map(Followed::position).chain(self.remembered.values().cloned()).collect()
     }
 }

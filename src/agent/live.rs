@@ -1,5 +1,6 @@
 //! One followed file: bytes in any pieces → lines → records → leaves, by the file's own clock.
 
+use crate::reports::text::printable;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::LineBuffer;
 use gatewatch_parsers::{Context, Format, Millis, Parsed};
@@ -22,6 +23,24 @@ pub struct Lines {
     pub other: u64,
 }
 
+/// Lines that came after their step was closed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Late {
+    lines: u64,
+    /// The longest that one was behind.
+    needed: Millis,
+}
+
+/// What was said already.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    unparsed: bool,
+    late: bool,
+}
+
+/// So many lines have to be wrong before it is said.
+const ENOUGH: u64 = 10;
+
 /// Told of each counted gateway error: its series, its end, its line.
 pub type OnError<'a> = dyn FnMut(&LabelSet, Millis, &[u8]) + 'a;
 
@@ -34,9 +53,13 @@ pub struct LiveFile {
     head: Vec<u8>,
     buffer: LineBuffer,
     pub clock: FileClock,
+    lateness: Millis,
+    step: Millis,
     /// The line that the clock holds.
     held: Vec<u8>,
     pub lines: Lines,
+    late: Late,
+    told: Told,
     /// Worth saying, once.
     pub notes: Vec<String>,
 }
@@ -58,10 +81,20 @@ impl LiveFile {
             head: Vec::new(),
             buffer: if offset == 0 { LineBuffer::new() } else { LineBuffer::inside_a_file() },
             clock: FileClock::new(lateness, step),
+            lateness,
+            step: step.max(1),
             held: Vec::new(),
             lines: Lines::default(),
+            late: Late::default(),
+            told: Told::default(),
             notes: Vec::new(),
         }
+    }
+
+    /// Whether it is known what its lines are: before, none is counted.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        self.recognised.is_some()
     }
 
     /// It belongs elsewhere now: its labels do, and its path; its lines go on.
@@ -99,9 +132,11 @@ impl LiveFile {
             return false;
         }
         if recognised.format.is_none() {
-            self.notes.push(
-                recognised.note.clone().unwrap_or_else(|| "unknown log format; set log_format".to_owned()),
-            );
+            let note =
+                recognised.note.clone().unwrap_or_else(|| "unknown log format; set log_format".to_owned());
+            self.notes
+                .push(format!("{note} (`gatewatch explain {}` shows its lines)", printable(&self.path)));
+            self.told.unparsed = true;
         }
         self.recognised = Some(recognised);
         true
@@ -113,6 +148,27 @@ impl LiveFile {
             self.line(line, collector, on_error);
         }
         self.buffer = buffer;
+        self.take_stock();
+    }
+
+    /// Says once what no one would see in the figures.
+    fn take_stock(&mut self) {
+        let Lines { read, parsed, unparsed, .. } = self.lines;
+        if !self.told.unparsed && unparsed >= ENOUGH && unparsed * 100 > read {
+            self.told.unparsed = true;
+            self.notes.push(format!(
+                "{unparsed} of {read} lines are not understood: `gatewatch explain {}` says where it stops",
+                printable(&self.path)
+            ));
+        }
+        if !self.told.late && self.late.lines >= ENOUGH && self.late.lines * 100 > parsed {
+            self.told.late = true;
+            self.notes.push(format!(
+                "{} of {parsed} lines came too late to be judged: agent.lateness = \"{}s\" would have been enough",
+                self.late.lines,
+                self.late.needed.div_euclid(1_000) + 1
+            ));
+        }
     }
 
     fn line(&mut self, line: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
@@ -138,12 +194,18 @@ impl LiveFile {
             }
         };
         self.lines.parsed += 1;
+        let before = self.clock.watermark();
         let verdict = self.clock.admit(record.end);
         let place = match verdict.this {
             Admit::Count => Some(Place::Step),
             Admit::Late => Some(Place::Late),
             Admit::Hold => None,
         };
+        if let (Admit::Late, Some(watermark)) = (verdict.this, before) {
+            self.late.lines += 1;
+            let step_end = record.end.div_euclid(self.step).saturating_add(1).saturating_mul(self.step);
+            self.late.needed = self.late.needed.max(watermark + self.lateness - step_end);
+        }
         if let Some(held) = verdict.held {
             settle(format.as_ref(), source, context, &self.held, held, collector);
         }

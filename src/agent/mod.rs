@@ -11,6 +11,7 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::message::About;
+use crate::notification::Outcome;
 use crate::notifiers;
 use crate::settings::Live;
 use crate::state::{Snapshot, Store};
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// Series held at most.
 const SERIES: usize = 2_000;
+/// So many chunks are counted in one go: a backlog must not keep it from closing steps and from hearing signals.
+const BURST: u64 = 32;
 /// How long it waits for something to happen, at most.
 const TICK: Duration = Duration::from_millis(100);
 /// Time between snapshots.
@@ -106,6 +109,7 @@ impl Agent {
             Some(Snapshot { positions, inputs, outbox, .. }) => (Some((positions, inputs)), Some(outbox)),
             None => (None, None),
         };
+        let known = positions.iter().flat_map(|(positions, _)| positions).cloned().collect();
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
         let thread = file::start(beginning, sender, move || clock.now())?;
@@ -121,10 +125,12 @@ impl Agent {
             }
         };
         let plan = Arc::new(Plan::new(&config.rules, &[]));
+        let mut files = LiveFiles::new(settings, Arc::clone(&plan), config.agent.step, config.agent.lateness);
+        files.remember(known);
         let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
         Ok(Agent {
-            engine: Engine::new(config.rules.clone(), Arc::clone(&plan), options),
-            files: LiveFiles::new(settings, plan, config.agent.step, config.agent.lateness),
+            engine: Engine::new(config.rules.clone(), plan, options),
+            files,
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
@@ -148,7 +154,7 @@ impl Agent {
                 // What else is there already, so that a burst costs one look at the clock.
                 while let Ok(message) = self.messages.try_recv() {
                     self.take(message);
-                    if self.files.counted() > SERIES as u64 * 100 {
+                    if self.files.counted() >= BURST {
                         break;
                     }
                 }
@@ -158,8 +164,13 @@ impl Agent {
         }
         self.files.flush(&mut self.engine);
         let now = self.clock.now();
+        let behind = self.files.were_behind();
         if let Some(watermark) = self.files.watermark(now) {
-            let changes = self.engine.advance(watermark);
+            let mut changes = self.engine.advance(watermark);
+            for change in &mut changes {
+                change.alert.detected_late =
+                    behind && change.kind == ChangeKind::Firing && now.saturating_sub(change.at) > LATE;
+            }
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
@@ -181,9 +192,7 @@ impl Agent {
 
     fn tell(&mut self, changes: Vec<Change>, now: Millis) {
         self.outbox.set_catching_up(self.files.catching_up());
-        for mut change in changes {
-            change.alert.detected_late =
-                now.saturating_sub(change.at) > LATE && change.kind == ChangeKind::Firing;
+        for change in changes {
             if self.config.receivers.is_empty() {
                 self.notices.change(&change);
             }
@@ -206,9 +215,11 @@ impl Agent {
             };
             let refused = match rendered {
                 Ok(delivery) => self.courier.send(delivery).err(),
-                Err(why) => {
-                    Some(Done { id: notification.id, outcome: crate::notification::Outcome::Failed { why } })
-                }
+                Err(why) => Some(Done {
+                    id: notification.id,
+                    receiver: notification.receiver,
+                    outcome: Outcome::Failed { why },
+                }),
             };
             if let Some(done) = refused {
                 self.notices.outcome(&done);
@@ -221,8 +232,11 @@ impl Agent {
     fn reload(&mut self, live: Live) {
         let now = self.clock.now();
         let agent = &live.config.agent;
-        if (agent.step, agent.lateness) != (self.config.agent.step, self.config.agent.lateness) {
-            self.notices.say("step and lateness change at the next start");
+        let now_set = &self.config.agent;
+        if (agent.step, agent.lateness, &agent.state_dir)
+            != (now_set.step, now_set.lateness, &now_set.state_dir)
+        {
+            self.notices.say("step, lateness and state_dir change at the next start");
         }
         self.files.flush(&mut self.engine);
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
@@ -239,8 +253,7 @@ impl Agent {
 
     fn save(&mut self) {
         self.saved = Instant::now();
-        let inputs = self.config.inputs.iter().map(|i| i.name.clone()).collect();
-        let snapshot = Snapshot::new(self.files.positions(), inputs, self.outbox.state().clone());
+        let snapshot = snapshot(&self.config, &self.files, &self.outbox);
         self.notices.snapshot(self.store.save(&snapshot));
     }
 
@@ -253,10 +266,14 @@ impl Agent {
         while let Ok(done) = self.outcomes.try_recv() {
             self.outbox.done(done.id, &done.outcome, now);
         }
-        let inputs = self.config.inputs.iter().map(|i| i.name.clone()).collect();
-        let snapshot = Snapshot::new(self.files.positions(), inputs, self.outbox.state().clone());
+        let snapshot = snapshot(&self.config, &self.files, &self.outbox);
         self.notices.snapshot(self.store.save(&snapshot));
         drop(self.messages);
         let _ = self.thread.join();
     }
+}
+
+fn snapshot(config: &Config, files: &LiveFiles, outbox: &Outbox) -> Snapshot {
+    let inputs = config.inputs.iter().map(|i| i.name.clone()).collect();
+    Snapshot::new(files.positions(), inputs, outbox.state().clone())
 }

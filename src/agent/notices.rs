@@ -18,6 +18,8 @@ pub struct Notices {
     /// Path → what was said of its time last.
     standings: BTreeMap<String, &'static str>,
     snapshot_failed: bool,
+    /// Receiver → why it does not take what it is sent.
+    failing: BTreeMap<String, String>,
 }
 
 impl Notices {
@@ -102,14 +104,21 @@ impl Notices {
         ));
     }
 
-    /// A delivery that did not arrive.
+    /// What became of a delivery: said when that changes, not at each of many tries.
     pub fn outcome(&mut self, done: &Done) {
-        match &done.outcome {
-            Outcome::Sent => {}
-            Outcome::Retry { why, .. } => {
-                self.say(&format!("delivery {}: {why}; it will be tried again", done.id));
+        let (why, then) = match &done.outcome {
+            Outcome::Sent => {
+                if self.failing.remove(&done.receiver).is_some() {
+                    self.say(&format!("receiver {}: what is sent arrives again", done.receiver));
+                }
+                return;
             }
-            Outcome::Failed { why } => self.say(&format!("delivery {}: {why}", done.id)),
+            Outcome::Retry { why, .. } => (why, "it is tried again"),
+            Outcome::Failed { why } => (why, "refused for now"),
+        };
+        if self.failing.get(&done.receiver) != Some(why) {
+            self.say(&format!("receiver {}: {}: {then}", done.receiver, printable(why)));
+            self.failing.insert(done.receiver.clone(), why.clone());
         }
     }
 

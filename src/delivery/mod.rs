@@ -23,6 +23,8 @@ const AT_ONCE: usize = 16;
 pub struct Done {
     /// [`Delivery::id`]
     pub id: u64,
+    /// [`Delivery::receiver`]
+    pub receiver: String,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -58,7 +60,8 @@ impl Courier {
                 TrySendError::Full(delivery) => (delivery, "too many deliveries under way"),
                 TrySendError::Closed(delivery) => (delivery, "the delivery thread has ended"),
             };
-            Done { id: delivery.id, outcome: Outcome::Retry { after: None, why: why.into() } }
+            let Delivery { id, receiver, .. } = delivery;
+            Done { id, receiver, outcome: Outcome::Retry { after: None, why: why.into() } }
         })
     }
 
@@ -101,8 +104,8 @@ async fn run(
 
 /// In a task of its own: whatever happens in there, its end is told, or its receiver would wait for ever.
 async fn deliver(delivery: Delivery) -> Done {
-    let id = delivery.id;
+    let (id, receiver) = (delivery.id, delivery.receiver.clone());
     let sending = tokio::spawn(async move { send::send(&delivery, send::TIMEOUT).await });
     let crashed = |_| Outcome::Failed { why: "sending crashed; please report this".into() };
-    Done { id, outcome: sending.await.unwrap_or_else(crashed) }
+    Done { id, receiver, outcome: sending.await.unwrap_or_else(crashed) }
 }

@@ -117,7 +117,13 @@ impl Outbox {
     /// Takes what the engine says.
     pub fn push(&mut self, change: Change, now: Millis) {
         self.set_now(now);
-        let Change { kind, alert, .. } = change;
+        let Change { kind, mut alert, .. } = change;
+        // The engine does not know; whoever found its beginning does.
+        if let Some(known) = self.state.alerts.get(&alert.fingerprint)
+            && known.incident == alert.incident
+        {
+            alert.detected_late |= known.detected_late;
+        }
         let repeat = self.repeat(&alert.rule);
         for (name, terms) in &self.terms {
             let notify = self.routes.get(&alert.rule).map_or(&[][..], |route| &route.notify);

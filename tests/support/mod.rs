@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod agent;
 pub mod servers;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +12,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A process that ends with the test, by its own id.
@@ -156,28 +159,74 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut check: impl FnMut() -> Optio
     }
 }
 
+/// How a receiver answers.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// With this status, and these header lines.
+    Status(u16, &'static str),
+    /// Not at all.
+    Hang,
+}
+
 /// A loopback HTTP server that keeps what is posted to it.
 pub struct Webhook {
     /// Where it listens.
     pub url: String,
-    /// Bodies as they came.
+    /// Bodies as they came, those that were taken.
     pub bodies: Receiver<serde_json::Value>,
+    answer: Arc<Mutex<Answer>>,
+    refused: Arc<AtomicUsize>,
 }
 
 impl Webhook {
     /// Starts it.
     pub fn start() -> Webhook {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Webhook::at(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Starts it there.
+    pub fn at(listener: TcpListener) -> Webhook {
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let (sender, bodies) = mpsc::channel();
+        let answer = Arc::new(Mutex::new(Answer::Status(200, "")));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let (answers, refusals) = (Arc::clone(&answer), Arc::clone(&refused));
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if let Some(body) = read_post(stream) {
+            let mut hanging = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                let Some(body) = read_post(&stream) else { continue };
+                let Answer::Status(status, headers) = *answers.lock().unwrap() else {
+                    refusals.fetch_add(1, Ordering::Relaxed);
+                    hanging.push(stream);
+                    continue;
+                };
+                if status == 200 {
                     let _ = sender.send(serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null));
+                } else {
+                    refusals.fetch_add(1, Ordering::Relaxed);
                 }
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} x\r\n{headers}Content-Length: 2\r\nConnection: close\r\n\r\nok"
+                );
             }
         });
-        Webhook { url, bodies }
+        Webhook { url, bodies, answer, refused }
+    }
+
+    /// Answers so from now on.
+    pub fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// How many posts were not taken.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The table of this receiver.
+    pub fn table(&self, name: &str) -> String {
+        format!("[notify.webhook.{name}]\nurl = \"{}\"\n", self.url)
     }
 
     /// The first body that `wanted` accepts, and how many came before it.
@@ -200,9 +249,10 @@ impl Webhook {
     }
 }
 
-/// Reads one POST and answers 200.
-fn read_post(stream: TcpStream) -> Option<Vec<u8>> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
+/// Reads one POST.
+fn read_post(stream: &TcpStream) -> Option<Vec<u8>> {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -217,7 +267,5 @@ fn read_post(stream: TcpStream) -> Option<Vec<u8>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let mut stream = stream;
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").ok()?;
     Some(body)
 }
