@@ -5,7 +5,7 @@ use memchr::{memchr, memmem};
 
 use crate::context::Context;
 use crate::formats::nginx::verdict::Evidence;
-use crate::record::{EXTRA_LABELS_MAX, Millis, Record, Status};
+use crate::record::{EXTRA_LABELS_MAX, Extra, Millis, Record, Status};
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
@@ -232,7 +232,7 @@ impl<'a> Values<'a> {
         record.region = self.or_empty(Slot::Region);
         record.pool = self.or_empty(Slot::Pool);
         record.site = text::site(self.or_empty(Slot::Site));
-        record.extra = self.extra;
+        record.extra = Extra::new(self.line, &self.extra);
         Ok(record)
     }
 

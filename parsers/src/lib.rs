@@ -19,6 +19,6 @@ pub mod upstreams;
 pub use context::Context;
 pub use formats::{Field, Format, Malformed, Parsed};
 pub use reason::{Cause, Origin, Reason};
-pub use record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+pub use record::{EXTRA_LABELS_MAX, Extra, Millis, Outcome, Record, Status};
 pub use time::Zone;
 pub use upstreams::{Attempt, Attempts};

@@ -63,6 +63,42 @@ impl Outcome {
     }
 }
 
+/// Further captures of a line: kept as places in it, so that a record that has none stays small to make and to hand on.
+#[derive(Clone, Copy, Debug)]
+pub struct Extra<'a> {
+    line: &'a [u8],
+    /// Start and length.
+    places: [(u16, u16); EXTRA_LABELS_MAX],
+}
+
+impl<'a> Extra<'a> {
+    /// No captures.
+    pub const NONE: Extra<'static> = Extra { line: b"", places: [(0, 0); EXTRA_LABELS_MAX] };
+
+    /// These parts of `line`. One that is no part of it is empty; beyond 64 KiB, a line is cut before it comes here.
+    #[must_use]
+    pub fn new(line: &'a [u8], values: &[&'a [u8]; EXTRA_LABELS_MAX]) -> Extra<'a> {
+        let place = |value: &&[u8]| {
+            let start = (value.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
+            let end = start.checked_add(value.len())?;
+            line.get(start..end)?;
+            Some((u16::try_from(start).ok()?, u16::try_from(value.len()).unwrap_or(u16::MAX)))
+        };
+        let mut extra = Extra { line, ..Extra::NONE };
+        for (slot, value) in extra.places.iter_mut().zip(values) {
+            *slot = place(value).unwrap_or_default();
+        }
+        extra
+    }
+
+    /// The capture at this place; empty if there is none.
+    #[must_use]
+    pub fn get(&self, index: usize) -> &'a [u8] {
+        let (start, len) = self.places.get(index).copied().unwrap_or_default();
+        self.line.get(usize::from(start)..usize::from(start) + usize::from(len)).unwrap_or_default()
+    }
+}
+
 /// One finished request.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -89,7 +125,7 @@ pub struct Record<'a> {
     /// What was tried, in order; the last one gave the answer.
     pub attempts: Attempts<'a>,
     /// A custom format's further named captures, in the order of `Format::extra_labels`.
-    pub extra: [&'a [u8]; EXTRA_LABELS_MAX],
+    pub extra: Extra<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -108,7 +144,7 @@ impl<'a> Record<'a> {
             pool: b"",
             site: b"",
             attempts: Attempts::None,
-            extra: [b""; EXTRA_LABELS_MAX],
+            extra: Extra::NONE,
         }
     }
 

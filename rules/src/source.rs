@@ -114,7 +114,7 @@ impl Source {
     #[must_use]
     pub fn capture<'a>(&'a self, record: &Record<'a>, name: &str) -> &'a [u8] {
         let position = self.extra.iter().position(|n| n == name);
-        let own = position.and_then(|i| record.extra.get(i).copied()).unwrap_or_default();
+        let own = position.map_or(&b""[..], |i| record.extra.get(i));
         self.choose(own, name, "")
     }
 
@@ -133,6 +133,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatewatch_parsers::Extra;
     use gatewatch_parsers::Status;
 
     #[test]
@@ -181,7 +182,9 @@ mod tests {
         assert_eq!(source.site(&record), b"shop");
         assert_eq!(source.capture(&record, "tenant"), b"t");
         source.extra = vec!["exit_ip".into(), "tenant".into()];
-        record.extra[1] = b"u";
+        let line = b"u";
+        let none = &b""[..];
+        record.extra = Extra::new(line, &[none, line, none, none, none, none, none, none]);
         assert_eq!(source.capture(&record, "tenant"), b"u");
         assert_eq!(source.capture(&record, "exit_ip"), b"");
     }

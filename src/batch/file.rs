@@ -95,6 +95,11 @@ impl OnItsWay {
         self.next - self.take
     }
 
+    /// Whether a block was read and waits to be counted.
+    pub fn has_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
     /// Whether `task` would give one; `pipes`: one that waits for a pipe counts, too.
     pub fn has_task(&self, pipes: bool) -> bool {
         if self.ready.is_some() {

@@ -30,6 +30,9 @@ use std::time::Duration;
 
 /// Blocks out at once, a worker: one being counted, and so many waiting that it is not idle while this thread counts one.
 const AHEAD: usize = 3;
+/// Blocks out or waiting for one before them at most (4 MiB), should one thread be held up while the others go on; with
+/// many threads two each.
+const IN_FLIGHT: u64 = 16;
 /// How long to wait for a worker before looking around.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -93,7 +96,9 @@ pub fn run(
         })
         .collect();
     drop(done);
-    Driver::new(inputs, engine, plan, selection).drive(worker(), tasks, &results, on_progress)
+    let mut driver = Driver::new(inputs, engine, plan, selection);
+    driver.in_flight = IN_FLIGHT.max(2 * jobs as u64);
+    driver.drive(worker(), tasks, &results, on_progress)
 }
 
 struct Driver<'a> {
@@ -109,6 +114,8 @@ struct Driver<'a> {
     samples: Vec<(usize, UnparsedSample)>,
     pool: Vec<Buffers>,
     plain_bytes: u64,
+    /// Blocks out at most.
+    in_flight: u64,
     progress: Progress,
 }
 
@@ -145,6 +152,7 @@ impl<'a> Driver<'a> {
             samples: Vec::new(),
             pool: Vec::new(),
             plain_bytes: 0,
+            in_flight: IN_FLIGHT,
             progress: Progress { bytes: 0, lines: 0 },
         }
     }
@@ -215,13 +223,14 @@ impl<'a> Driver<'a> {
     /// `pipes`: whether a task may have to wait for one.
     fn next_task(&mut self, pipes: bool) -> Option<Task> {
         loop {
-            let open =
-                (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(|f| f.has_task(pipes)));
+            let is_full = self.files.iter().map(OnItsWay::in_flight).sum::<u64>() >= self.in_flight;
+            let gives = |f: &OnItsWay| if is_full { f.has_ready() } else { f.has_task(pipes) };
+            let open = (0..self.files.len()).filter(|i| self.files.get(*i).is_some_and(gives));
             let furthest = open.min_by_key(|i| self.files.get(*i).map(OnItsWay::position));
             let waiting = (0..self.files.len())
                 .filter(|i| self.files.get(*i).is_some_and(OnItsWay::is_waiting))
                 .min_by_key(|i| self.files.get(*i).map(|f| f.first_stamp.unwrap_or(Millis::MIN)));
-            let due = waiting.filter(|w| match (furthest, self.files.get(*w)) {
+            let due = waiting.filter(|_| !is_full).filter(|w| match (furthest, self.files.get(*w)) {
                 (Some(open), Some(w)) => self
                     .files
                     .get(open)

@@ -4,7 +4,7 @@ use super::fields::{Timer, number, position};
 use super::termination::Termination;
 use crate::context::Context;
 use crate::reason::{Cause, Reason};
-use crate::record::{EXTRA_LABELS_MAX, Outcome, Record, Status};
+use crate::record::{Extra, Outcome, Record, Status};
 use crate::syslog::Header;
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Retries};
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
             pool: self.backend,
             site: b"",
             attempts: Attempts::One(Attempt { upstream, pool: b"", status, failure: None }),
-            extra: [b""; EXTRA_LABELS_MAX],
+            extra: Extra::NONE,
         })
     }
 

@@ -4,7 +4,7 @@ use super::steps::Slots;
 use super::variables::Slot;
 use crate::context::Context;
 use crate::reason::{Cause, Origin, Reason};
-use crate::record::{EXTRA_LABELS_MAX, Millis, Outcome, Record, Status};
+use crate::record::{Extra, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
 use crate::upstreams::{Attempts, Lists};
 
@@ -72,7 +72,7 @@ pub(super) fn record<'a>(
         end,
         status,
         region: b"",
-        extra: [b""; EXTRA_LABELS_MAX],
+        extra: Extra::NONE,
     }
 }
 
