@@ -75,6 +75,8 @@ tag=gn1; one "gatewatch analyze -j1 nginx.log" - "$gatewatch" analyze -q -j 1 "$
 tag=gn2; one "gatewatch analyze -j2 nginx.log" - "$gatewatch" analyze -q -j 2 "$ngx"
 # shellcheck disable=SC2016 # awk's fields
 if have mawk; then tag=mawk; one "mawk '{c[\$9]++} …' nginx.log" - mawk '{c[$9]++} END{for(k in c)print k,c[k]}' "$ngx"; fi
+# These take their time: once is enough.
+RUNS=1
 if have goaccess; then
     tag=goaccess; one "goaccess --log-format=COMBINED nginx.log" - goaccess --log-format='%h %^[%d:%t %^] "%r" %s %b "%R" "%u"%^' \
         --date-format=%d/%b/%Y --time-format=%T --no-global-config -o "$dir/goaccess.json" "$ngx"
@@ -82,9 +84,11 @@ fi
 if have mtail; then
     cat > "$dir/status.mtail" <<'M'
 counter requests by status
-/" (?P<status>\d{3}) / { requests[$status]++ }
+/" (?P<status>\d{3}) / {
+  requests[$status]++
+}
 M
-    tag=mtail; one "mtail --one_shot (counts statuses) nginx.log" - mtail --one_shot --logs "$ngx" --progs "$dir/status.mtail"
+    tag=mtail; one "mtail --one_shot (counts statuses) nginx.log" - mtail --one_shot --address 127.0.0.1 --port 0 --logs "$ngx" --progs "$dir/status.mtail"
 fi
 
 echo
