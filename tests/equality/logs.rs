@@ -289,5 +289,10 @@ fn nginx(dice: &mut Dice, end: Millis, upstream: u64, fault: Option<u64>, path: 
 pub fn cases(some: u32) -> ProptestConfig {
     let times: Option<u32> = std::env::var("EQUALITY_CASES").ok().and_then(|n| n.parse().ok());
     let rng_seed = if times.is_some() { RngSeed::Random } else { RngSeed::Fixed(502) };
-    ProptestConfig { cases: some * times.unwrap_or(1), rng_seed, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: some * times.unwrap_or(1),
+        rng_seed,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
