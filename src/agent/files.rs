@@ -22,7 +22,7 @@ struct Followed {
     backlog: bool,
     /// The last read found nothing more.
     caught_up: bool,
-    /// When it last gave bytes.
+    /// When the newest end was read: what a held line waits for passes from then, as it does for the engine.
     read: Millis,
 }
 
@@ -162,13 +162,16 @@ impl LiveFiles {
 
     fn chunk(&mut self, file: FileId, bytes: &[u8], after: Progress, at: Millis, engine: &mut Engine) {
         let Some(f) = self.files.get_mut(&file) else { return };
+        let newest = f.live.clock.newest();
         f.live
             .feed(bytes, at, &mut self.collector, &mut |series, end, line| engine.sample(series, end, line));
         // What waits to be recognised is not counted: it is read again after a restart.
         if f.live.is_recognised() {
             f.progress = after;
         }
-        f.read = at;
+        if f.live.clock.newest() > newest {
+            f.read = at;
+        }
         f.caught_up = false;
         self.counted += 1;
         match f.live.clock.newest() {
@@ -181,7 +184,11 @@ impl LiveFiles {
     fn idle(&mut self, file: FileId, at: Millis) {
         let Some(f) = self.files.get_mut(&file) else { return };
         (f.backlog, f.caught_up) = (false, true);
+        let newest = f.live.clock.newest();
         f.live.idle(at.saturating_sub(f.read), at, &mut self.collector);
+        if f.live.clock.newest() > newest {
+            f.read = at;
+        }
         if let Some(newest) = f.live.clock.newest() {
             self.watermarks.read(file.0, newest, at);
         }

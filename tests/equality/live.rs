@@ -84,3 +84,18 @@ proptest! {
         prop_assert_eq!(said.incidents, finished.incidents);
     }
 }
+
+/// A jump of over an hour, then lines at the edge of what may come late.
+#[test]
+fn a_jump_makes_nothing_late() {
+    let spec = Spec {
+        gap: 3_000,
+        delay: 900,
+        jumps: true,
+        noise: true,
+        ..Spec::plain(Kind::Nginx, 5_288_680_408_793_874_998, 444)
+    };
+    let setup = setup_of(spec.kind, false);
+    let said = follow(&setup, &[Host::new("n", logs::lines(&spec))], 3_579_952_020_170_823_221);
+    assert_eq!(said.late, 0);
+}
