@@ -251,7 +251,7 @@ fn nothing_is_written_through_a_link() {
 #[test]
 fn what_a_former_program_left_is_read_until_a_snapshot_stands_in_its_place() {
     let (folder, mut store) = written(&[]);
-    fs::create_dir(folder.path().join("state")).unwrap();
+    fs::create_dir_all(folder.path().join("state")).unwrap();
     let outbox = serde_json::to_string(&crate::delivery::outbox::State::default()).unwrap();
     let text = format!(r#"{{"version":1,"positions":[],"inputs":["edge"],"outbox":{outbox}}}"#);
     fs::write(path(&folder, former::NAME), text).unwrap();
@@ -260,7 +260,7 @@ fn what_a_former_program_left_is_read_until_a_snapshot_stands_in_its_place() {
     assert!(!path(&folder, former::NAME).exists());
     assert!(found(&folder).1.former.is_none());
     let (folder, _) = written(&[]);
-    fs::create_dir(folder.path().join("state")).unwrap();
+    fs::create_dir_all(folder.path().join("state")).unwrap();
     fs::write(path(&folder, former::NAME), "{").unwrap();
     assert!(found(&folder).1.lost);
 }
@@ -269,7 +269,7 @@ fn what_a_former_program_left_is_read_until_a_snapshot_stands_in_its_place() {
 fn a_directory_that_others_may_write_in_is_closed_to_them() {
     let (folder, mut store) = written(&[]);
     let state = folder.path().join("state");
-    fs::create_dir(&state).unwrap();
+    fs::create_dir_all(&state).unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
     store.write(&payload(1)).unwrap();
     assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o755);
