@@ -59,6 +59,8 @@ pub struct LiveFiles {
     scanned: Vec<String>,
     /// Something was read or placed since this was last asked.
     changed: bool,
+    /// Every file that was there at the start has been placed.
+    placed: bool,
     /// The list of inputs is new since the last scan.
     relisted: bool,
     /// Some file was not read to its end when this was last asked.
@@ -82,6 +84,7 @@ impl LiveFiles {
             gone: BTreeMap::new(),
             scanned: Vec::new(),
             changed: false,
+            placed: false,
             relisted: false,
             behind: false,
             step,
@@ -175,6 +178,7 @@ impl LiveFiles {
             }
             Happening::FirstScanDone => {
                 self.watermarks.all_placed();
+                self.placed = true;
                 self.all_scanned();
             }
             _ => {}
@@ -229,7 +233,10 @@ impl LiveFiles {
         if matches!(placed, Placed::Beginning | Placed::End) {
             return None;
         }
-        let same_place = |file: &FileState| placed == Placed::Resumed && file.position.progress == from;
+        let place_of = |progress: &Progress| (progress.offset, progress.anchor);
+        let same_place = |file: &FileState| {
+            placed == Placed::Resumed && place_of(&file.position.progress) == place_of(&from)
+        };
         let key = match self.remembered.get(&place.key) {
             Some(_) => place.key,
             None => *self.remembered.iter().find(|(_, (_, file))| same_place(file))?.0,
@@ -328,6 +335,11 @@ impl LiveFiles {
     /// Whether some file has not been read to its end yet.
     pub fn catching_up(&self) -> bool {
         self.files.values().any(|f| f.backlog)
+    }
+
+    /// Whether every file of the start was read to its end once.
+    pub fn has_caught_up(&self) -> bool {
+        self.placed && !self.catching_up()
     }
 
     /// Whether some file was not read to its end at some time since this was last asked.

@@ -7,6 +7,7 @@ mod keeper;
 mod live;
 mod notices;
 mod past;
+mod rebuild;
 
 use crate::clock::Steady;
 use crate::config::Config;
@@ -28,6 +29,7 @@ use gatewatch_rules::series::Plan;
 use keeper::Keeper;
 use notices::Notices;
 use past::Past;
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
@@ -98,6 +100,8 @@ struct Agent {
     outcomes: Receiver<Done>,
     keeper: Keeper,
     state_rebuilt: u64,
+    /// While counts are rebuilt: fingerprint → what fires by the logs of the past.
+    replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     clock: Steady,
     /// What reads are to be counted by, once the files' thread has taken over.
@@ -135,6 +139,7 @@ impl Agent {
         Ok(Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
+            replayed: past.is_rebuilt.then(BTreeMap::new),
             engine,
             former,
             files,
@@ -202,6 +207,7 @@ impl Agent {
     }
 
     fn tell(&mut self, changes: Vec<Change>, now: Millis) {
+        let changes = self.without_the_past(changes);
         self.outbox.set_catching_up(self.files.catching_up());
         if !changes.is_empty() {
             self.keeper.change(Changed::Alert);
@@ -212,6 +218,23 @@ impl Agent {
             }
             self.outbox.push(change, now);
         }
+    }
+
+    /// While counts are rebuilt, only what still fires at the logs' end is news.
+    fn without_the_past(&mut self, changes: Vec<Change>) -> Vec<Change> {
+        let Some(replayed) = &mut self.replayed else { return changes };
+        for mut change in changes {
+            let known = replayed.remove(&change.alert.fingerprint);
+            if change.kind != ChangeKind::Resolved {
+                change.alert.detected_late = true;
+                change.kind = known.map_or(change.kind, |known| known.kind);
+                replayed.insert(change.alert.fingerprint.clone(), change);
+            }
+        }
+        if !self.files.has_caught_up() {
+            return Vec::new();
+        }
+        self.replayed.take().map(|replayed| replayed.into_values().collect()).unwrap_or_default()
     }
 
     /// Hands on what is due and durable, and learns what became of what was handed on.

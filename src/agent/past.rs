@@ -1,9 +1,10 @@
 //! What an earlier process left → how this one begins.
 
+use super::rebuild;
 use crate::delivery::outbox;
 use crate::settings::Live;
 use crate::state::former::Former;
-use crate::state::{Counters, FileState, Found, Snapshot};
+use crate::state::{Counters, FileState, Found, Lines, Snapshot};
 use crate::tail::Position;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::clock::FileClock;
@@ -29,8 +30,24 @@ pub struct Past {
     pub counters: Counters,
     /// The number of the snapshot, and when it was taken.
     pub durable: (u64, Option<Millis>),
+    /// Counts are rebuilt from the logs: what those say of the past was told, or is no news any more.
+    pub is_rebuilt: bool,
     /// To be said.
     pub said: Vec<String>,
+}
+
+/// A file of which no more than the position is known.
+fn unread(position: Position, (lateness, step): (Millis, Millis), now: Millis) -> FileState {
+    FileState {
+        position,
+        input: String::new(),
+        clock: FileClock::new(lateness, step),
+        read: now,
+        reading: None,
+        held: Vec::new(),
+        lines: Lines::default(),
+        late_needed: 0,
+    }
 }
 
 impl Past {
@@ -48,6 +65,7 @@ impl Past {
             scanned: None,
             counters: Counters::default(),
             durable: (0, None),
+            is_rebuilt: false,
             said: found.troubles,
         };
         if let Some((seq, snapshot)) = found.snapshot {
@@ -55,6 +73,8 @@ impl Past {
             past.go_on(*snapshot);
         } else if let Some(former) = found.former {
             past.migrate(former, (agent.lateness, agent.step), now);
+        } else if found.lost {
+            past.rebuild(live, now);
         }
         past
     }
@@ -74,20 +94,25 @@ impl Past {
 
     /// A former program's state had no counts: they begin now, where it stopped reading.
     fn migrate(&mut self, former: Former, (lateness, step): (Millis, Millis), now: Millis) {
-        let file = |position: Position| FileState {
-            position,
-            input: String::new(),
-            clock: FileClock::new(lateness, step),
-            read: now,
-            reading: None,
-            held: Vec::new(),
-            lines: Default::default(),
-            late_needed: 0,
-        };
-        self.files = former.positions.into_iter().map(file).collect();
+        let positions = former.positions.into_iter();
+        self.files = positions.map(|position| unread(position, (lateness, step), now)).collect();
         (self.outbox, self.scanned, self.incidents) =
             (Some(former.outbox), Some(former.inputs), former.incidents);
         self.said.push("goes on from the state of a former version: its windows fill anew".to_owned());
+    }
+
+    /// All is lost: windows that are still open are counted again from the logs.
+    fn rebuild(&mut self, live: &Live, now: Millis) {
+        let terms = (live.config.agent.lateness, live.config.agent.step);
+        let positions = rebuild::positions(live, now);
+        self.said.push(format!(
+            "no snapshot can be used: totals begin anew, and the open windows of {} files are counted again",
+            positions.len()
+        ));
+        self.files = positions.into_iter().map(|position| unread(position, terms, now)).collect();
+        self.scanned = Some(live.inputs.iter().map(|input| input.name.clone()).collect());
+        self.counters.state_rebuilt += 1;
+        self.is_rebuilt = true;
     }
 
     /// What the files' thread goes on from.
