@@ -2,7 +2,6 @@
 //! steps as time passes, and hands what is due to the courier.
 
 pub mod files;
-mod former;
 mod keeper;
 mod live;
 mod notices;
@@ -19,9 +18,8 @@ use crate::notification::{Notification, Outcome};
 use crate::notifiers;
 use crate::settings::Live;
 use crate::state::cadence::Changed;
-use crate::state::{AgentState, Counters, EngineState, Snapshot, Store};
+use crate::state::{AgentState, Counters, Snapshot, Store};
 use files::LiveFiles;
-use former::Former;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind};
 use gatewatch_rules::engine::Engine;
@@ -89,7 +87,6 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
 struct Agent {
     config: Config,
     engine: Engine,
-    former: Former,
     files: LiveFiles,
     outbox: Outbox,
     about: About,
@@ -133,15 +130,11 @@ impl Agent {
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
         files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
-        let former = Former::new(outbox.open_alerts().cloned());
-        let mut engine = past.engine;
-        engine.resume(past.incidents, former.numbers());
-        Ok(Agent {
+        let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
             replayed: past.is_rebuilt.then(BTreeMap::new),
-            engine,
-            former,
+            engine: past.engine,
             files,
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
@@ -153,7 +146,11 @@ impl Agent {
             clock,
             config,
             next: None,
-        })
+        };
+        agent.tell(past.changes, clock.now());
+        let orphans = past::orphans(agent.outbox.open_alerts(), &agent.engine, clock.now());
+        agent.tell(orphans, clock.now());
+        Ok(agent)
     }
 
     /// Waits for something to happen, and does what has become due.
@@ -181,8 +178,6 @@ impl Agent {
                 change.alert.detected_late =
                     behind && change.kind == ChangeKind::Firing && now.saturating_sub(change.at) > LATE;
             }
-            changes.iter().for_each(|change| self.former.heard_of(change));
-            changes.append(&mut self.former.over(watermark, &self.config.rules));
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
@@ -309,7 +304,7 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
-            engine: EngineState { incidents: self.engine.number() },
+            engine: self.engine.state(),
             outbox: self.outbox.state(),
             counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
         };
