@@ -65,6 +65,13 @@ pub enum Happening {
         /// The file.
         file: FileId,
     },
+    /// So many of its messages never arrived.
+    Lost {
+        /// The file: a stream.
+        file: FileId,
+        /// How many.
+        count: u64,
+    },
     /// Another file has its path.
     Rotated {
         /// The file.
