@@ -1,5 +1,7 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+mod view;
+
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
 use crate::tail::{FileId, FileKey, Position, Progress};
@@ -18,6 +20,8 @@ struct Followed {
     live: LiveFile,
     place: Placing,
     progress: Progress,
+    /// How long it was when it was opened.
+    size: u64,
     /// No read has found its end yet.
     backlog: bool,
     /// The last read found nothing more.
@@ -49,6 +53,7 @@ pub struct LiveFiles {
     step: Millis,
     lateness: Millis,
     counted: u64,
+    scanned: bool,
 }
 
 impl LiveFiles {
@@ -65,6 +70,7 @@ impl LiveFiles {
             step,
             lateness,
             counted: 0,
+            scanned: false,
         }
     }
 
@@ -124,7 +130,10 @@ impl LiveFiles {
                 }
                 self.watermarks.unreadable(file.0, at);
             }
-            Happening::FirstScanDone => self.watermarks.all_placed(),
+            Happening::FirstScanDone => {
+                self.watermarks.all_placed();
+                self.scanned = true;
+            }
             _ => {}
         }
     }
@@ -147,7 +156,7 @@ impl LiveFiles {
         }
         self.files.insert(
             file,
-            Followed { live, place, progress: from, backlog: true, caught_up: false, read: at },
+            Followed { live, place, progress: from, size, backlog: true, caught_up: false, read: at },
         );
     }
 
@@ -229,6 +238,11 @@ impl LiveFiles {
                 .collect::<Vec<_>>()
         };
         self.files.values_mut().flat_map(notes).collect()
+    }
+
+    /// Whether every file that was there at the start was placed.
+    pub fn is_scanned(&self) -> bool {
+        self.scanned
     }
 
     /// Whether some file has not been read to its end yet.

@@ -1,6 +1,7 @@
 //! One followed file: bytes in any pieces → lines → records → leaves, by the file's own clock.
 
 use crate::reports::text::printable;
+use crate::status::InputView;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::LineBuffer;
 use gatewatch_parsers::{Context, Format, Millis, Parsed};
@@ -88,6 +89,27 @@ impl LiveFile {
             late: Late::default(),
             told: Told::default(),
             notes: Vec::new(),
+        }
+    }
+
+    /// What `status` shows of its lines.
+    #[must_use]
+    pub fn shown(&self) -> InputView {
+        let Lines { read, parsed, unparsed, other } = self.lines;
+        InputView {
+            path: self.path.clone(),
+            format: self
+                .recognised
+                .as_ref()
+                .and_then(|r| Some(r.format.as_ref()?.name().to_owned()))
+                .unwrap_or_default(),
+            input: self.settings.input.clone(),
+            lines: read,
+            parsed,
+            unparsed,
+            other,
+            late: self.late.lines,
+            ..InputView::default()
         }
     }
 

@@ -5,9 +5,11 @@ pub mod files;
 mod former;
 mod live;
 mod notices;
+mod view;
 
 use crate::clock::Steady;
 use crate::config::Config;
+use crate::control::{Desk, Doors};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use view::Answers;
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -68,6 +71,7 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
+                    agent.refused = Some(agent.clock.now());
                     agent
                         .notices
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
@@ -94,6 +98,12 @@ struct Agent {
     saved: Instant,
     notices: Notices,
     clock: Steady,
+    /// There, but while it is being answered at.
+    desk: Option<Desk>,
+    answers: Answers,
+    started: Millis,
+    /// When a configuration was refused; `None`: the last one was taken.
+    refused: Option<Millis>,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
 }
@@ -118,6 +128,9 @@ impl Agent {
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let doors =
+            Doors { state_dir: live.config.agent.state_dir.clone(), listen: live.config.agent.listen };
+        let desk = Desk::open(doors, clock)?;
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -150,6 +163,10 @@ impl Agent {
             saved: Instant::now(),
             notices,
             clock,
+            desk: Some(desk),
+            answers: Answers::default(),
+            started: clock.now(),
+            refused: None,
             config,
             next: None,
         })
@@ -189,6 +206,7 @@ impl Agent {
         if self.saved.elapsed() >= SNAPSHOT_EVERY {
             self.save();
         }
+        self.answer(now);
     }
 
     fn take(&mut self, message: Message) {
@@ -215,6 +233,7 @@ impl Agent {
     fn deliver(&mut self, now: Millis) {
         while let Ok(done) = self.outcomes.try_recv() {
             self.notices.outcome(&done);
+            self.answers.outcome(&done, now);
             self.outbox.done(done.id, &done.outcome, now);
         }
         self.about.log_file = self.files.only_path();
@@ -234,6 +253,7 @@ impl Agent {
             };
             if let Some(done) = refused {
                 self.notices.outcome(&done);
+                self.answers.outcome(&done, now);
                 self.outbox.done(done.id, &done.outcome, now);
             }
         }
@@ -244,10 +264,10 @@ impl Agent {
         let now = self.clock.now();
         let agent = &live.config.agent;
         let now_set = &self.config.agent;
-        if (agent.step, agent.lateness, &agent.state_dir)
-            != (now_set.step, now_set.lateness, &now_set.state_dir)
+        if (agent.step, agent.lateness, &agent.state_dir, agent.listen)
+            != (now_set.step, now_set.lateness, &now_set.state_dir, now_set.listen)
         {
-            self.notices.say("step, lateness and state_dir change at the next start");
+            self.notices.say("step, lateness, state_dir and listen change at the next start");
         }
         self.files.flush(&mut self.engine);
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
@@ -257,6 +277,7 @@ impl Agent {
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
         self.about.zone = live.zone();
+        self.refused = None;
         self.config = live.config.clone();
         self.next = Some(live);
         self.notices.say("configuration reloaded");
