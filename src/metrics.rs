@@ -284,7 +284,7 @@ fn inputs(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let help = "How far the time of the input's slowest file is behind the present.";
     gauges(encoder, ("gatewatch_behind_seconds", help), behind)?;
     let mut standings: BTreeMap<(&str, &'static str), f64> = BTreeMap::new();
-    for (input, _) in &by_input {
+    for input in by_input.keys() {
         for standing in [Standing::Fine, Standing::Unreadable, Standing::Stalled, Standing::Skewed] {
             standings.insert((*input, standing.name()), 0.0);
         }
