@@ -1,6 +1,11 @@
 //! What an agent is doing, as others see it: `gatewatch status`, `/metrics` and `/readyz` read this one picture, of a
 //! running agent or of its last snapshot. Fields are added, never renamed; no field holds a secret.
 
+mod of;
+
+pub use crate::state::Lines;
+pub use of::{input, inputs, receiver, snapshot};
+
 use gatewatch_parsers::{Millis, Status};
 use gatewatch_rules::alert::{Labels, State};
 use gatewatch_rules::rule::Severity;
@@ -47,29 +52,6 @@ pub struct View {
     pub deliveries: Deliveries,
     /// Whatever was given up at a cap or could not be known.
     pub losses: Losses,
-}
-
-/// Lines, by what they came to: read = parsed + unparsed + other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lines {
-    /// All.
-    pub read: u64,
-    /// Requests.
-    pub parsed: u64,
-    /// Not understood.
-    pub unparsed: u64,
-    /// No requests by nature: notices, comments.
-    pub other: u64,
-}
-
-impl Lines {
-    /// Adds others.
-    pub fn add(&mut self, more: Lines) {
-        self.read += more.read;
-        self.parsed += more.parsed;
-        self.unparsed += more.unparsed;
-        self.other += more.other;
-    }
 }
 
 /// How surely each line is counted once.

@@ -5,44 +5,49 @@ use crate::delivery::Done;
 use crate::metrics::Picture;
 use crate::notification::Outcome;
 use crate::receiver::Receiver;
-use crate::status::{
-    AgentView, AlertView, Deliveries, Lines, Losses, ReceiverView, SCHEMA, SnapshotView, View,
-};
+use crate::state::{Counters, Told};
+use crate::status::{self, AgentView, AlertView, Losses, SnapshotView, View, seconds};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::engine::Standing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What receivers have answered.
 #[derive(Debug, Default)]
-pub(super) struct Answers(BTreeMap<String, ReceiverView>);
+pub(super) struct Answers(BTreeMap<String, Told>);
 
 impl Answers {
+    /// As an earlier process left them.
+    pub fn of(told: BTreeMap<String, Told>) -> Answers {
+        Answers(told)
+    }
+
+    /// Those of receivers that are still there.
+    pub fn of_these(&self, receivers: &[Receiver]) -> BTreeMap<String, Told> {
+        let of = |receiver: &Receiver| Some((receiver.name.clone(), self.0.get(&receiver.name)?.clone()));
+        receivers.iter().filter_map(of).collect()
+    }
+
     /// What became of a delivery.
     pub fn outcome(&mut self, done: &Done, now: Millis) {
-        let receiver = self.0.entry(done.receiver.clone()).or_default();
-        let Deliveries { sent, retried, failed } = &mut receiver.deliveries;
+        let told = self.0.entry(done.receiver.clone()).or_default();
         let why = match &done.outcome {
             Outcome::Sent => {
-                *sent += 1;
-                (receiver.last_success, receiver.failing_since, receiver.why) = (Some(now), None, None);
+                told.sent += 1;
+                (told.last_success, told.failing_since, told.why) = (Some(now), None, None);
                 return;
             }
             Outcome::Retry { why, .. } => {
-                *retried += 1;
+                told.retried += 1;
                 why
             }
             Outcome::Failed { why } => {
-                *failed += 1;
+                told.failed += 1;
                 why
             }
         };
-        receiver.failing_since.get_or_insert(now);
-        receiver.why = Some(why.clone());
-    }
-
-    fn of(&self, receiver: &Receiver) -> ReceiverView {
-        let known = self.0.get(&receiver.name).cloned().unwrap_or_default();
-        ReceiverView { name: receiver.name.clone(), kind: receiver.kind.name().to_owned(), ..known }
+        told.failing_since.get_or_insert(now);
+        told.why = Some(why.clone());
     }
 }
 
@@ -70,46 +75,27 @@ impl Agent {
 
     fn view(&self, now: Millis, listen: Option<SocketAddr>) -> View {
         let buckets = self.engine.buckets();
-        let inputs = self.files.shown(now);
-        let mut lines = Lines::default();
-        for i in &inputs {
-            lines.add(Lines { read: i.lines, parsed: i.parsed, unparsed: i.unparsed, other: i.other });
-        }
-        let counters = self.outbox.counters();
+        let counters = Counters { state_rebuilt: self.state_rebuilt, ..Counters::default() };
+        let view = View::of(self.files.shown(now), self.outbox.state(), &counters);
+        let (seq, saved) = self.keeper.durable();
+        let told = self.answers.of_these(&self.config.receivers);
+        let nothing = Told::default();
+        let receiver =
+            |r: &Receiver| status::receiver(&r.name, r.kind.name(), told.get(&r.name).unwrap_or(&nothing));
         View {
-            schema: SCHEMA,
-            inputs,
             series: buckets.len() as u64,
             series_overflow: buckets.series_overflow(),
-            alerts: self.alerts(),
-            outbox: self.outbox.pending() as u64,
-            snapshot: SnapshotView { age: None, seq: 0, error: self.notices.snapshot_trouble() },
+            alerts: self.engine.alerts().into_iter().map(alert).collect(),
+            snapshot: SnapshotView {
+                seq,
+                age: saved.map(|at| seconds(now.saturating_sub(at).max(0))),
+                error: self.notices.snapshot_trouble(),
+            },
             agent: self.itself(now, listen),
-            lines,
-            receivers: self.config.receivers.iter().map(|receiver| self.answers.of(receiver)).collect(),
-            deliveries: Deliveries {
-                sent: counters.sent,
-                retried: counters.retried,
-                failed: counters.failed,
-            },
-            losses: Losses {
-                deliveries_dropped: counters.deliveries_dropped,
-                incidents_dropped: self.engine.incidents_dropped(),
-                ..Losses::default()
-            },
-            ..View::default()
+            receivers: self.config.receivers.iter().map(receiver).collect(),
+            losses: Losses { incidents_dropped: self.engine.incidents_dropped(), ..view.losses },
+            ..view
         }
-    }
-
-    fn alerts(&self) -> Vec<AlertView> {
-        let alert = |standing: gatewatch_rules::engine::Standing<'_>| AlertView {
-            rule: standing.rule.to_owned(),
-            labels: standing.labels,
-            state: standing.state,
-            since: Some(standing.since),
-            severity: standing.severity,
-        };
-        self.engine.alerts().into_iter().map(alert).collect()
     }
 
     fn itself(&self, now: Millis, listen: Option<SocketAddr>) -> AgentView {
@@ -125,5 +111,15 @@ impl Agent {
             configuration_refused: self.refused,
             watermark: self.files.watermark(now),
         }
+    }
+}
+
+fn alert(standing: Standing<'_>) -> AlertView {
+    AlertView {
+        rule: standing.rule.to_owned(),
+        labels: standing.labels,
+        state: standing.state,
+        since: Some(standing.since),
+        severity: standing.severity,
     }
 }

@@ -1,38 +1,39 @@
 //! What `status` shows of the files.
 
 use super::{Followed, LiveFiles};
-use crate::status::{InputView, Standing, seconds};
+use crate::state::Lines;
+use crate::status::{self, InputView, Standing, seconds};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::watermark;
 
 impl LiveFiles {
-    /// Every followed file, by path.
+    /// What is read and was read, by path.
     pub fn shown(&self, now: Millis) -> Vec<InputView> {
-        let mut shown: Vec<InputView> = self.files.values().map(|file| file.shown(now)).collect();
+        let mut shown: Vec<InputView> = self.files.values().map(Followed::shown).collect();
         for report in self.watermarks.reports(now) {
             let Some(at) = self.files.keys().position(|file| file.0 == report.file) else { continue };
             let Some(one) = shown.get_mut(at) else { continue };
-            one.newest = report.newest.map(|(newest, _)| newest);
             one.behind = report.watermark.map(|watermark| seconds(now.saturating_sub(watermark).max(0)));
-            let (standing, why) = standing(report.standing, one.standing);
-            (one.standing, one.why) = (standing, why);
+            (one.standing, one.why) = standing(report.standing, one.standing);
         }
-        shown.sort_by(|a, b| a.path.cmp(&b.path));
-        shown
+        let lost = self.remembered.values().filter(|(_, file)| file.lines != Lines::default());
+        shown.extend(lost.map(|(_, file)| InputView { standing: Standing::Gone, ..status::input(file) }));
+        status::inputs(shown, &self.gone)
+    }
+
+    /// Whether every file that was there at the start was placed.
+    pub fn is_scanned(&self) -> bool {
+        self.watermarks.are_placed()
     }
 }
 
 impl Followed {
-    fn shown(&self, _now: Millis) -> InputView {
-        let key = self.place.key;
-        let offset = self.progress.offset;
+    fn shown(&self) -> InputView {
+        let shown = status::input(&self.state());
         InputView {
-            offset,
-            size: self.size.max(offset),
-            kind: "file".to_owned(),
+            size: self.size.max(shown.offset),
             standing: if self.backlog { Standing::CatchingUp } else { Standing::Fine },
-            key: Some((key.dev, key.ino)),
-            ..self.live.shown()
+            ..shown
         }
     }
 }
@@ -46,11 +47,12 @@ fn standing(of_time: watermark::Standing, of_reading: Standing) -> (Standing, St
             _ => (Standing::Empty, String::new()),
         },
         watermark::Standing::Unreadable { waited_for, .. } => {
-            let why = if waited_for { "it cannot be read" } else { "it cannot be read: not waited for" };
+            let why =
+                if waited_for { "it cannot be read" } else { "it cannot be read, and is not waited for" };
             (Standing::Unreadable, why.to_owned())
         }
         watermark::Standing::Stalled { behind } => {
-            let why = format!("read to its end, {} s behind the others: not waited for", behind / 1_000);
+            let why = format!("read to its end, {} s behind the others, and not waited for", behind / 1_000);
             (Standing::Stalled, why)
         }
         watermark::Standing::Skewed { offset } => {
