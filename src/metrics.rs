@@ -1,10 +1,12 @@
 //! `/metrics`: what `status` says, and the counts of every series, from the same picture, so that they cannot disagree.
 //! The labels are those that rules ask for, capped as series are; no path, address or line of a log is one.
 
-use crate::status::{Standing, View, seconds, status_word};
+use crate::status::{Standing, View, seconds};
 use gatewatch_parsers::Status;
+use gatewatch_rules::filter::status_text;
+use gatewatch_rules::report::Counted;
 use gatewatch_rules::series::LabelSet;
-use gatewatch_rules::tally::Tally;
+use gatewatch_rules::total::Total;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::metrics::MetricType;
@@ -21,7 +23,7 @@ pub struct Picture {
     /// The names of the series' labels, in their order.
     pub names: Vec<String>,
     /// What each series has counted.
-    pub series: Vec<(LabelSet, Tally)>,
+    pub series: Vec<(LabelSet, Total)>,
     /// The rules' names.
     pub rules: Vec<String>,
 }
@@ -168,16 +170,16 @@ struct Counts {
     reasons: BTreeMap<&'static str, u64>,
 }
 
-type Count = (&'static str, &'static str, fn(&Tally) -> u64);
+type Count = (&'static str, &'static str, fn(&Counted) -> u64);
 
 const COUNTED: [Count; 7] = [
-    ("gatewatch_requests", "Finished requests that were judged.", Tally::requests),
-    ("gatewatch_gateway_errors", "Gateway errors among them.", Tally::gateway_errors),
-    ("gatewatch_attempts", "Tries at upstreams.", Tally::attempts),
-    ("gatewatch_failed_attempts", "Failed tries at upstreams.", Tally::failed_attempts),
-    ("gatewatch_masked_requests", "Requests that a retry saved.", Tally::masked),
-    ("gatewatch_aborted_requests", "Requests cut after the header.", Tally::aborted),
-    ("gatewatch_abandoned_requests", "Requests whose client left before the header.", Tally::abandoned),
+    ("gatewatch_requests", "Finished requests that were judged.", |c| c.requests),
+    ("gatewatch_gateway_errors", "Gateway errors among them.", |c| c.gateway_errors),
+    ("gatewatch_attempts", "Tries at upstreams.", |c| c.attempts),
+    ("gatewatch_failed_attempts", "Failed tries at upstreams.", |c| c.failed_attempts),
+    ("gatewatch_masked_requests", "Requests that a retry saved.", |c| c.masked),
+    ("gatewatch_aborted_requests", "Requests cut after the header.", |c| c.aborted),
+    ("gatewatch_abandoned_requests", "Requests whose client left before the header.", |c| c.abandoned),
 ];
 
 /// Labels that a metric adds by itself; a capture of that name stands beside them.
@@ -190,13 +192,13 @@ fn series(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
     };
     let names: Vec<String> = picture.names.iter().map(name).collect();
     let mut sums: BTreeMap<Vec<Cow<'_, str>>, Counts> = BTreeMap::new();
-    for (set, tally) in &picture.series {
+    for (set, total) in &picture.series {
         let sum = sums.entry(set.values().map(readable).collect()).or_default();
-        for (total, (_, _, of)) in sum.by_name.iter_mut().zip(&COUNTED) {
-            *total += of(tally);
+        for (of_all, (_, _, of)) in sum.by_name.iter_mut().zip(&COUNTED) {
+            *of_all += of(total.counted());
         }
-        tally.statuses().for_each(|(status, n)| *sum.statuses.entry(status).or_default() += n);
-        tally.reasons().for_each(|(reason, n)| *sum.reasons.entry(reason.name()).or_default() += n);
+        total.statuses().for_each(|(status, n)| *sum.statuses.entry(status).or_default() += n);
+        total.reasons().for_each(|(reason, n)| *sum.reasons.entry(reason.name()).or_default() += n);
     }
     let sums: Vec<(Labels<'_>, Counts)> = sums
         .into_iter()
@@ -211,7 +213,7 @@ fn series(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
         counters(encoder, (name, help), samples)?;
     }
     let statuses = sums.iter().flat_map(|(labels, counts)| {
-        counts.statuses.iter().map(|(status, n)| (with(labels, "status", status_word(*status).into()), *n))
+        counts.statuses.iter().map(|(status, n)| (with(labels, "status", status_text(*status).into()), *n))
     });
     let help = "Judged requests with a status that is a gateway error's or that a rule watches.";
     counters(encoder, ("gatewatch_responses", help), statuses)?;

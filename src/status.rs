@@ -4,9 +4,9 @@
 mod of;
 
 pub use crate::state::Lines;
-pub use of::{input, inputs, receiver, snapshot};
+pub use of::{alert, input, inputs, receiver, snapshot};
 
-use gatewatch_parsers::{Millis, Status};
+use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Labels, State};
 use gatewatch_rules::rule::Severity;
 use serde::{Deserialize, Serialize};
@@ -332,12 +332,6 @@ impl View {
         }
         sums
     }
-}
-
-/// A status as it is logged: `502`, `009`, `-` for none.
-#[must_use]
-pub fn status_word(status: Status) -> String {
-    status.code().map_or_else(|| "-".to_owned(), |code| format!("{code:03}"))
 }
 
 /// Seconds of a length of time.

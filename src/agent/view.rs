@@ -6,9 +6,8 @@ use crate::metrics::Picture;
 use crate::notification::Outcome;
 use crate::receiver::Receiver;
 use crate::state::{Counters, Told};
-use crate::status::{self, AgentView, AlertView, Losses, SnapshotView, View, seconds};
+use crate::status::{self, AgentView, Losses, SnapshotView, View, seconds};
 use gatewatch_parsers::Millis;
-use gatewatch_rules::engine::Standing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -68,7 +67,7 @@ impl Agent {
         Picture {
             view: self.view(now, listen),
             names: buckets.plan().names().to_vec(),
-            series: Vec::new(),
+            series: buckets.totals().map(|(set, total)| (set.clone(), total.clone())).collect(),
             rules: self.config.rules.iter().map(|rule| rule.name.clone()).collect(),
         }
     }
@@ -85,7 +84,7 @@ impl Agent {
         View {
             series: buckets.len() as u64,
             series_overflow: buckets.series_overflow(),
-            alerts: self.engine.alerts().into_iter().map(alert).collect(),
+            alerts: self.engine.alerts().into_iter().map(status::alert).collect(),
             snapshot: SnapshotView {
                 seq,
                 age: saved.map(|at| seconds(now.saturating_sub(at).max(0))),
@@ -96,6 +95,7 @@ impl Agent {
             losses: Losses { incidents_dropped: self.engine.incidents_dropped(), ..view.losses },
             ..view
         }
+        .with_totals(self.engine.totals())
     }
 
     fn itself(&self, now: Millis, listen: Option<SocketAddr>) -> AgentView {
@@ -111,15 +111,5 @@ impl Agent {
             configuration_refused: self.refused,
             watermark: self.files.watermark(now),
         }
-    }
-}
-
-fn alert(standing: Standing<'_>) -> AlertView {
-    AlertView {
-        rule: standing.rule.to_owned(),
-        labels: standing.labels,
-        state: standing.state,
-        since: Some(standing.since),
-        severity: standing.severity,
     }
 }

@@ -7,6 +7,9 @@ use super::{
 use crate::delivery::outbox;
 use crate::state::{Counters, FileState, Snapshot, Told};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::engine::Standing as AlertStanding;
+use gatewatch_rules::filter::status_text;
+use gatewatch_rules::total::Totals;
 use std::collections::BTreeMap;
 
 /// A file, as far as a snapshot would know it.
@@ -127,6 +130,21 @@ impl View {
     }
 }
 
+impl View {
+    /// With what everything came to.
+    #[must_use]
+    pub fn with_totals(self, totals: &Totals) -> View {
+        View {
+            requests: totals.counted.requests,
+            gateway_errors: totals.counted.gateway_errors,
+            status: totals.status.iter().map(|(status, n)| (status_text(*status), *n)).collect(),
+            late: totals.late,
+            future: totals.future,
+            ..self
+        }
+    }
+}
+
 /// A receiver, by what it has answered.
 #[must_use]
 pub fn receiver(name: &str, kind: &str, told: &Told) -> ReceiverView {
@@ -137,6 +155,18 @@ pub fn receiver(name: &str, kind: &str, told: &Told) -> ReceiverView {
         failing_since: told.failing_since,
         why: told.why.clone(),
         deliveries: Deliveries { sent: told.sent, retried: told.retried, failed: told.failed },
+    }
+}
+
+/// An alert as it stands.
+#[must_use]
+pub fn alert(standing: AlertStanding<'_>) -> AlertView {
+    AlertView {
+        rule: standing.rule.to_owned(),
+        labels: standing.labels,
+        state: standing.state,
+        since: Some(standing.since),
+        severity: standing.severity,
     }
 }
 
