@@ -1,5 +1,7 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+mod view;
+
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
 use crate::state::{FileState, Lines};
@@ -19,6 +21,8 @@ struct Followed {
     live: LiveFile,
     place: Placing,
     progress: Progress,
+    /// How long it was when it was opened.
+    size: u64,
     /// No read has found its end yet.
     backlog: bool,
     /// The last read found nothing more.
@@ -149,8 +153,14 @@ impl LiveFiles {
                     self.all_scanned();
                 }
             }
+            Happening::Rotated { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.rotations += 1;
+                }
+            }
             Happening::Truncated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.truncations += 1;
                     f.live.restart();
                     f.progress = Progress::default();
                 }
@@ -227,7 +237,7 @@ impl LiveFiles {
             }
             None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
         };
-        let followed = Followed { live, place, progress: from, backlog: true, caught_up: false, read };
+        let followed = Followed { live, place, progress: from, size, backlog: true, caught_up: false, read };
         self.files.insert(file, followed);
     }
 
@@ -257,7 +267,7 @@ impl LiveFiles {
         if f.is_stream() {
             return;
         }
-        self.keep(FileState { lines: Lines::default(), ..f.state(mark) });
+        self.keep(FileState { followed: false, lines: Lines::default(), ..f.state(mark) });
         while self.remembered.len() > REMEMBERED_MAX
             && let Some(oldest) = self.remembered.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
             && let Some((_, file)) = self.remembered.remove(&oldest)

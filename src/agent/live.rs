@@ -109,6 +109,7 @@ impl LiveFile {
         };
         FileState {
             position,
+            followed: true,
             input: self.settings.input.clone(),
             clock: self.clock.clone(),
             mark,

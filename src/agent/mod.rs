@@ -7,9 +7,11 @@ mod live;
 mod notices;
 mod past;
 mod rebuild;
+mod view;
 
 use crate::clock::Steady;
 use crate::config::Config;
+use crate::control::{Desk, Doors};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
+use view::Answers;
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -73,6 +76,7 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
+                    agent.refused = Some(agent.clock.now());
                     agent
                         .notices
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
@@ -101,6 +105,12 @@ struct Agent {
     replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     clock: Steady,
+    /// There, but while it is being answered at.
+    desk: Option<Desk>,
+    answers: Answers,
+    started: Millis,
+    /// When a configuration was refused; `None`: the last one was taken.
+    refused: Option<Millis>,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
 }
@@ -117,6 +127,9 @@ impl Agent {
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let doors =
+            Doors { state_dir: live.config.agent.state_dir.clone(), listen: live.config.agent.listen };
+        let desk = Desk::open(doors, clock)?;
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -144,6 +157,10 @@ impl Agent {
             outcomes,
             notices,
             clock,
+            desk: Some(desk),
+            answers: Answers::of(past.counters.told),
+            started: clock.now(),
+            refused: None,
             config,
             next: None,
         };
@@ -189,6 +206,7 @@ impl Agent {
             let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
             self.save(held, now);
         }
+        self.answer(now);
     }
 
     fn take(&mut self, message: Message) {
@@ -247,6 +265,7 @@ impl Agent {
 
     fn done(&mut self, done: &Done, now: Millis) {
         self.notices.outcome(done);
+        self.answers.outcome(done, now);
         self.outbox.done(done.id, &done.outcome, now);
         self.keeper.change(Changed::Something);
     }
@@ -274,10 +293,10 @@ impl Agent {
         let now = self.clock.now();
         let agent = &live.config.agent;
         let now_set = &self.config.agent;
-        if (agent.step, agent.lateness, &agent.state_dir)
-            != (now_set.step, now_set.lateness, &now_set.state_dir)
+        if (agent.step, agent.lateness, &agent.state_dir, agent.listen)
+            != (now_set.step, now_set.lateness, &now_set.state_dir, now_set.listen)
         {
-            self.notices.say("step, lateness and state_dir change at the next start");
+            self.notices.say("step, lateness, state_dir and listen change at the next start");
         }
         self.files.flush(&mut self.engine);
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
@@ -287,6 +306,7 @@ impl Agent {
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
         self.about.zone = live.zone();
+        self.refused = None;
         self.config = live.config.clone();
         self.next = Some(live);
         self.keeper.change(Changed::Something);
@@ -306,7 +326,11 @@ impl Agent {
             inputs: self.files.scanned().to_vec(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
-            counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
+            counters: Counters {
+                gone: self.files.gone(),
+                state_rebuilt: self.state_rebuilt,
+                told: self.answers.of_these(&self.config.receivers),
+            },
         };
         if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
             self.notices.snapshot(Err(io::Error::other(flaw)));

@@ -63,6 +63,7 @@ pub fn orphans<'a>(open: impl Iterator<Item = &'a Alert>, engine: &Engine, now: 
 fn unread(position: Position, (lateness, step): (Millis, Millis), now: Millis) -> FileState {
     FileState {
         position,
+        followed: false,
         input: String::new(),
         clock: FileClock::new(lateness, step),
         mark: Mark::default(),

@@ -28,6 +28,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
         files: vec![FileState {
             position,
+            followed: true,
             input: "edge".to_owned(),
             clock,
             mark: Default::default(),
@@ -40,7 +41,11 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         inputs: vec!["edge".to_owned()],
         engine: engine(),
         outbox: Default::default(),
-        counters: Counters { gone: [("edge".to_owned(), lines)].into(), state_rebuilt: 1 },
+        counters: Counters {
+            gone: [("edge".to_owned(), lines)].into(),
+            state_rebuilt: 1,
+            told: Default::default(),
+        },
     }
 }
 
