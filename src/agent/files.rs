@@ -39,6 +39,12 @@ impl Followed {
 pub struct LiveFiles {
     files: BTreeMap<FileId, Followed>,
     settings: Vec<FileSettings>,
+    /// Of inputs that are no files, by their number.
+    streams: BTreeMap<usize, FileSettings>,
+    /// By input: up to where a journal was counted.
+    cursors: BTreeMap<String, String>,
+    /// Messages of sockets that never arrived.
+    lost: u64,
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
@@ -57,6 +63,9 @@ impl LiveFiles {
         LiveFiles {
             files: BTreeMap::new(),
             settings,
+            streams: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+            lost: 0,
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
@@ -81,6 +90,16 @@ impl LiveFiles {
     /// The inputs' settings from now on.
     pub fn reconfigure(&mut self, settings: Vec<FileSettings>) {
         self.settings = settings;
+    }
+
+    /// The settings of inputs that are no files from now on, by their number.
+    pub fn set_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+        self.streams = settings;
+    }
+
+    /// Up to where journals were counted, by input.
+    pub fn cursors(&self) -> &BTreeMap<String, String> {
+        &self.cursors
     }
 
     /// What the files' thread tells.
@@ -124,13 +143,21 @@ impl LiveFiles {
                 }
                 self.watermarks.unreadable(file.0, at);
             }
+            Happening::Journal { input, cursor, chunks } => {
+                for (file, bytes) in chunks {
+                    self.chunk(file, &bytes, Progress::default(), at, engine);
+                }
+                self.cursors.insert(input, cursor);
+            }
+            Happening::Lost { count, .. } => self.lost += count,
             Happening::FirstScanDone => self.watermarks.all_placed(),
             _ => {}
         }
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
-        let mut settings = self.settings.get(place.input)?.clone();
+        let settings = self.settings.get(place.input).or_else(|| self.streams.get(&place.input));
+        let mut settings = settings?.clone();
         settings.path_labels.clone_from(&place.labels);
         Some(settings)
     }
@@ -153,7 +180,7 @@ impl LiveFiles {
 
     fn close(&mut self, file: FileId) {
         self.watermarks.gone(file.0);
-        let Some(f) = self.files.remove(&file) else { return };
+        let Some(f) = self.files.remove(&file).filter(|_| !file.is_stream()) else { return };
         self.remembered.insert(f.place.key, f.position());
         if self.remembered.len() > REMEMBERED_MAX {
             self.remembered.pop_first();
@@ -244,12 +271,14 @@ impl LiveFiles {
 
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
-        let mut paths = self.files.values().map(|f| f.live.path.clone());
-        paths.next().filter(|_| paths.next().is_none())
+        let mut files = self.files.iter();
+        let only = files.next().filter(|(file, _)| !file.is_stream() && files.next().is_none());
+        only.map(|(_, f)| f.live.path.clone())
     }
 
     /// Where every file stands, for the snapshot: what comes before is counted.
     pub fn positions(&self) -> Vec<Position> {
-        self.files.values().map(Followed::position).chain(self.remembered.values().cloned()).collect()
+        let files = self.files.iter().filter(|(file, _)| !file.is_stream());
+        files.map(|(_, f)| f.position()).chain(self.remembered.values().cloned()).collect()
     }
 }

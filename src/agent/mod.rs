@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
+use crate::inputs::streams::Streams;
 use crate::message::About;
 use crate::notification::Outcome;
 use crate::notifiers;
@@ -41,6 +42,8 @@ const TICK: Duration = Duration::from_millis(100);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 /// What deliveries under way get at the end.
 const GRACE: Duration = Duration::from_secs(3);
+/// What sockets' threads get at the end, to hand on what they have received.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Older than this when found, an alert was detected late.
 const LATE: Millis = 10 * 60_000;
 
@@ -87,6 +90,7 @@ struct Agent {
     outbox: Outbox,
     about: About,
     thread: Files,
+    streams: Streams,
     messages: Receiver<Message>,
     courier: Courier,
     outcomes: Receiver<Done>,
@@ -117,7 +121,9 @@ impl Agent {
         let known = positions.iter().flat_map(|(positions, _)| positions).cloned().collect();
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
+        let mut streams = Streams::new(sender.clone(), Arc::new(move || clock.now()));
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -132,6 +138,8 @@ impl Agent {
         let plan = Arc::new(Plan::new(&config.rules, &[]));
         let mut files = LiveFiles::new(settings, Arc::clone(&plan), config.agent.step, config.agent.lateness);
         files.remember(known);
+        files.set_streams(counted);
+        streams.reconfigure(wanted, files.cursors());
         let former = Former::new(outbox.open_alerts().cloned());
         let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
         let mut engine = Engine::new(config.rules.clone(), plan, options);
@@ -143,6 +151,7 @@ impl Agent {
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
+            streams,
             messages,
             courier,
             outcomes,
@@ -256,6 +265,9 @@ impl Agent {
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
+        let (wanted, counted) = live.streams(&mut self.streams);
+        self.files.set_streams(counted);
+        self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
         self.config = live.config.clone();
         self.next = Some(live);
@@ -268,9 +280,24 @@ impl Agent {
         self.notices.snapshot(self.store.save(&snapshot));
     }
 
+    /// What sockets have received cannot be read again: it is counted before the end, in a bounded time.
+    fn drain(&mut self) {
+        self.streams.stop();
+        let end = Instant::now() + DRAIN;
+        let mut over = false;
+        while !over && Instant::now() < end {
+            over = self.streams.is_ended();
+            while let Ok(message) = self.messages.recv_timeout(DRAIN / 100) {
+                self.take(message);
+            }
+        }
+        self.files.flush(&mut self.engine);
+    }
+
     /// Ends: deliveries under way get a little time, then the snapshot is the last word.
     fn stop(mut self) {
         self.thread.stop();
+        self.drain();
         let now = self.clock.now();
         self.deliver(now);
         self.courier.stop(GRACE);

@@ -105,6 +105,22 @@ pub enum Happening {
         /// As in `Unreadable`.
         path: PathBuf,
     },
+    /// Lines of several streams of a journal, and the cursor up to which they were read: both are counted, or neither.
+    Journal {
+        /// The input's name.
+        input: String,
+        /// Where to go on after a restart.
+        cursor: String,
+        /// The lines.
+        chunks: Vec<(FileId, Vec<u8>)>,
+    },
+    /// Messages of a socket that never arrived, of this stream or of others of its input.
+    Lost {
+        /// The stream of the input that spoke last.
+        file: FileId,
+        /// How many.
+        count: u64,
+    },
     /// Every file that was there at the start has been placed.
     FirstScanDone,
     /// Every file was looked at: those that are idle still are.
