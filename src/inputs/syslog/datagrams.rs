@@ -14,7 +14,6 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -139,7 +138,7 @@ impl Socket {
     }
 
     /// Receives until told to stop, or until nobody takes what comes.
-    pub fn receive(self, ring: &Ring, clock: &impl Fn() -> Millis, stop: &Arc<AtomicBool>) {
+    pub fn receive(self, ring: &Ring, clock: &impl Fn() -> Millis, stop: &AtomicBool) {
         let (fd, drops) = match &self {
             Socket::Udp(socket) => {
                 let _ = socket.set_read_timeout(Some(PATIENCE));

@@ -1,11 +1,14 @@
 //! Syslog as nginx and HAProxy send it, over UDP, TCP, TLS and unix datagram sockets.
 //!
 //! - [`address`] where to listen, whom to hear · [`datagrams`] UDP and unix: a thread for each socket, which only copies
+//! - [`connections`] TCP and TLS · [`frames`] a connection's bytes → messages
 //! - [`ring`] what waits to be sorted, bounded · [`senders`] messages → streams · `drops` what the kernel lost
 
 pub mod address;
+pub mod connections;
 pub mod datagrams;
 mod drops;
+pub mod frames;
 pub mod ring;
 pub mod senders;
 
@@ -15,6 +18,7 @@ pub use senders::Setup;
 use super::file::{Happening, Sender};
 use super::streams::Clock;
 use address::{Listen, Network};
+use connections::Connections;
 use datagrams::Socket;
 use gatewatch_parsers::Millis;
 use ring::{Counters, Drain, Item, Ring};
@@ -70,8 +74,7 @@ pub struct Syslog {
 }
 
 struct Listener {
-    listen: Listen,
-    access: Access,
+    place: Place,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -93,7 +96,7 @@ impl Syslog {
     /// Set up so from now on; sockets that are to listen as before stay bound.
     pub fn reconfigure(&mut self, settings: &Settings, setup: Setup) {
         let stays = |listener: &Listener| {
-            settings.listen.contains(&listener.listen) && listener.access == settings.access
+            settings.listen.iter().any(|listen| Place::of(listen, settings) == listener.place)
         };
         let (kept, mut gone) = std::mem::take(&mut self.listeners).into_iter().partition(stays);
         self.listeners = kept;
@@ -107,16 +110,15 @@ impl Syslog {
     fn listen(&mut self, settings: &Settings) {
         let Some(ring) = &self.ring else { return };
         for listen in &settings.listen {
-            if self.listeners.iter().any(|l| l.listen == *listen) {
+            if self.listeners.iter().any(|l| l.place.listen == *listen) {
                 continue;
             }
             let stop = Arc::new(AtomicBool::new(false));
-            let place = Place { listen: listen.clone(), access: settings.access.clone() };
+            let (place, bound) = (Place::of(listen, settings), Place::of(listen, settings));
             let (ring, sender) = (ring.clone(), self.sender.clone());
             let (clock, stopped) = (Arc::clone(&self.clock), Arc::clone(&stop));
-            let thread = spawn("syslog socket", move || place.receive(&ring, &sender, &clock, &stopped));
-            let (listen, access) = (listen.clone(), settings.access.clone());
-            self.listeners.push(Listener { listen, access, stop, thread });
+            let thread = spawn("syslog socket", move || bound.receive(&ring, &sender, &clock, &stopped));
+            self.listeners.push(Listener { place, stop, thread });
         }
     }
 
@@ -147,39 +149,76 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<
     thread::Builder::new().name(name.to_owned()).spawn(work).ok()
 }
 
-/// A socket to be.
+/// A socket to be: where, and what else of the settings decides how it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     listen: Listen,
     access: Access,
+    tls: Option<TlsFiles>,
+    allow: Vec<Network>,
+}
+
+/// A socket that is bound.
+enum Bound {
+    Datagrams(Socket),
+    Connections(Connections),
 }
 
 impl Place {
-    fn bind(&self) -> io::Result<(Socket, Option<String>)> {
+    fn of(listen: &Listen, settings: &Settings) -> Place {
+        let mut place =
+            Place { listen: listen.clone(), access: Access::default(), tls: None, allow: Vec::new() };
+        match listen {
+            Listen::Udp(_) => {}
+            Listen::Unix(_) => place.access = settings.access.clone(),
+            Listen::Tcp(_) => place.allow.clone_from(&settings.allow),
+            Listen::Tls(_) => {
+                place.allow.clone_from(&settings.allow);
+                place.tls.clone_from(&settings.tls);
+            }
+        }
+        place
+    }
+
+    /// What is worth saying, with it.
+    fn bind(&self) -> io::Result<(Bound, Option<String>)> {
+        let datagrams = |(socket, warning)| (Bound::Datagrams(socket), warning);
         match &self.listen {
-            Listen::Udp(address) => datagrams::bind_udp(*address),
-            Listen::Unix(path) => datagrams::bind_unix(path, &self.access),
-            Listen::Tcp(_) | Listen::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
+            Listen::Udp(address) => datagrams::bind_udp(*address).map(datagrams),
+            Listen::Unix(path) => datagrams::bind_unix(path, &self.access).map(datagrams),
+            Listen::Tcp(_) | Listen::Tls(_) => {
+                let bound = Connections::bind(&self.listen, self.tls.as_ref(), &self.allow)?;
+                Ok((Bound::Connections(bound), None))
+            }
         }
     }
 
-    fn receive(&self, ring: &Ring, sender: &Sender, clock: &Clock, stop: &Arc<AtomicBool>) {
+    fn receive(&self, ring: &Ring, sender: &Sender, clock: &Clock, stop: &AtomicBool) {
         let mut wait = RETRY.0;
         let mut said = String::new();
         let say = |text: String| sender.send(clock(), Happening::Warning(text));
         while !stop.load(Ordering::Relaxed) {
-            match self.bind() {
-                Ok((socket, warning)) => {
-                    say(format!("listening on {}", socket.shown()));
-                    if let Some(warning) = warning {
-                        say(format!("{}: {warning}", self.listen));
+            let received = self.bind().and_then(|(bound, warning)| {
+                let shown = match &bound {
+                    Bound::Datagrams(socket) => socket.shown(),
+                    Bound::Connections(connections) => connections.shown(),
+                };
+                say(format!("listening on {shown}"));
+                if let Some(warning) = warning {
+                    say(format!("{}: {warning}", self.listen));
+                }
+                match bound {
+                    Bound::Datagrams(socket) => {
+                        socket.receive(ring, &|| clock(), stop);
+                        Ok(())
                     }
-                    return socket.receive(ring, &|| clock(), stop);
+                    Bound::Connections(connections) => connections.receive(ring, clock, stop),
                 }
-                Err(error) if error.to_string() == said => {}
-                Err(error) => {
-                    said = error.to_string();
-                    say(format!("{}: {said}: cannot listen there, trying again", self.listen));
-                }
+            });
+            let Err(error) = received else { return };
+            if error.to_string() != said {
+                said = error.to_string();
+                say(format!("{}: {said}: cannot listen there, trying again", self.listen));
             }
             thread::park_timeout(wait);
             wait = (wait * 2).min(RETRY.1);

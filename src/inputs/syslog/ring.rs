@@ -59,7 +59,9 @@ impl Batch {
         })
     }
 
-    fn cost(&self) -> usize {
+    /// What it takes of the ring.
+    #[must_use]
+    pub fn cost(&self) -> usize {
         self.bytes.len() + self.messages.len() * OVERHEAD
     }
 }

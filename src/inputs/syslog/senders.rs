@@ -47,12 +47,12 @@ impl Setup {
     fn lists(&self, peer: Peer) -> bool {
         self.allow.iter().any(|network| network.has(peer))
     }
+}
 
-    /// Whether its messages are taken at all.
-    #[must_use]
-    pub fn hears(&self, peer: Peer) -> bool {
-        peer.is_here() || self.lists(peer)
-    }
+/// Whether a peer's messages are taken at all: those of this host are, and of whom `allow` lists.
+#[must_use]
+pub fn hears(allow: &[Network], peer: Peer) -> bool {
+    peer.is_here() || allow.iter().any(|network| network.has(peer))
 }
 
 /// Takes what the streams give; false: nobody listens any more.
@@ -101,7 +101,7 @@ impl Senders {
 
     /// Takes a message.
     pub fn take(&mut self, peer: Peer, message: &[u8], now: Millis, out: &mut Out<'_>) -> bool {
-        if !self.setup.hears(peer) {
+        if !hears(&self.setup.allow, peer) {
             count(&self.counters.refused, 1);
             return true;
         }
