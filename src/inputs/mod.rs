@@ -7,6 +7,7 @@ mod select;
 pub mod stdin;
 pub mod streams;
 pub mod syslog;
+pub mod unwrapped;
 
 pub use select::{Problem, Selection, Source, select};
 
