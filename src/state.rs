@@ -1,7 +1,10 @@
 //! The snapshot: how far each file was counted, and what receivers were told, in one file that is replaced as a whole.
 
+pub mod lock;
+
 use crate::delivery::outbox;
 use crate::tail::Position;
+use lock::Lock;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -41,6 +44,7 @@ impl Snapshot {
 
 /// Where snapshots are kept.
 pub struct Store {
+    lock: Lock,
     path: PathBuf,
     last: Vec<u8>,
 }
@@ -48,8 +52,8 @@ pub struct Store {
 impl Store {
     /// Snapshots in this directory, which is made if it is not there.
     #[must_use]
-    pub fn new(folder: &Path) -> Store {
-        Store { path: folder.join(NAME), last: Vec::new() }
+    pub fn new(lock: Lock) -> Store {
+        Store { path: lock.folder().join(NAME), lock, last: Vec::new() }
     }
 
     /// The last snapshot; `None`: there is none, this is the very first start.
@@ -80,7 +84,7 @@ impl Store {
             return Ok(());
         }
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+        self.lock.hold()?;
         let new = self.path.with_extension("new");
         let mut file = File::create(&new)?;
         file.write_all(&text)?;
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn saved_and_loaded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::new(&folder.path().join("new"));
+        let mut store = Store::new(Lock::of(&folder.path().join("new")));
         assert!(store.load().unwrap().is_none());
         let snapshot = Snapshot::new(Vec::new(), vec!["edge".to_owned()], 7, outbox::State::default());
         store.save(&snapshot).unwrap();

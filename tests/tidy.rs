@@ -113,7 +113,10 @@ fn functions_are_short() {
 const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
-        &["agent", "batch", "cli", "clock", "config", "exit", "inputs", "reports", "settings", "wiring"],
+        &[
+            "agent", "batch", "cli", "clock", "config", "exit", "inputs", "reports", "settings", "state",
+            "wiring",
+        ],
     ),
     (
         "agent",
@@ -126,6 +129,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "notification",
             "notifiers",
             "reports",
+            "service",
             "settings",
             "state",
             "tail",
@@ -145,6 +149,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("notification", &[]),
     ("reports", &["causes", "figures"]),
     ("receiver", &[]),
+    ("service", &[]),
     ("causes", &[]),
     ("figures", &[]),
     ("cli", &[]),

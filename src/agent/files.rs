@@ -46,6 +46,8 @@ pub struct LiveFiles {
     remembered: BTreeMap<FileKey, Position>,
     /// Some file was not read to its end when this was last asked.
     behind: bool,
+    /// The first scan is done.
+    placed: bool,
     step: Millis,
     lateness: Millis,
     counted: u64,
@@ -62,6 +64,7 @@ impl LiveFiles {
             watermarks: Watermarks::new(),
             remembered: BTreeMap::new(),
             behind: false,
+            placed: false,
             step,
             lateness,
             counted: 0,
@@ -124,7 +127,10 @@ impl LiveFiles {
                 }
                 self.watermarks.unreadable(file.0, at);
             }
-            Happening::FirstScanDone => self.watermarks.all_placed(),
+            Happening::FirstScanDone => {
+                self.placed = true;
+                self.watermarks.all_placed();
+            }
             _ => {}
         }
     }
@@ -240,6 +246,16 @@ impl LiveFiles {
     pub fn were_behind(&mut self) -> bool {
         let now = self.catching_up();
         std::mem::replace(&mut self.behind, now)
+    }
+
+    /// Whether every file that was there at the start is registered.
+    pub fn all_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// How many are followed.
+    pub fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// The path, if there is but one file.

@@ -14,7 +14,9 @@ use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::message::About;
 use crate::notification::Outcome;
 use crate::notifiers;
+use crate::service::Service;
 use crate::settings::Live;
+use crate::state::lock::Lock;
 use crate::state::{Snapshot, Store};
 use files::LiveFiles;
 use former::Former;
@@ -56,15 +58,19 @@ pub struct Signals {
 /// Where the configuration comes from: read at the start, and again at a reload. The error is text for people.
 pub type Load<'a> = dyn Fn() -> Result<Live, String> + 'a;
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. `lock` is of its state directory; if that could not be had, it is tried again before
+/// each snapshot.
 ///
 /// # Errors
 /// A thread could not be started.
-pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
-    let mut agent = Agent::start(live)?;
+pub fn run(live: Live, lock: Lock, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
+    let mut service = Service::of_environment();
+    let mut agent = Agent::start(live, lock)?;
     while !signals.stop.load(Ordering::Relaxed) {
         agent.turn();
+        service.turned(Instant::now(), agent.files.all_placed().then_some(|| agent.status()));
         if signals.reload.swap(false, Ordering::Relaxed) {
+            service.reloading();
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
@@ -73,8 +79,10 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
                 }
             }
+            service.reloaded();
         }
     }
+    service.stopping();
     agent.stop();
     Ok(())
 }
@@ -99,10 +107,10 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(live: Live) -> io::Result<Agent> {
+    fn start(live: Live, lock: Lock) -> io::Result<Agent> {
         let clock = Steady::start();
         let mut notices = Notices::default();
-        let store = Store::new(&live.config.agent.state_dir);
+        let store = Store::new(lock);
         let snapshot = store.load().unwrap_or_else(|e| {
             notices.say(&format!("the snapshot cannot be read ({e}): starting anew"));
             None
@@ -260,6 +268,13 @@ impl Agent {
         self.config = live.config.clone();
         self.next = Some(live);
         self.notices.say("configuration reloaded");
+    }
+
+    /// How it is, in a line.
+    fn status(&self) -> String {
+        let (files, firing) = (self.files.count(), self.outbox.open_alerts().count());
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        format!("following {files} file{}, {firing} alert{} firing", s(files), s(firing))
     }
 
     fn save(&mut self) {
