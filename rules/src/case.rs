@@ -255,6 +255,7 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            note: None,
         }
     }
 
@@ -302,7 +303,7 @@ pub(crate) fn labels(rule: &Rule, key: &LabelSet) -> Labels {
 }
 
 /// Which alert this is, across restarts and versions.
-pub(crate) fn fingerprint(rule: &str, labels: &Labels) -> String {
+pub fn fingerprint(rule: &str, labels: &Labels) -> String {
     #[expect(
         deprecated,
         reason = "the one hash of the standard library whose algorithm (SipHash-2-4) will not change"

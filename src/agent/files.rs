@@ -1,5 +1,6 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+use super::health::Observed;
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
 use crate::tail::{FileId, FileKey, Position, Progress};
@@ -224,6 +225,16 @@ impl LiveFiles {
         self.watermarks
             .reports(now)
             .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
+    }
+
+    /// Every file as it stands.
+    pub fn observed(&self, now: Millis) -> impl Iterator<Item = Observed<'_>> {
+        self.watermarks.reports(now).filter_map(|FileReport { file, standing, .. }| {
+            let live = &self.files.get(&FileId(file))?.live;
+            let ((input, zone), late) = (live.belongs_to(), live.late());
+            let (path, lines) = (live.path.as_str(), live.lines);
+            Some(Observed { file: FileId(file), path, input, zone, standing, lines, late })
+        })
     }
 
     /// What files have to say, once.

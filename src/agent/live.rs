@@ -3,7 +3,7 @@
 use crate::reports::text::printable;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::LineBuffer;
-use gatewatch_parsers::{Context, Format, Millis, Parsed};
+use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::LabelSet;
@@ -89,6 +89,18 @@ impl LiveFile {
             told: Told::default(),
             notes: Vec::new(),
         }
+    }
+
+    /// The input it belongs to, and the zone of stamps that carry none.
+    #[must_use]
+    pub fn belongs_to(&self) -> (&str, Zone) {
+        (&self.settings.input, self.settings.zone.zone)
+    }
+
+    /// How many lines were late, and the `lateness` that would have been enough for them.
+    #[must_use]
+    pub fn late(&self) -> (u64, Millis) {
+        (self.late.lines, self.late.needed)
     }
 
     /// Whether it is known what its lines are: before, none is counted.

@@ -3,6 +3,7 @@
 
 pub mod files;
 mod former;
+mod health;
 mod live;
 mod notices;
 
@@ -24,6 +25,7 @@ use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind};
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
+use health::Health;
 use notices::Notices;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -101,6 +103,7 @@ struct Agent {
     store: Store,
     saved: Instant,
     notices: Notices,
+    health: Health,
     clock: Steady,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
@@ -140,7 +143,8 @@ impl Agent {
         let plan = Arc::new(Plan::new(&config.rules, &[]));
         let mut files = LiveFiles::new(settings, Arc::clone(&plan), config.agent.step, config.agent.lateness);
         files.remember(known);
-        let former = Former::new(outbox.open_alerts().cloned());
+        let former = Former::new(outbox.open_alerts().filter(|a| !health::is_about_inputs(a)).cloned());
+        let health = Health::resume(outbox.open_alerts());
         let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
         let mut engine = Engine::new(config.rules.clone(), plan, options);
         engine.resume(incidents, former.numbers());
@@ -157,6 +161,7 @@ impl Agent {
             store,
             saved: Instant::now(),
             notices,
+            health,
             clock,
             config,
             next: None,
@@ -193,6 +198,8 @@ impl Agent {
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
+        let changes = self.health.judge(now, self.files.observed(now));
+        self.tell(changes, now);
         self.deliver(now);
         if self.saved.elapsed() >= SNAPSHOT_EVERY {
             self.save();
@@ -206,6 +213,7 @@ impl Agent {
             self.files.reconfigure(live.settings);
         }
         self.notices.happening(&message);
+        self.health.happening(&message.what);
         self.files.take(message, &mut self.engine);
     }
 
