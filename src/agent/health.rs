@@ -121,6 +121,11 @@ impl Health {
         health
     }
 
+    /// How many are told and not over.
+    pub fn firing(&self) -> usize {
+        self.phases.values().filter(|phase| matches!(phase, Phase::Firing { .. })).count()
+    }
+
     /// What happened to a path.
     pub fn happening(&mut self, what: &Happening) {
         match what {

@@ -22,7 +22,7 @@ use crate::state::{Snapshot, Store};
 use files::LiveFiles;
 use former::Former;
 use gatewatch_parsers::Millis;
-use gatewatch_rules::alert::{Change, ChangeKind};
+use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
 use health::Health;
@@ -280,7 +280,8 @@ impl Agent {
 
     /// How it is, in a line.
     fn status(&self) -> String {
-        let (files, firing) = (self.files.count(), self.outbox.open_alerts().count());
+        let open = self.engine.alerts().iter().filter(|alert| alert.state != State::Pending).count();
+        let (files, firing) = (self.files.count(), open + self.health.firing());
         let s = |n: usize| if n == 1 { "" } else { "s" };
         format!("following {files} file{}, {firing} alert{} firing", s(files), s(firing))
     }

@@ -6,7 +6,7 @@ use crate::cli::Run;
 use crate::exit::Exit;
 use crate::settings;
 use crate::state::lock::{Lock, Refused};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use std::sync::Arc;
 
@@ -23,6 +23,9 @@ pub fn run(args: &Run) -> Exit {
     for warning in &live.config.warnings {
         complain(&warning.to_string());
     }
+    let signals = Signals::default();
+    // A limit of file sizes (ulimit -f) is a full disk like any other, not the end.
+    let _ = flag::register(SIGXFSZ, Arc::default());
     let mut lock = Lock::of(&live.config.agent.state_dir);
     match lock.hold() {
         Ok(()) => {}
@@ -36,7 +39,6 @@ pub fn run(args: &Run) -> Exit {
             return Exit::Error;
         }
     }
-    let signals = Signals::default();
     for signal in [SIGTERM, SIGINT] {
         let _ = flag::register(signal, Arc::clone(&signals.stop));
     }
