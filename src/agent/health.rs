@@ -12,9 +12,9 @@
 //!
 //! All are warnings, and over after five minutes without.
 
-use super::live::Lines;
 use crate::inputs::file::Happening;
 use crate::reports::text::printable;
+use crate::state::Lines;
 use crate::tail::{FileId, Trouble};
 use chrono::{DateTime, Offset, TimeZone};
 use gatewatch_parsers::{Millis, Zone};
@@ -49,8 +49,8 @@ pub struct Observed<'a> {
     pub standing: Standing,
     /// What its lines came to.
     pub lines: Lines,
-    /// Lines that were late, and the `lateness` that would have been enough for all of them.
-    pub late: (u64, Millis),
+    /// The `lateness` that would have been enough for all that were late.
+    pub late_needed: Millis,
 }
 
 /// What is wrong with an input: at most one of a rule and path at a time.
@@ -77,7 +77,6 @@ struct Minute {
     /// Now.
     seen: Millis,
     lines: Lines,
-    late: u64,
     /// What the last whole minute was: how many lines, and of them late, and not understood.
     last: (u64, u64, u64),
 }
@@ -210,13 +209,13 @@ impl Health {
 
 impl Minute {
     fn go_on(known: Option<Minute>, file: &Observed<'_>, now: Millis) -> Minute {
-        let begin = |last| Minute { began: now, seen: now, lines: file.lines, late: file.late.0, last };
+        let begin = |last| Minute { began: now, seen: now, lines: file.lines, last };
         match known {
             None => begin((0, 0, 0)),
             // A clock that was set back begins anew.
             Some(minute) if !(0..MINUTE).contains(&(now - minute.began)) => {
                 let lines = file.lines.read.saturating_sub(minute.lines.read);
-                let late = file.late.0.saturating_sub(minute.late);
+                let late = file.lines.late.saturating_sub(minute.lines.late);
                 begin((lines, late, file.lines.unparsed.saturating_sub(minute.lines.unparsed)))
             }
             Some(minute) => Minute { seen: now, ..minute },
@@ -263,7 +262,7 @@ fn faults_of(file: &Observed<'_>, minute: &Minute, told: &BTreeMap<Key, Phase>) 
     }
     let (lines, late, unparsed) = minute.last;
     if is_over(late, lines, is_told(LATE)) {
-        let needed = file.late.1.div_euclid(1_000) + 1;
+        let needed = file.late_needed.div_euclid(1_000) + 1;
         let advice = if needed * 1_000 <= LATENESS_MAX {
             format!("agent.lateness = \"{needed}s\" would have been enough (alerts come that much later)")
         } else {

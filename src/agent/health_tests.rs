@@ -5,9 +5,9 @@ const PATH: &str = "/var/log/nginx/a.log";
 
 fn observed(standing: Standing, lines: (u64, u64), late: (u64, Millis)) -> Observed<'static> {
     let (read, unparsed) = lines;
-    let lines = Lines { read, parsed: read - unparsed, unparsed, other: 0 };
+    let lines = Lines { read, parsed: read - unparsed, unparsed, late: late.0, ..Lines::default() };
     let zone = Zone::Named(chrono_tz::Europe::Berlin);
-    Observed { file: FileId(1), path: PATH, input: "edge", zone, standing, lines, late }
+    Observed { file: FileId(1), path: PATH, input: "edge", zone, standing, lines, late_needed: late.1 }
 }
 
 /// Seconds → what changed then, with how it stands every second from 0 on.
