@@ -23,6 +23,11 @@ pub fn run(args: &Run) -> Exit {
     for warning in &live.config.warnings {
         complain(&warning.to_string());
     }
+    if rustix::process::geteuid().is_root() {
+        complain(
+            "runs as root, which it need not: a user in group adm may read the logs, as the packaged unit has it",
+        );
+    }
     let signals = Signals::default();
     // A limit of file sizes (ulimit -f) is a full disk like any other, not the end.
     let _ = flag::register(SIGXFSZ, Arc::default());
