@@ -2,6 +2,7 @@
 
 mod view;
 
+use super::health::Observed;
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
 use crate::state::{FileState, Lines};
@@ -364,6 +365,16 @@ impl LiveFiles {
             .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
     }
 
+    /// Every file as it stands.
+    pub fn observed(&self, now: Millis) -> impl Iterator<Item = Observed<'_>> {
+        self.watermarks.reports(now).filter_map(|FileReport { file, standing, .. }| {
+            let live = &self.files.get(&FileId(file))?.live;
+            let (path, input, zone) = (live.path.as_str(), live.input(), live.zone());
+            let (lines, late_needed) = (live.lines, live.late_needed());
+            Some(Observed { file: FileId(file), path, input, zone, standing, lines, late_needed })
+        })
+    }
+
     /// What files have to say, once.
     pub fn notes(&mut self) -> Vec<(String, String)> {
         let notes = |f: &mut Followed| {
@@ -389,6 +400,16 @@ impl LiveFiles {
     pub fn were_behind(&mut self) -> bool {
         let now = self.catching_up();
         std::mem::replace(&mut self.behind, now)
+    }
+
+    /// Whether every file that was there at the start is registered.
+    pub fn all_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// How many are followed.
+    pub fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// The path, if there is but one file.

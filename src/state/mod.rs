@@ -3,11 +3,12 @@
 //! the counts that had not seen it.
 //!
 //! - [`cadence`] when one is due (pure) · [`frame`] whole or not · [`store`] two generations in a directory ·
-//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left
+//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left · [`lock`] whose directory it is
 
 pub mod cadence;
 pub mod former;
 pub mod frame;
+pub mod lock;
 pub mod store;
 pub mod writer;
 
