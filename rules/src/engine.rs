@@ -284,7 +284,8 @@ impl Engine {
         let changes = self.tell(&mut groups, detector, at, &events);
         let mut over: Vec<_> = groups.with_case().collect();
         over.sort_by_key(|(group, _)| &group.key);
-        self.over.extend(over.into_iter().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)));
+        self.over
+            .extend(over.into_iter().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)));
         changes
     }
 
