@@ -5,7 +5,6 @@ use gatewatch_rules::alert::{Change, End};
 use gatewatch_rules::collector::{Block, Collector, Place};
 use gatewatch_rules::engine::{Engine, EngineOptions, EngineState, Unsound};
 use gatewatch_rules::matcher::Matcher;
-use gatewatch_rules::report::Counted;
 use gatewatch_rules::rule::{Counts, Rule, Severity};
 use gatewatch_rules::series::{Plan, Source};
 use proptest::prelude::*;
@@ -69,6 +68,7 @@ fn rules(variant: usize) -> Vec<Rule> {
     all
 }
 
+#[derive(Debug)]
 struct World {
     engine: Engine,
     collector: Collector,
@@ -256,12 +256,18 @@ fn without_recent(mut changes: Vec<Change>) -> Vec<Change> {
     changes
 }
 
+/// A few dozen each time; `CASES=1000` looks longer.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 fn cap() -> impl Strategy<Value = usize> {
     prop_oneof![Just(6usize), Just(12), Just(30), Just(2_000)]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: std::env::var("CUTS").map_or(64, |n| n.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_cut_changes_nothing(deeds in deeds(), cap in cap()) {
@@ -274,6 +280,254 @@ proptest! {
         prop_assert_eq!(straight.engine.finish(), cut.engine.finish());
         straight.is_like(&cut)?;
     }
+}
+
+/// What every series came to, what belongs to none, and what everything came to: one truth.
+fn adds_up(engine: &Engine) -> Result<(), TestCaseError> {
+    let mut sum = *engine.buckets().left().counted();
+    engine.buckets().totals().for_each(|(_, total)| sum.add(total.counted()));
+    let totals = engine.totals();
+    prop_assert_eq!(sum, totals.counted);
+    prop_assert_eq!(totals.counted.requests, totals.status.values().sum::<u64>());
+    let statuses = |status| {
+        let series = engine.buckets().totals().map(|(_, total)| total.status(status)).sum::<u64>();
+        series + engine.buckets().left().status(status)
+    };
+    for status in [502, 504] {
+        prop_assert_eq!(
+            Some(statuses(status)).filter(|n| *n > 0),
+            totals.status.get(&Status::new(status)).copied()
+        );
+    }
+    Ok(())
+}
+
+/// A saved state, changed by anybody, is refused or works.
+fn survives(bytes: &[u8], world: &mut World) -> bool {
+    let Ok((engine, _)) = restored(bytes, world.rules.clone(), &world.plan, world.options) else {
+        return false;
+    };
+    world.engine = engine;
+    let _ = (world.engine.incidents(), world.engine.alerts(), world.engine.totals());
+    for (i, how) in [2, 2, 1, 0, 3, 1, 2, 0].into_iter().enumerate() {
+        world.newest += 2_000;
+        (0..4).for_each(|n| world.count(n, i, how));
+        world.absorb();
+        world.engine.lost(world.newest, 1);
+        world.engine.advance(world.newest - 7_000);
+    }
+    let again = world.bytes();
+    world.engine.advance(world.newest + 3_600_000);
+    world.engine.reload(rules(3), Arc::new(Plan::new(&rules(3), &[])));
+    world.engine.finish();
+    world.bytes();
+    restored(&again, world.rules.clone(), &world.plan, world.options).is_ok()
+}
+
+/// The state of an engine in the middle of an episode.
+fn state() -> impl Strategy<Value = World> {
+    (deeds(), cap()).prop_map(|(deeds, cap)| {
+        let mut world = World::new(cap);
+        for deed in deeds.iter().filter(|deed| !matches!(deed, Deed::Reload(_) | Deed::CutAndReload(_))) {
+            world.act(deed);
+        }
+        world
+    })
+}
+
+/// Numbers that break what trusts them.
+const ODD: [i64; 9] = [0, 1, -1, 127, 1 << 40, i64::MAX, i64::MIN, T, 4_294_967_295];
+
+/// Puts something odd in the place that `at` leads to, from branch to branch.
+fn spoil(value: &mut serde_json::Value, at: &[usize], odd: usize) {
+    use serde_json::Value::{Array, Bool, Null, Number, Object, String};
+    let (place, rest) = at.split_first().map_or((0, at), |(place, rest)| (*place, rest));
+    match value {
+        Array(all) if !all.is_empty() => {
+            let place = place % all.len();
+            match (rest.is_empty(), odd % 3) {
+                (true, 0) => drop(all.remove(place)),
+                (true, 1) => all.push(all[place].clone()),
+                (true, _) => all.swap(place, 0),
+                (false, _) => spoil(&mut all[place], rest, odd),
+            }
+        }
+        Object(all) if !all.is_empty() => {
+            let place = place % all.len();
+            if let Some((_, value)) = all.iter_mut().nth(place) {
+                spoil(value, rest, odd);
+            }
+        }
+        Number(_) => *value = ODD[odd % ODD.len()].into(),
+        Bool(is) => *is = !*is,
+        String(text) => text.push_str("\u{0}x"),
+        Null => *value = ODD[odd % ODD.len()].into(),
+        Array(_) | Object(_) => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn nothing_vanishes(deeds in deeds(), cap in cap()) {
+        let mut world = World::new(cap);
+        for deed in &deeds {
+            world.act_cut(deed);
+            adds_up(&world.engine)?;
+        }
+    }
+
+    #[test]
+    fn changed_bytes_are_refused_or_work(
+        mut world in state(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3usize), 1..4),
+        cut in any::<Option<prop::sample::Index>>(),
+    ) {
+        let mut bytes = world.bytes();
+        for (at, byte, how) in changes {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes[at] ^= 1 << (byte % 8),
+                _ => bytes.insert(at, byte),
+            }
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()).max(1) * 4);
+        }
+        survives(&bytes, &mut world);
+    }
+
+    #[test]
+    fn changed_values_are_refused_or_work(
+        mut world in state(),
+        changes in prop::collection::vec((prop::collection::vec(any::<usize>(), 1..9), any::<usize>()), 1..4),
+    ) {
+        let mut value = serde_json::to_value(world.engine.state()).unwrap();
+        changes.iter().for_each(|(at, odd)| spoil(&mut value, at, *odd));
+        if let Ok(state) = serde_json::from_value::<EngineState<'_>>(value) {
+            let bytes = postcard::to_allocvec(&state).unwrap();
+            survives(&bytes, &mut world);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_work(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        survives(&bytes, &mut World::new(30));
+    }
+}
+
+/// Else the properties above would be of refusals only, or of none.
+#[test]
+fn some_changes_are_refused_and_some_are_not() {
+    let mut runner = TestRunner::deterministic();
+    let mut count = [0, 0];
+    for at in 0..40 {
+        let mut world = state().new_tree(&mut runner).unwrap().current();
+        let mut value = serde_json::to_value(world.engine.state()).unwrap();
+        spoil(&mut value, &[at, at / 3, at / 2, at, 1, at, 0], at);
+        let state =
+            serde_json::from_value::<EngineState<'_>>(value).map(|s| postcard::to_allocvec(&s).unwrap());
+        let works = state.is_ok_and(|bytes| survives(&bytes, &mut world));
+        count[usize::from(works)] += 1;
+    }
+    assert!(count.iter().all(|n| *n > 4), "{count:?}");
+}
+
+/// An episode in which both rules have an alert; and what the world is like then.
+fn both_fire() -> (World, Vec<Change>) {
+    let mut world = World::new(100);
+    world.rules = ["first", "second"].map(|name| ratio(name, 0.3, &["pool", "upstream"])).to_vec();
+    world.plan = Arc::new(Plan::new(&world.rules, &[]));
+    world.engine = Engine::new(world.rules.clone(), Arc::clone(&world.plan), world.options);
+    world.collector = Collector::new(Arc::clone(&world.plan), STEP, false);
+    let requests = (0..40).map(|i| (500, 1, 0, i % 2)).collect();
+    let mut changes = world.act(&Deed::Count(requests));
+    changes.append(&mut world.act(&Deed::Advance(0)));
+    (world, changes)
+}
+
+fn told(changes: &[Change]) -> Vec<String> {
+    let told = |c: &Change| format!("{} {:?} {:?} {}", c.alert.rule, c.kind, c.alert.end, c.alert.incident);
+    changes.iter().map(told).collect()
+}
+
+#[test]
+fn a_rule_that_changed_starts_fresh_and_the_others_go_on() {
+    let (mut world, fired) = both_fire();
+    assert_eq!(told(&fired), ["first Firing None 8b47-1", "second Firing None 2b1e-2"]);
+    let bytes = world.bytes();
+    let before: Vec<String> = world.engine.alerts().iter().map(|alert| format!("{alert:?}")).collect();
+
+    world.rules[0].keep_firing_for = 60_000;
+    world.rules[1].notify = vec!["ops".into()];
+    assert_eq!(told(&world.restore(&bytes)), ["first Resolved Some(Config) 8b47-1"]);
+    let after: Vec<String> = world.engine.alerts().iter().map(|alert| format!("{alert:?}")).collect();
+    assert_eq!(after, before[1..]);
+    // Its counts are there still: it is judged by the next step.
+    world.act(&Deed::Count(vec![(1_000, 1, 0, 1)]));
+    let changes = world.act(&Deed::Advance(-10_000));
+    assert_eq!(told(&changes), ["first Firing None 8b47-3"]);
+}
+
+#[test]
+fn a_step_that_changed_ends_all_alerts_and_no_total() {
+    let (mut world, _) = both_fire();
+    let (bytes, totals) = (world.bytes(), world.engine.totals().clone());
+    let closed = world.engine.buckets().closed_until();
+    world.options.step = 10_000;
+    let changes = world.restore(&bytes);
+    assert_eq!(changes.len(), 2);
+    assert!(changes.iter().all(|c| c.alert.end == Some(End::Config) && Some(c.at) <= closed));
+    assert!(world.engine.alerts().is_empty() && *world.engine.totals() == totals);
+    adds_up(&world.engine).unwrap();
+    world.act(&Deed::Advance(-100_000));
+}
+
+#[test]
+fn fewer_series_than_before_hold_all_counts() {
+    let mut world = World::new(2_000);
+    world.act(&Deed::Count((0..200).map(|i| (100, 0, i % 60, i % 3)).collect()));
+    world.act(&Deed::Advance(5_000));
+    let (bytes, totals) = (world.bytes(), world.engine.totals().clone());
+    assert!(world.engine.buckets().len() > 30);
+    world.options.series_cap = 10;
+    assert_eq!(world.restore(&bytes), []);
+    assert!(world.engine.buckets().len() <= 10 && *world.engine.totals() == totals);
+    adds_up(&world.engine).unwrap();
+}
+
+#[test]
+fn what_was_lost_is_in_verdicts_until_they_are_over() {
+    let undercount = |at: &[(usize, Millis, u64)]| {
+        let (mut world, mut seen) = (both_fire().0, Vec::new());
+        world.engine = Engine::new(world.rules.clone(), Arc::clone(&world.plan), world.options);
+        for minute in 0..40usize {
+            for (_, ago, count) in at.iter().filter(|(when, ..)| *when == minute) {
+                world.act(&Deed::Lost(*ago, *count));
+            }
+            let how = usize::from((4..6).contains(&minute));
+            world.act(&Deed::Count((0..12).map(|_| (5_000, 1, 0, how)).collect()));
+            seen.extend(world.act(&Deed::Advance(0)));
+        }
+        let told =
+            seen.iter().filter(|c| c.alert.rule == "first").map(|c| c.alert.undercount).collect::<Vec<_>>();
+        let incidents = world.engine.incidents();
+        (told, incidents.iter().map(|i| i.undercount).max().unwrap(), world.engine.totals().lost)
+    };
+    // Fired, escalated or not, resolved: then what was lost long before, just before, while it fired, and after.
+    let (told, incident, lost) = undercount(&[]);
+    assert!(told.len() >= 2 && told.iter().all(|n| *n == 0) && (incident, lost) == (0, 0));
+    assert!(undercount(&[(1, 0, 7)]).0.iter().all(|n| *n == 0));
+    let just_before = undercount(&[(4, 0, 7)]);
+    assert!(just_before.0.iter().all(|n| *n == 7) && just_before.1 == 7, "{just_before:?}");
+    let meanwhile = undercount(&[(4, 0, 7), (5, 0, 4)]);
+    assert_eq!((meanwhile.0.first(), meanwhile.0.last(), meanwhile.1), (Some(&7), Some(&11), 11));
+    let after = undercount(&[(20, 0, 7)]);
+    assert_eq!((after.0.last(), after.1, after.2), (Some(&0), 0, 7));
+    // Of a time that was judged already: it is doubt about now.
+    assert_eq!(undercount(&[(5, 3_600_000, 9)]).1, 9);
 }
 
 /// Else the property above would hold of nothing.
