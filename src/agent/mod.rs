@@ -4,6 +4,7 @@
 pub mod files;
 mod keeper;
 mod live;
+mod memory;
 mod notices;
 mod past;
 mod rebuild;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
+use crate::inputs::streams::Streams;
 use crate::message::About;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
@@ -25,6 +27,7 @@ use gatewatch_rules::alert::{Change, ChangeKind};
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use keeper::Keeper;
+use memory::Memory;
 use notices::Notices;
 use past::Past;
 use std::collections::BTreeMap;
@@ -34,7 +37,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -46,6 +49,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LAST_WRITE: Duration = Duration::from_secs(1);
 /// What deliveries under way get at the end.
 const GRACE: Duration = Duration::from_secs(3);
+/// What sockets' threads get at the end, to hand on what they have received.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Older than this when found, an alert was detected late.
 const LATE: Millis = 10 * 60_000;
 
@@ -91,6 +96,7 @@ struct Agent {
     outbox: Outbox,
     about: About,
     thread: Files,
+    streams: Streams,
     messages: Receiver<Message>,
     /// Until the end.
     courier: Option<Courier>,
@@ -116,7 +122,9 @@ impl Agent {
         let (sender, messages) = Sender::new();
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
+        let mut streams = Streams::new(sender.clone(), Arc::new(move || clock.now()));
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -129,7 +137,10 @@ impl Agent {
             }
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
-        files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
+        let memory = Memory::of(past.files, past.counters.gone);
+        files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
+        files.set_streams(counted);
+        streams.reconfigure(wanted, files.cursors());
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
@@ -139,6 +150,7 @@ impl Agent {
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
+            streams,
             messages,
             courier: Some(courier),
             outcomes,
@@ -286,6 +298,9 @@ impl Agent {
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
+        let (wanted, counted) = live.streams(&mut self.streams);
+        self.files.set_streams(counted);
+        self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
         self.config = live.config.clone();
         self.next = Some(live);
@@ -304,6 +319,7 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
+            cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
             counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
@@ -313,11 +329,28 @@ impl Agent {
         }
     }
 
+    /// What sockets have received cannot be read again: it is counted before the end, in a bounded time.
+    fn drain(&mut self) {
+        self.streams.stop();
+        let end = Instant::now() + DRAIN;
+        let mut over = false;
+        while !over && Instant::now() < end {
+            over = self.streams.is_ended();
+            while let Ok(message) = self.messages.recv_timeout(DRAIN / 100) {
+                self.take(message);
+            }
+        }
+        self.files.flush(&mut self.engine);
+    }
+
     /// Ends: what is still to be told is made durable first, deliveries under way get a little time, and the snapshot after
     /// them is the last word.
     fn stop(mut self) {
         self.thread.stop();
+        self.drain();
         let now = self.clock.now();
+        self.files.finish_streams(now, &mut self.engine);
+        self.files.flush(&mut self.engine);
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {
             let held = self.outbox.due(now);

@@ -15,6 +15,7 @@ pub use store::{Found, Refused, Store, decode, encode, peek};
 
 use crate::delivery::outbox;
 use crate::tail::Position;
+use gatewatch_parsers::container::Unwrapper;
 use gatewatch_parsers::{Dated, Millis};
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::engine::EngineState;
@@ -34,6 +35,8 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub files: Vec<FileState>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
+    /// By input: up to where a journal was counted.
+    pub cursors: BTreeMap<String, String>,
     /// Counts, windows, alerts.
     pub engine: E,
     /// What receivers were told, and are still to be told.
@@ -130,4 +133,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
+    /// Of a container's log: what takes its wrapping off, with what it holds.
+    pub unwrapper: Option<Unwrapper>,
 }
