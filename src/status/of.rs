@@ -147,10 +147,10 @@ impl View {
 
 /// A receiver, by what it has answered.
 #[must_use]
-pub fn receiver(name: &str, kind: &str, told: &Told) -> ReceiverView {
+pub fn receiver((name, told): (&String, &Told)) -> ReceiverView {
     ReceiverView {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
+        name: name.clone(),
+        kind: told.kind.clone(),
         last_success: told.last_success,
         failing_since: told.failing_since,
         why: told.why.clone(),
@@ -185,7 +185,7 @@ pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
             ..AgentView::default()
         },
         alerts: Vec::<AlertView>::new(),
-        receivers: snapshot.counters.told.iter().map(|(name, told)| receiver(name, "", told)).collect(),
+        receivers: snapshot.counters.told.iter().map(receiver).collect(),
         ..View::of(inputs, &snapshot.outbox, &snapshot.counters)
     }
 }
