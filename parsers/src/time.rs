@@ -114,6 +114,8 @@ pub struct Dates {
     newest: Millis,
     /// An ambiguous stamp was dated.
     ambiguous: bool,
+    /// A stamp without a zone was dated.
+    zoneless: bool,
     clf: Minute<17>,
     iso: Minute<16>,
 }
@@ -122,7 +124,8 @@ impl Dates {
     /// Dates of a file whose zoneless stamps are in `zone` and close to `near`.
     #[must_use]
     pub fn new(zone: Zone, near: Millis) -> Dates {
-        Dates { zone, near, newest: near, ambiguous: false, clf: Minute::FORGOTTEN, iso: Minute::FORGOTTEN }
+        let (clf, iso) = (Minute::FORGOTTEN, Minute::FORGOTTEN);
+        Dates { zone, near, newest: near, ambiguous: false, zoneless: false, clf, iso }
     }
 
     /// For a reading that goes on later. The minute parsed last is left out: it only saves work.
@@ -167,6 +170,12 @@ impl Dates {
     #[must_use]
     pub fn saw_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// Whether a stamp was dated that carries no zone, so that the setting decided.
+    #[must_use]
+    pub fn saw_zoneless(&self) -> bool {
+        self.zoneless
     }
 
     /// `22/Nov/2026:14:53:53`, then perhaps `.243`, then perhaps ` +0000`.
@@ -298,6 +307,7 @@ impl Dates {
         }
         let (at, ambiguous) = self.zone.resolve(local, self.newest)?;
         self.ambiguous |= ambiguous;
+        self.zoneless = true;
         Some((at, !ambiguous))
     }
 }

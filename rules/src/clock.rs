@@ -64,9 +64,9 @@ impl FileClock {
         FileClock { lateness, step: step.max(1), newest: None, held: None, idle: 0 }
     }
 
-    /// The same time under other settings.
+    /// The same file's time, where `lateness` and `step` may have been set anew.
     #[must_use]
-    pub fn under(self, lateness: Millis, step: Millis) -> FileClock {
+    pub fn with(self, lateness: Millis, step: Millis) -> FileClock {
         FileClock { lateness, step: step.max(1), ..self }
     }
 

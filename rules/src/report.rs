@@ -111,6 +111,10 @@ pub struct Input {
     pub unparsed: u64,
     /// No access-log lines by nature.
     pub other: u64,
+    /// Lines that were cut at the cap: their beginning was parsed.
+    pub too_long: u64,
+    /// Some of its stamps carry no zone, so that the setting decided.
+    pub zoneless: bool,
     /// The first end, over all its records.
     pub first: Option<Millis>,
     /// The last.

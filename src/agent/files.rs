@@ -12,7 +12,7 @@ use gatewatch_rules::block::Block;
 use gatewatch_rules::collector::Collector;
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
-use gatewatch_rules::watermark::{FileReport, Watermarks};
+use gatewatch_rules::watermark::{FileReport, Mark, Watermarks};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,10 +35,10 @@ struct Followed {
 const REMEMBERED_MAX: usize = 1_000;
 
 impl Followed {
-    fn state(&self) -> FileState {
+    fn state(&self, mark: Mark) -> FileState {
         let Placing { path, key, .. } = &self.place;
         let position = Position { path: path.clone(), key: *key, progress: self.progress };
-        self.live.state(position, self.read)
+        self.live.state(position, mark, self.read)
     }
 
     /// No file: what it gave is not there to be read again, and there is no place in it to go on from.
@@ -63,6 +63,8 @@ pub struct LiveFiles {
     scanned: Vec<String>,
     /// Something was read or placed since this was last asked.
     changed: bool,
+    /// Every file that was there at the start has been placed.
+    placed: bool,
     /// The list of inputs is new since the last scan.
     relisted: bool,
     /// Some file was not read to its end when this was last asked.
@@ -86,6 +88,7 @@ impl LiveFiles {
             gone: BTreeMap::new(),
             scanned: Vec::new(),
             changed: false,
+            placed: false,
             relisted: false,
             behind: false,
             step,
@@ -176,6 +179,13 @@ impl LiveFiles {
                 }
                 self.close(file);
             }
+            Happening::Lost { file, count } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.lost += count;
+                    // By its own time, which may be off or behind: what was lost would have come next.
+                    engine.lost(f.live.clock.newest().unwrap_or(at), count);
+                }
+            }
             Happening::Unreadable { file: Some(file), .. } => {
                 // No time passes for it until it is read again.
                 if let Some(f) = self.files.get_mut(&file) {
@@ -185,6 +195,7 @@ impl LiveFiles {
             }
             Happening::FirstScanDone => {
                 self.watermarks.all_placed();
+                self.placed = true;
                 self.all_scanned();
             }
             _ => {}
@@ -221,9 +232,7 @@ impl LiveFiles {
         let (live, read) = match self.recall(&place, from, placed) {
             Some(known) => {
                 let read = known.read;
-                if let Some(newest) = known.clock.newest() {
-                    self.watermarks.restore(file.0, newest, read);
-                }
+                self.watermarks.resume(file.0, known.mark);
                 (LiveFile::restored(path, from.offset, settings, known, terms), read)
             }
             None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
@@ -239,7 +248,10 @@ impl LiveFiles {
         if matches!(placed, Placed::Beginning | Placed::End) {
             return None;
         }
-        let same_place = |file: &FileState| placed == Placed::Resumed && file.position.progress == from;
+        let place_of = |progress: &Progress| (progress.offset, progress.anchor);
+        let same_place = |file: &FileState| {
+            placed == Placed::Resumed && place_of(&file.position.progress) == place_of(&from)
+        };
         let key = match self.remembered.get(&place.key) {
             Some(_) => place.key,
             None => *self.remembered.iter().find(|(_, (_, file))| same_place(file))?.0,
@@ -248,13 +260,14 @@ impl LiveFiles {
     }
 
     fn close(&mut self, file: FileId) {
+        let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
         let Some(f) = self.files.remove(&file) else { return };
         *self.gone.entry(f.live.input().to_owned()).or_default() += f.live.lines;
         if f.is_stream() {
             return;
         }
-        self.keep(FileState { followed: false, lines: Lines::default(), ..f.state() });
+        self.keep(FileState { followed: false, lines: Lines::default(), ..f.state(mark) });
         while self.remembered.len() > REMEMBERED_MAX
             && let Some(oldest) = self.remembered.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
             && let Some((_, file)) = self.remembered.remove(&oldest)
@@ -340,6 +353,11 @@ impl LiveFiles {
         self.files.values().any(|f| f.backlog)
     }
 
+    /// Whether every file of the start was read to its end once.
+    pub fn has_caught_up(&self) -> bool {
+        self.placed && !self.catching_up()
+    }
+
     /// Whether some file was not read to its end at some time since this was last asked.
     pub fn were_behind(&mut self) -> bool {
         let now = self.catching_up();
@@ -354,7 +372,8 @@ impl LiveFiles {
 
     /// Every file, for the snapshot: what comes before its position is counted.
     pub fn states(&self) -> Vec<FileState> {
-        let followed = self.files.values().filter(|f| !f.is_stream()).map(Followed::state);
+        let followed = self.files.iter().filter(|(_, f)| !f.is_stream());
+        let followed = followed.map(|(file, f)| f.state(self.watermarks.mark(file.0)));
         let mut remembered: Vec<&(u64, FileState)> = self.remembered.values().collect();
         remembered.sort_by_key(|(age, _)| *age);
         followed.chain(remembered.into_iter().map(|(_, file)| file.clone())).collect()

@@ -10,6 +10,7 @@ use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::LabelSet;
 use gatewatch_rules::source::Source;
+use gatewatch_rules::watermark::Mark;
 
 /// Bytes of a head that recognition waits for, if the first lines tell nothing.
 const HEAD: usize = 64 * 1024;
@@ -86,13 +87,12 @@ impl LiveFile {
         known: FileState,
         (lateness, step): (Millis, Millis),
     ) -> LiveFile {
-        let again = |Reading { format, zone, near }| {
-            Recognised::again(&path, format.as_deref(), &zone, near, &settings)
-        };
+        let again =
+            |Reading { format, dated }| Recognised::again(&path, format.as_deref(), &dated, &settings);
         let recognised = known.reading.and_then(again);
         LiveFile {
             recognised,
-            clock: known.clock.under(lateness, step),
+            clock: known.clock.with(lateness, step),
             held: known.held,
             lines: known.lines,
             late_needed: known.late_needed,
@@ -100,19 +100,19 @@ impl LiveFile {
         }
     }
 
-    /// What a snapshot keeps of it, `position` and `read` being known to whoever reads it.
+    /// What a snapshot keeps of it: beside `position`, `mark` and `read`, which whoever reads it knows.
     #[must_use]
-    pub fn state(&self, position: Position, read: Millis) -> FileState {
+    pub fn state(&self, position: Position, mark: Mark, read: Millis) -> FileState {
         let reading = |recognised: &Recognised| Reading {
             format: recognised.format.as_ref().map(|format| format.name().to_owned()),
-            zone: recognised.context.dates.zone().to_string(),
-            near: recognised.context.dates.near(),
+            dated: recognised.context.dates.dated(),
         };
         FileState {
             position,
             followed: true,
             input: self.settings.input.clone(),
             clock: self.clock.clone(),
+            mark,
             read,
             reading: self.recognised.as_ref().map(reading),
             held: if self.clock.holds() { self.held.clone() } else { Vec::new() },

@@ -2,11 +2,11 @@
 //! steps as time passes, and hands what is due to the courier.
 
 pub mod files;
-mod former;
 mod keeper;
 mod live;
 mod notices;
 mod past;
+mod rebuild;
 mod view;
 
 use crate::clock::Steady;
@@ -20,9 +20,8 @@ use crate::notification::{Notification, Outcome};
 use crate::notifiers;
 use crate::settings::Live;
 use crate::state::cadence::Changed;
-use crate::state::{AgentState, Counters, EngineState, Snapshot, Store};
+use crate::state::{AgentState, Counters, Snapshot, Store};
 use files::LiveFiles;
-use former::Former;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind};
 use gatewatch_rules::engine::Engine;
@@ -30,6 +29,7 @@ use gatewatch_rules::series::Plan;
 use keeper::Keeper;
 use notices::Notices;
 use past::Past;
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
@@ -91,7 +91,6 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
 struct Agent {
     config: Config,
     engine: Engine,
-    former: Former,
     files: LiveFiles,
     outbox: Outbox,
     about: About,
@@ -102,6 +101,8 @@ struct Agent {
     outcomes: Receiver<Done>,
     keeper: Keeper,
     state_rebuilt: u64,
+    /// While counts are rebuilt: fingerprint → what fires by the logs of the past.
+    replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     clock: Steady,
     /// There, but while it is being answered at.
@@ -142,14 +143,11 @@ impl Agent {
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
         files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
-        let former = Former::new(outbox.open_alerts().cloned());
-        let mut engine = past.engine;
-        engine.resume(past.incidents, former.numbers());
-        Ok(Agent {
+        let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
-            engine,
-            former,
+            replayed: past.is_rebuilt.then(BTreeMap::new),
+            engine: past.engine,
             files,
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
@@ -165,7 +163,11 @@ impl Agent {
             refused: None,
             config,
             next: None,
-        })
+        };
+        agent.tell(past.changes, clock.now());
+        let orphans = past::orphans(agent.outbox.open_alerts(), &agent.engine, clock.now());
+        agent.tell(orphans, clock.now());
+        Ok(agent)
     }
 
     /// Waits for something to happen, and does what has become due.
@@ -193,8 +195,6 @@ impl Agent {
                 change.alert.detected_late =
                     behind && change.kind == ChangeKind::Firing && now.saturating_sub(change.at) > LATE;
             }
-            changes.iter().for_each(|change| self.former.heard_of(change));
-            changes.append(&mut self.former.over(watermark, &self.config.rules));
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
@@ -220,6 +220,7 @@ impl Agent {
     }
 
     fn tell(&mut self, changes: Vec<Change>, now: Millis) {
+        let changes = self.without_the_past(changes);
         self.outbox.set_catching_up(self.files.catching_up());
         if !changes.is_empty() {
             self.keeper.change(Changed::Alert);
@@ -230,6 +231,23 @@ impl Agent {
             }
             self.outbox.push(change, now);
         }
+    }
+
+    /// While counts are rebuilt, only what still fires at the logs' end is news.
+    fn without_the_past(&mut self, changes: Vec<Change>) -> Vec<Change> {
+        let Some(replayed) = &mut self.replayed else { return changes };
+        for mut change in changes {
+            let known = replayed.remove(&change.alert.fingerprint);
+            if change.kind != ChangeKind::Resolved {
+                change.alert.detected_late = true;
+                change.kind = known.map_or(change.kind, |known| known.kind);
+                replayed.insert(change.alert.fingerprint.clone(), change);
+            }
+        }
+        if !self.files.has_caught_up() {
+            return Vec::new();
+        }
+        self.replayed.take().map(|replayed| replayed.into_values().collect()).unwrap_or_default()
     }
 
     /// Hands on what is due and durable, and learns what became of what was handed on.
@@ -306,7 +324,7 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
-            engine: EngineState { incidents: self.engine.number() },
+            engine: self.engine.state(),
             outbox: self.outbox.state(),
             counters: Counters {
                 gone: self.files.gone(),

@@ -111,6 +111,9 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         if input.other > 0 {
             let _ = write!(counts, ", {} other", commas(input.other));
         }
+        if input.too_long > 0 {
+            let _ = write!(counts, ", {} cut at 64 KiB", commas(input.too_long));
+        }
         lines.push(input_line(&printable(&input.path), &input.title, &counts, look.width));
     }
     if report.inputs.len() > FILES {

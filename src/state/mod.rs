@@ -15,8 +15,10 @@ pub use store::{Found, Refused, Store, decode, encode, peek};
 
 use crate::delivery::outbox;
 use crate::tail::Position;
-use gatewatch_parsers::Millis;
+use gatewatch_parsers::{Dated, Millis};
 use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::engine::EngineState;
+use gatewatch_rules::watermark::Mark;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -25,7 +27,7 @@ use std::ops::AddAssign;
 ///
 /// Its fields are not named in the file: whoever changes a type in here raises [`frame::VERSION`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Snapshot<E = EngineState, O = outbox::State> {
+pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     /// Who wrote it, and under which settings.
     pub agent: AgentState,
     /// Every file that is followed, or was.
@@ -136,7 +138,9 @@ pub struct FileState {
     pub input: String,
     /// Its time, with the newest end.
     pub clock: FileClock,
-    /// When the newest end was read.
+    /// What others wait for: the newest end, and when it was read.
+    pub mark: Mark,
+    /// From when on a held line waits.
     pub read: Millis,
     /// How its lines are read; `None`: not known yet, so that none was counted.
     pub reading: Option<Reading>,
@@ -153,15 +157,6 @@ pub struct FileState {
 pub struct Reading {
     /// The format's name, which compiles to it; `None`: no format that is known explains the lines.
     pub format: Option<String>,
-    /// The zone of stamps without one.
-    pub zone: String,
-    /// A time that stamps without a year are close to.
-    pub near: Millis,
-}
-
-/// What the engine keeps.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct EngineState {
-    /// The number of the last incident.
-    pub incidents: u64,
+    /// Zone and year of stamps without one.
+    pub dated: Dated,
 }

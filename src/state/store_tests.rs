@@ -1,8 +1,12 @@
 use super::*;
 use crate::state::{AgentState, Counters, FileState, Lines, Reading};
 use crate::tail::{FileKey, Position, Progress};
+use gatewatch_parsers::{Dated, Zone};
 use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::engine::{Engine, EngineOptions, EngineState};
+use gatewatch_rules::series::Plan;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const NOW: Millis = 1_800_000_000_000;
@@ -16,8 +20,9 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         key: FileKey { dev: 1, ino: 2, birth: 3 },
         progress: Progress { offset: 4_000, ..Progress::default() },
     };
-    let reading =
-        Reading { format: Some("nginx:combined".to_owned()), zone: "Europe/Berlin".to_owned(), near: NOW };
+    let zone = Zone::parse("Europe/Berlin").unwrap();
+    let dated = Dated { zone, near: NOW, newest: NOW, ambiguous: false };
+    let reading = Reading { format: Some("nginx:combined".to_owned()), dated };
     let lines = Lines { read: 9, parsed: 8, unparsed: 1, ..Lines::default() };
     Snapshot {
         agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
@@ -26,6 +31,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             followed: true,
             input: "edge".to_owned(),
             clock,
+            mark: Default::default(),
             read: NOW,
             reading: Some(reading),
             held: b"GET \xff".to_vec(),
@@ -33,7 +39,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             late_needed: 70,
         }],
         inputs: vec!["edge".to_owned()],
-        engine: Default::default(),
+        engine: engine(),
         outbox: Default::default(),
         counters: Counters {
             gone: [("edge".to_owned(), lines)].into(),
@@ -41,6 +47,13 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             told: Default::default(),
         },
     }
+}
+
+/// An engine that has counted nothing.
+fn engine() -> EngineState<'static> {
+    let options = EngineOptions { step: 5_000, series_cap: 10 };
+    let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), options);
+    postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap()
 }
 
 fn payload(saved: Millis) -> Vec<u8> {

@@ -4,7 +4,7 @@ use super::{Followed, LiveFiles};
 use crate::state::Lines;
 use crate::status::{self, InputView, Standing, seconds};
 use gatewatch_parsers::Millis;
-use gatewatch_rules::watermark;
+use gatewatch_rules::watermark::{self, Mark};
 use std::collections::BTreeMap;
 
 impl LiveFiles {
@@ -31,7 +31,7 @@ impl LiveFiles {
 
 impl Followed {
     fn shown(&self) -> InputView {
-        let shown = status::input(&self.state());
+        let shown = status::input(&self.state(Mark::default()));
         InputView {
             size: self.size.max(shown.offset),
             standing: if self.backlog { Standing::CatchingUp } else { Standing::Fine },
