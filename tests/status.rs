@@ -48,18 +48,22 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn json(place: &Place, arguments: &[&str]) -> Value {
+fn json(place: &Place, arguments: &[&str]) -> Result<Value, Output> {
     let output = gatewatch(place, arguments);
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    if output.status.success() { Ok(serde_json::from_slice(&output.stdout).unwrap()) } else { Err(output) }
 }
 
+/// Of the running agent, once there is one.
 fn live(place: &Place) -> Value {
-    json(place, &["status", "-c", "gatewatch.toml", "--format", "json"])
+    wait_for("a running agent", SOON, || {
+        let view = json(place, &["status", "-c", "gatewatch.toml", "--format", "json"]).ok()?;
+        (view["agent"]["running"] == true).then_some(view)
+    })
 }
 
+/// Of the last snapshot, once there is one.
 fn last(place: &Place) -> Value {
-    json(place, &["status", "--state-dir", "state", "--format", "json"])
+    wait_for("a snapshot", SOON, || json(place, &["status", "--state-dir", "state", "--format", "json"]).ok())
 }
 
 /// Waits until so many requests are counted.
@@ -156,7 +160,8 @@ fn of_a_running_agent_and_of_its_last_snapshot() {
 
     // The same file, by the other end of the same code.
     let report =
-        json(&place, &["analyze", "--quiet", "--min-parsed", "0%", "--format", "json", "access.log"]);
+        json(&place, &["analyze", "--quiet", "--min-parsed", "0%", "--format", "json", "access.log"])
+            .unwrap();
     for field in ["requests", "gateway_errors", "status", "late", "future"] {
         assert_eq!(view[field], report[field], "{field}");
     }
