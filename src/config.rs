@@ -13,6 +13,7 @@ mod notify;
 mod problem;
 mod reader;
 mod rules;
+mod streams;
 mod values;
 
 pub use effective::{effective, memory};
@@ -21,6 +22,7 @@ pub use inputs::path_glob;
 pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
+use crate::inputs::streams::Kind;
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
@@ -78,7 +80,7 @@ pub struct Agent {
 pub struct Input {
     /// Unique among inputs.
     pub name: String,
-    /// `file`.
+    /// `file`, `syslog`, `journald`.
     pub kind: &'static str,
     /// Globs; `<label>` in one captures a path part. [`path_glob`] makes plain globs of them.
     pub paths: Vec<String>,
@@ -96,6 +98,8 @@ pub struct Input {
     pub start: Start,
     /// Labels that its format's captures and its paths give.
     pub labels: Vec<String>,
+    /// Of an input that is no file: where it hears what it counts.
+    pub stream: Option<Kind>,
 }
 
 /// Where reading begins in files that are there at the very first start; later files are read from their beginning.

@@ -40,17 +40,16 @@ impl Followed {
         let position = Position { path: path.clone(), key: *key, progress: self.progress };
         self.live.state(position, mark, self.read)
     }
-
-    /// No file: what it gave is not there to be read again, and there is no place in it to go on from.
-    fn is_stream(&self) -> bool {
-        self.place.key == FileKey { dev: 0, ino: 0, birth: 0 }
-    }
 }
 
 /// Every followed file.
 pub struct LiveFiles {
     files: BTreeMap<FileId, Followed>,
     settings: Vec<FileSettings>,
+    /// Of inputs that are no files, by their number.
+    streams: BTreeMap<usize, FileSettings>,
+    /// By input: up to where a journal was counted.
+    cursors: BTreeMap<String, String>,
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
@@ -80,6 +79,8 @@ impl LiveFiles {
         LiveFiles {
             files: BTreeMap::new(),
             settings,
+            streams: BTreeMap::new(),
+            cursors: BTreeMap::new(),
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
@@ -117,6 +118,25 @@ impl LiveFiles {
     /// The inputs' settings from now on.
     pub fn reconfigure(&mut self, settings: Vec<FileSettings>) {
         (self.settings, self.relisted) = (settings, true);
+    }
+
+    /// Inputs that are no files: their settings, by their number, and up to where journals were counted.
+    pub fn set_streams(
+        &mut self,
+        settings: BTreeMap<usize, FileSettings>,
+        cursors: BTreeMap<String, String>,
+    ) {
+        (self.streams, self.cursors) = (settings, cursors);
+    }
+
+    /// The settings of inputs that are no files from now on.
+    pub fn reconfigure_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+        self.streams = settings;
+    }
+
+    /// Up to where journals were counted, by input.
+    pub fn cursors(&self) -> &BTreeMap<String, String> {
+        &self.cursors
     }
 
     /// What the files' thread tells.
@@ -193,6 +213,12 @@ impl LiveFiles {
                 }
                 self.watermarks.unreadable(file.0, at);
             }
+            Happening::Journal { input, cursor, chunks } => {
+                for (file, bytes) in chunks {
+                    self.chunk(file, &bytes, Progress::default(), at, engine);
+                }
+                self.cursors.insert(input, cursor);
+            }
             Happening::FirstScanDone => {
                 self.watermarks.all_placed();
                 self.placed = true;
@@ -203,7 +229,8 @@ impl LiveFiles {
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
-        let mut settings = self.settings.get(place.input)?.clone();
+        let settings = self.settings.get(place.input).or_else(|| self.streams.get(&place.input));
+        let mut settings = settings?.clone();
         settings.path_labels.clone_from(&place.labels);
         Some(settings)
     }
@@ -264,7 +291,7 @@ impl LiveFiles {
         self.watermarks.gone(file.0);
         let Some(f) = self.files.remove(&file) else { return };
         *self.gone.entry(f.live.input().to_owned()).or_default() += f.live.lines;
-        if f.is_stream() {
+        if file.is_stream() {
             return;
         }
         self.keep(FileState { followed: false, lines: Lines::default(), ..f.state(mark) });
@@ -366,13 +393,14 @@ impl LiveFiles {
 
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
-        let mut paths = self.files.values().map(|f| f.live.path.clone());
-        paths.next().filter(|_| paths.next().is_none())
+        let mut files = self.files.iter();
+        let only = files.next().filter(|(file, _)| !file.is_stream() && files.next().is_none());
+        only.map(|(_, f)| f.live.path.clone())
     }
 
     /// Every file, for the snapshot: what comes before its position is counted.
     pub fn states(&self) -> Vec<FileState> {
-        let followed = self.files.iter().filter(|(_, f)| !f.is_stream());
+        let followed = self.files.iter().filter(|(file, _)| !file.is_stream());
         let followed = followed.map(|(file, f)| f.state(self.watermarks.mark(file.0)));
         let mut remembered: Vec<&(u64, FileState)> = self.remembered.values().collect();
         remembered.sort_by_key(|(age, _)| *age);
@@ -387,7 +415,7 @@ impl LiveFiles {
     /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
     pub fn gone(&self) -> BTreeMap<String, Lines> {
         let mut gone = self.gone.clone();
-        for stream in self.files.values().filter(|f| f.is_stream()) {
+        for (_, stream) in self.files.iter().filter(|(file, _)| file.is_stream()) {
             *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
         }
         gone

@@ -15,6 +15,7 @@ use crate::control::{Desk, Doors};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
+use crate::inputs::streams::Streams;
 use crate::message::About;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
@@ -36,7 +37,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use view::Answers;
 
 /// Series held at most.
@@ -49,6 +50,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LAST_WRITE: Duration = Duration::from_secs(1);
 /// What deliveries under way get at the end.
 const GRACE: Duration = Duration::from_secs(3);
+/// What sockets' threads get at the end, to hand on what they have received.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Older than this when found, an alert was detected late.
 const LATE: Millis = 10 * 60_000;
 
@@ -95,6 +98,7 @@ struct Agent {
     outbox: Outbox,
     about: About,
     thread: Files,
+    streams: Streams,
     messages: Receiver<Message>,
     /// Until the end.
     courier: Option<Courier>,
@@ -126,10 +130,12 @@ impl Agent {
         let (sender, messages) = Sender::new();
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
+        let mut streams = Streams::new(sender.clone(), Arc::new(move || clock.now()));
         let thread = file::start(beginning, sender, move || clock.now())?;
         let doors =
             Doors { state_dir: live.config.agent.state_dir.clone(), listen: live.config.agent.listen };
         let desk = Desk::open(doors, clock)?;
+        let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -143,6 +149,8 @@ impl Agent {
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
         files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
+        files.set_streams(counted, past.cursors);
+        streams.reconfigure(wanted, files.cursors());
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
@@ -152,6 +160,7 @@ impl Agent {
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
+            streams,
             messages,
             courier: Some(courier),
             outcomes,
@@ -305,6 +314,9 @@ impl Agent {
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
+        let (wanted, counted) = live.streams(&mut self.streams);
+        self.files.reconfigure_streams(counted);
+        self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
         self.refused = None;
         self.config = live.config.clone();
@@ -326,6 +338,7 @@ impl Agent {
             inputs: self.files.scanned().to_vec(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
+            cursors: self.files.cursors().clone(),
             counters: Counters {
                 gone: self.files.gone(),
                 state_rebuilt: self.state_rebuilt,
@@ -337,10 +350,25 @@ impl Agent {
         }
     }
 
+    /// What sockets have received cannot be read again: it is counted before the end, in a bounded time.
+    fn drain(&mut self) {
+        self.streams.stop();
+        let end = Instant::now() + DRAIN;
+        let mut over = false;
+        while !over && Instant::now() < end {
+            over = self.streams.is_ended();
+            while let Ok(message) = self.messages.recv_timeout(DRAIN / 100) {
+                self.take(message);
+            }
+        }
+        self.files.flush(&mut self.engine);
+    }
+
     /// Ends: what is still to be told is made durable first, deliveries under way get a little time, and the snapshot after
     /// them is the last word.
     fn stop(mut self) {
         self.thread.stop();
+        self.drain();
         let now = self.clock.now();
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {

@@ -123,6 +123,15 @@ pub enum Happening {
     },
     /// What the tail counted since the start, each time that it changed.
     Counted(Counters),
+    /// Lines of several streams of a journal, and the cursor up to which they were read: both are counted, or neither.
+    Journal {
+        /// The input's name.
+        input: String,
+        /// Where to go on after a restart.
+        cursor: String,
+        /// The lines.
+        chunks: Vec<(FileId, Vec<u8>)>,
+    },
     /// Every file that was there at the start has been placed.
     FirstScanDone,
     /// Every file was looked at: those that are idle still are.

@@ -15,6 +15,7 @@ pub use store::{Found, Refused, Store, decode, encode, peek};
 
 use crate::delivery::outbox;
 use crate::tail::Position;
+use gatewatch_parsers::container::Unwrapper;
 use gatewatch_parsers::{Dated, Millis};
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::engine::EngineState;
@@ -38,6 +39,8 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
+    /// By input: up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// What is counted beside.
     pub counters: Counters,
 }
@@ -159,4 +162,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
+    /// Of a container's log: what takes its wrapping off, with lines that were begun.
+    pub unwrapper: Option<Unwrapper>,
 }
