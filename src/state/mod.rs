@@ -73,6 +73,8 @@ pub struct Counters {
 /// What a receiver has answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// webhook, slack, email.
+    pub kind: String,
     /// When it last took something.
     pub last_success: Option<Millis>,
     /// Since when it takes nothing.
