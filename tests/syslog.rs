@@ -221,6 +221,39 @@ fn programs_that_share_a_socket() {
     agent.ends("TERM");
 }
 
+/// Both gateways, each logging to a UDP socket and to a unix one.
+fn gateways(place: &Place, programs: (&Path, &Path), ports: &[SocketAddr]) -> [Process; 2] {
+    let (refuses, d) = (upstream(Behaviour::Refuse), place.path(""));
+    let d = d.display();
+    fs::write(
+        place.path("nginx.conf"),
+        format!(
+            "daemon off; master_process off; pid {d}/nginx.pid; error_log {d}/error.log;\nevents {{}}\nhttp {{\n\
+             client_body_temp_path {d}/b; proxy_temp_path {d}/p; fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;\n\
+             access_log syslog:server={}; access_log syslog:server=unix:{d}/nx.sock,nohostname,tag=ngx;\n\
+             server {{ listen unix:{d}/nginx.sock; location / {{ proxy_pass http://{refuses}; }} }} }}\n",
+            ports[0]
+        ),
+    )
+    .unwrap();
+    fs::write(
+        place.path("haproxy.cfg"),
+        format!(
+            "global\n  log {} len 8192 local0\n  log {d}/hx.sock len 8192 local0\n\
+             defaults\n  mode http\n  log global\n  option httplog\n  timeout connect 1s\n  timeout client 5s\n  timeout server 1s\n  retries 0\n\
+             frontend fe\n  bind unix@{d}/haproxy.sock\n  default_backend b\nbackend b\n  server s1 {refuses}\n",
+            ports[1]
+        ),
+    )
+    .unwrap();
+    let mut command = Command::new(programs.0);
+    command.args(["-c", &format!("{d}/nginx.conf"), "-p", &format!("{d}/"), "-e", &format!("{d}/error.log")]);
+    let nginx = Process::start(&mut command);
+    let mut command = Command::new(programs.1);
+    command.arg("-db").arg("-f").arg(place.path("haproxy.cfg")).stdout(Stdio::null()).stderr(Stdio::null());
+    [nginx, Process::start(&mut command)]
+}
+
 /// Real gateways in front of a server that refuses: ten requests are ten errors, over UDP and a unix socket.
 #[test]
 fn real_gateways_send_to_sockets() {
@@ -255,35 +288,7 @@ fn real_gateways_send_to_sockets() {
     for name in ["nx.sock", "hx.sock"] {
         wait_for("a socket", SOON, || place.path(name).exists().then_some(()));
     }
-    let (refuses, d) = (upstream(Behaviour::Refuse), place.path(""));
-    let d = d.display();
-    fs::write(
-        place.path("nginx.conf"),
-        format!(
-            "daemon off; master_process off; pid {d}/nginx.pid; error_log {d}/error.log;\nevents {{}}\nhttp {{\n\
-             client_body_temp_path {d}/b; proxy_temp_path {d}/p; fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;\n\
-             access_log syslog:server={}; access_log syslog:server=unix:{d}/nx.sock,nohostname,tag=ngx;\n\
-             server {{ listen unix:{d}/nginx.sock; location / {{ proxy_pass http://{refuses}; }} }} }}\n",
-            ports[0]
-        ),
-    )
-    .unwrap();
-    fs::write(
-        place.path("haproxy.cfg"),
-        format!(
-            "global\n  log {} len 8192 local0\n  log {d}/hx.sock len 8192 local0\n\
-             defaults\n  mode http\n  log global\n  option httplog\n  timeout connect 1s\n  timeout client 5s\n  timeout server 1s\n  retries 0\n\
-             frontend fe\n  bind unix@{d}/haproxy.sock\n  default_backend b\nbackend b\n  server s1 {refuses}\n",
-            ports[1]
-        ),
-    )
-    .unwrap();
-    let mut command = Command::new(nginx);
-    command.args(["-c", &format!("{d}/nginx.conf"), "-p", &format!("{d}/"), "-e", &format!("{d}/error.log")]);
-    let _nginx = Process::start(&mut command);
-    let mut command = Command::new(haproxy);
-    command.arg("-db").arg("-f").arg(place.path("haproxy.cfg")).stdout(Stdio::null()).stderr(Stdio::null());
-    let _haproxy = Process::start(&mut command);
+    let _gateways = gateways(&place, (&nginx, &haproxy), &ports);
     for (socket, status) in [("nginx.sock", 502), ("haproxy.sock", 503)] {
         let socket = place.path(socket);
         wait_for("the gateway", SOON, || {
