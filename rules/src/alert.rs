@@ -126,6 +126,9 @@ pub struct Alert {
     pub samples: Vec<Sample>,
     /// More than 10 min old when found: the agent was catching up.
     pub detected_late: bool,
+    /// Log messages that were lost in or since its windows (drops of a socket): its counts are lower bounds by as much.
+    #[serde(default)]
+    pub undercount: u64,
 }
 
 /// Something that others may want to know.

@@ -255,6 +255,7 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            undercount: 0,
         }
     }
 

@@ -67,6 +67,7 @@ impl Section {
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
             Fact { label: "Again", text: again(item) },
+            Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
         Section {
             tone: tone(item),
@@ -207,7 +208,20 @@ pub(super) fn seconds_of(alert: &Alert) -> Millis {
 
 /// `14,946 of 25,016 failed`
 pub(super) fn past_figures(alert: &Alert) -> String {
-    format!("{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
+    let at_least = at_least(alert);
+    format!("{at_least}{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
+}
+
+/// Where messages were lost, more may have happened than was counted.
+fn at_least(alert: &Alert) -> &'static str {
+    if alert.undercount > 0 { "at least " } else { "" }
+}
+
+/// `: 312 log messages were lost meanwhile`
+fn lost(alert: &Alert) -> Option<String> {
+    let (messages, were) = if alert.undercount == 1 { ("message", "was") } else { ("messages", "were") };
+    (alert.undercount > 0)
+        .then(|| format!("{} log {messages} {were} lost meanwhile", count(alert.undercount)))
 }
 
 /// `, peak 61.1 %`
@@ -220,7 +234,9 @@ fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let (limit, of) = (alert.above, of(alert.counts));
     let limit = if alert.is_count { count(limit.max(0.0) as u64) } else { percent(limit) };
     let (errors, requests) = (count(alert.window_errors), count(alert.window_requests));
-    let mut figures = format!("{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let at_least = at_least(alert);
+    let mut figures =
+        format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
     let (recent_errors, recent_requests) = alert.recent;
     if alert.window > RECENT && recent_requests > 0 {
         let recent = percent(ratio(recent_errors, recent_requests));
