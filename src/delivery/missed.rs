@@ -40,6 +40,15 @@ impl Missed {
         self.merge(Missed { totals, worst: vec![alert], ready: now, since: now });
     }
 
+    /// It is not over after all: it is no longer among them. `false`: it is not known to be.
+    pub(super) fn take_back(&mut self, incident: &str) -> bool {
+        let Some(at) = self.worst.iter().position(|alert| alert.incident == incident) else { return false };
+        self.worst.remove(at);
+        let rest = self.totals.map(|t| Totals { incidents: t.incidents.saturating_sub(1), ..t });
+        self.totals = rest.filter(|totals| totals.incidents > 0 && !self.worst.is_empty());
+        true
+    }
+
     /// Takes all that another one holds.
     pub(super) fn merge(&mut self, other: Missed) {
         let (Some(ours), Some(theirs)) = (self.totals, other.totals) else {

@@ -163,6 +163,9 @@ impl Outbox {
             let wanted = terms.wants(name, alert.severity, named);
             let entry = match kind {
                 ChangeKind::Firing | ChangeKind::Escalated if wanted => Entry::new(&alert, terms, now),
+                ChangeKind::Reopened if wanted && queue.take_back(&alert.incident) => {
+                    Entry { reopened: 1, ..Entry::new(&alert, terms, now) }
+                }
                 ChangeKind::Reopened if wanted => Entry::reopened(&alert, now),
                 _ => continue,
             };
@@ -179,10 +182,15 @@ impl Outbox {
         for queue in self.state.queues.values_mut() {
             queue.flight.iter_mut().for_each(|flight| flight.keep(before));
             let Some(entry) = queue.entries.get(&before.fingerprint) else { continue };
+            // Its end is on its way by itself.
+            let said = queue.flight.iter().flat_map(|flight| &flight.items);
+            let of_it =
+                |was: &Alert| was.incident == before.incident && was.fingerprint == before.fingerprint;
+            let mut said = said.filter(|item| item.was.as_ref().is_some_and(of_it));
             let unseen = before.incident != after.incident
                 && entry.is_news()
-                && entry.news(before) == Some(News::FiredAndResolved)
-                && !queue.is_in_flight(&before.fingerprint);
+                && said.all(|item| item.news.is_firing())
+                && entry.news(before) == Some(News::FiredAndResolved);
             if unseen {
                 queue.sum_up(before, now);
             }
@@ -336,3 +344,5 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whatever_tests;

@@ -249,6 +249,11 @@ impl Queue {
         missed.add(alert.clone(), now);
     }
 
+    /// It was summed up, and has come back before that was told.
+    pub(super) fn take_back(&mut self, incident: &str) -> bool {
+        self.down.take_back(incident) || self.away.take_back(incident)
+    }
+
     /// Settles one entry after a change. What is on its way stays until it is known to have arrived or not.
     pub(super) fn settle(&mut self, alert: &Alert, terms: &Terms, repeat: Millis, now: Millis) {
         let in_flight = self.is_in_flight(&alert.fingerprint);

@@ -1,7 +1,7 @@
 //! What follows from an answer, and from none: who knows what now, when to try again, who is told instead.
 
 use super::{Outbox, TTL};
-use crate::delivery::flight::Flight;
+use crate::delivery::flight::{Flight, Flown};
 use crate::delivery::missed::Missed;
 use crate::delivery::pace;
 use crate::delivery::queue::{Cause, Entry, Owed};
@@ -44,11 +44,6 @@ impl Outbox {
     pub(super) fn ground(&mut self, receiver: &str, now: Millis) {
         let Some(queue) = self.state.queues.get_mut(receiver) else { return };
         let Some(flight) = queue.flight.take() else { return };
-        for item in flight.items.iter().filter(|item| item.news.is_firing()) {
-            if let Some(entry) = queue.entries.get_mut(&item.fingerprint) {
-                entry.may_believe = true;
-            }
-        }
         self.put_back(receiver, flight, false, now);
     }
 
@@ -62,8 +57,19 @@ impl Outbox {
         if !arrived && let Some(missed) = queue.summary(&flight.subject) {
             missed.merge(std::mem::take(&mut flight.missed));
         }
+        let believed = |item: &&Flown| !arrived && flight.may_have_arrived && item.news.is_firing();
+        for item in flight.items.iter().filter(believed) {
+            if let Some(entry) = queue.entries.get_mut(&item.fingerprint) {
+                entry.may_believe = true;
+            }
+        }
         for item in &flight.items {
             let alert = self.state.alerts.get(&item.fingerprint);
+            // The next incident has taken its place: nobody will say it again.
+            let replaced = item.was.as_ref().zip(alert).filter(|(was, now)| was.incident != now.incident);
+            if let Some((was, _)) = replaced.filter(|_| !arrived && item.news == News::FiredAndResolved) {
+                queue.sum_up(was, now);
+            }
             let entry = queue.entries.get(&item.fingerprint);
             if entry.zip(alert).and_then(|(entry, alert)| entry.settled(alert, terms, 0, now)).is_none() {
                 queue.entries.remove(&item.fingerprint);

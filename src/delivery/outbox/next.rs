@@ -62,7 +62,8 @@ impl Outbox {
             let alert = self.state.alerts.get(fingerprint)?;
             let Owed::News { ready, since } = entry.owed else { return None };
             let over = entry.news(alert) == Some(News::FiredAndResolved);
-            let unseen = over && entry.cause == Cause::Changed && !self.is_held(fingerprint, entry);
+            let told_of = entry.believed_firing() || entry.cause != Cause::Changed;
+            let unseen = over && !told_of && !self.is_held(fingerprint, entry);
             (unseen && ready <= now).then(|| (fingerprint.clone(), alert.detected_late, since))
         };
         let unseen: Vec<(String, bool, Millis)> = queue.entries.iter().filter_map(unseen).collect();

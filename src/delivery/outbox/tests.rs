@@ -2,12 +2,11 @@ use super::*;
 use crate::notification::{News, Subject};
 use crate::receiver::{Receiver, ReceiverKind};
 use gatewatch_rules::alert::{End, State as AlertState};
-use proptest::prelude::*;
 
-const T: Millis = 1_793_492_552_000;
+pub(super) const T: Millis = 1_793_492_552_000;
 const MINUTE: Millis = 60_000;
 
-fn alert(n: u32, rule: &str, severity: Severity) -> Alert {
+pub(super) fn alert(n: u32, rule: &str, severity: Severity) -> Alert {
     let mut alert: Alert = serde_json::from_str(include_str!("../../../tests/messages/alert.json")).unwrap();
     rule.clone_into(&mut alert.rule);
     alert.fingerprint = format!("{n:016x}");
@@ -16,7 +15,7 @@ fn alert(n: u32, rule: &str, severity: Severity) -> Alert {
     alert
 }
 
-fn change(kind: ChangeKind, alert: &Alert) -> Change {
+pub(super) fn change(kind: ChangeKind, alert: &Alert) -> Change {
     let mut alert = alert.clone();
     if kind == ChangeKind::Resolved {
         alert.state = AlertState::Resolved;
@@ -25,11 +24,11 @@ fn change(kind: ChangeKind, alert: &Alert) -> Change {
     Change { kind, at: T, alert }
 }
 
-fn receiver(name: &str) -> Receiver {
+pub(super) fn receiver(name: &str) -> Receiver {
     Receiver { rate_limit: None, ..Receiver::new(name, ReceiverKind::webhook("http://127.0.0.1:9/x")) }
 }
 
-fn rules() -> [Rule; 1] {
+pub(super) fn rules() -> [Rule; 1] {
     [Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)])]
 }
 
@@ -400,123 +399,4 @@ fn a_clock_that_is_set_back_holds_up_nothing() {
     let due = outbox.due(earlier + 10_000);
     outbox.done(due[0].id, &retry(None), earlier - MINUTE);
     assert!(outbox.next_due().unwrap() <= earlier - MINUTE + 1_000);
-}
-
-#[derive(Clone, Debug)]
-enum Act {
-    Push(u32, ChangeKind, bool),
-    Wait(Millis),
-    Answer(u8),
-    Restart,
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let kind = prop_oneof![
-        3 => Just(ChangeKind::Firing), 1 => Just(ChangeKind::Escalated),
-        1 => Just(ChangeKind::Reopened), 3 => Just(ChangeKind::Resolved),
-    ];
-    let act = prop_oneof![
-        4 => (0..6_u32, kind, any::<bool>()).prop_map(|(n, kind, late)| Act::Push(n, kind, late)),
-        3 => prop_oneof![0..20_000_i64, 0..5 * 3_600_000_i64].prop_map(Act::Wait),
-        4 => any::<u8>().prop_map(Act::Answer),
-        1 => Just(Act::Restart),
-    ];
-    prop::collection::vec(act, 1..120)
-}
-
-/// Alerts as an engine makes them: only changes that follow from the state before.
-fn engine(alerts: &mut BTreeMap<u32, Alert>, n: u32, kind: ChangeKind, late: bool) -> Option<Change> {
-    let fresh = alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, Severity::Warning);
-    let known = alerts.entry(n).or_insert(Alert { state: AlertState::Pending, ..fresh });
-    let number: u32 = known.incident[5..].parse().unwrap();
-    match (kind, known.state) {
-        (ChangeKind::Firing, AlertState::Pending | AlertState::Resolved) => {
-            known.incident = format!("{n:04x}-{}", number + 1);
-            known.severity = Severity::Warning;
-            known.detected_late = late;
-        }
-        (ChangeKind::Escalated, AlertState::Firing) if known.severity == Severity::Warning => {
-            known.severity = Severity::Critical;
-        }
-        (ChangeKind::Reopened, AlertState::Resolved) => {}
-        (ChangeKind::Resolved, AlertState::Firing) => {}
-        _ => return None,
-    }
-    known.state = if kind == ChangeKind::Resolved { AlertState::Resolved } else { AlertState::Firing };
-    Some(change(kind, known))
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens(acts in acts()) {
-        let receivers = [receiver("a"), Receiver { group_wait: Some(0), ..receiver("b") }];
-        let rules = [Rule::new("errors", "ratio", vec![(Severity::Critical, 0.2)])];
-        let mut outbox = Outbox::new(&receivers, &rules, 1);
-        let mut alerts = BTreeMap::new();
-        let mut now = T;
-        let mut flying: Vec<Notification> = Vec::new();
-        let mut keys: BTreeMap<String, Vec<(News, String)>> = BTreeMap::new();
-        // What each receiver believes: fingerprint → fires.
-        let mut believes: BTreeMap<(String, String), bool> = BTreeMap::new();
-        let drain = acts.iter().cloned().chain((0..200).flat_map(|_| [Act::Wait(MINUTE), Act::Answer(0)]));
-        for act in drain {
-            match act {
-                Act::Push(n, kind, late) => {
-                    if let Some(change) = engine(&mut alerts, n, kind, late) {
-                        outbox.push(change, now);
-                    }
-                }
-                Act::Wait(wait) => now += wait,
-                Act::Answer(n) if !flying.is_empty() => {
-                    let notification = flying.remove(usize::from(n) % flying.len());
-                    let outcome = match n % 8 {
-                        0..=4 => Outcome::Sent,
-                        5 | 6 => retry(Some(i64::from(n) * 1_000)),
-                        _ => retry(None),
-                    };
-                    outbox.done(notification.id, &outcome, now);
-                    if outcome == Outcome::Sent {
-                        for item in &notification.items {
-                            let of = (notification.receiver.clone(), item.alert.fingerprint.clone());
-                            believes.insert(of, item.news.is_firing());
-                        }
-                    }
-                }
-                Act::Answer(_) => {}
-                Act::Restart => {
-                    let saved = serde_json::to_string(outbox.state()).unwrap();
-                    outbox = Outbox::restored(serde_json::from_str(&saved).unwrap(), &receivers, &rules, now);
-                    flying.clear();
-                }
-            }
-            for notification in outbox.due(now) {
-                prop_assert!(flying.iter().all(|f| f.receiver != notification.receiver), "two in flight");
-                let mut content = Vec::new();
-                for item in &notification.items {
-                    let n = u32::from_str_radix(&item.alert.fingerprint, 16).unwrap();
-                    let fires = alerts[&n].state == AlertState::Firing;
-                    prop_assert_eq!(item.news.is_firing(), fires, "not what it is now");
-                    prop_assert_eq!(&item.alert.incident, &alerts[&n].incident);
-                    content.push((item.news, item.alert.incident.clone()));
-                }
-                prop_assert!(!content.is_empty());
-                let known = keys.entry(notification.key.clone()).or_insert_with(|| content.clone());
-                prop_assert_eq!(&*known, &content, "one key, two contents");
-                flying.push(notification);
-            }
-            prop_assert!(outbox.pending() <= CAP);
-        }
-        let unanswered = flying.iter().flat_map(|notification| &notification.items);
-        prop_assert!(unanswered.into_iter().all(|item| item.news == News::Repeated), "news that nobody took");
-        for ((_, fingerprint), fires) in &believes {
-            let n = u32::from_str_radix(fingerprint, 16).unwrap();
-            prop_assert_eq!(*fires, alerts[&n].state == AlertState::Firing, "the last word is wrong");
-        }
-        for alert in alerts.values().filter(|alert| alert.state == AlertState::Firing) {
-            for receiver in ["a", "b"] {
-                let told = believes.get(&(receiver.to_owned(), alert.fingerprint.clone()));
-                prop_assert_eq!(told, Some(&true), "a firing that nobody heard of");
-            }
-        }
-    }
 }
