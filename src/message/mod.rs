@@ -50,8 +50,8 @@ impl Message {
     #[must_use]
     pub fn of(notification: &Notification, about: &About) -> Message {
         let items = &notification.items;
-        let mut sections: Vec<Section> =
-            items.iter().take(SHOWN).map(|item| Section::of(item, notification.at, about)).collect();
+        let mut sections = sections(notification, about);
+        sections.truncate(SHOWN);
         // Of several, only the worst shows its lines and what to try: the rest are read at a glance.
         for section in sections.iter_mut().skip(1) {
             section.samples.clear();
@@ -115,12 +115,9 @@ fn headline(notification: &Notification, about: &About) -> String {
     let Some(worst) = items.first() else { return String::new() };
     if let Some(totals) = notification.totals {
         let clock = figures::Clock::new(about.zone, notification.at);
-        let (word, how) = match notification.subject {
-            Subject::WhileDown => ("WHILE DOWN", "before gatewatch had caught up"),
-            _ => ("WHILE AWAY", "while this receiver could not be told"),
-        };
         let between = clock.utc_range(totals.from, totals.to);
-        return format!("{word}: {} came and went {how}, {between}", incidents(totals.incidents));
+        let what = incidents(totals.incidents);
+        return format!("{}: {what} fired and resolved, {between}", while_what(notification));
     }
     let severity = notification.severity().name();
     match (firing, over) {
@@ -172,9 +169,21 @@ pub fn note(notification: &Notification) -> Option<String> {
         }
         Subject::Introduced => Some("This receiver is new, and this fires already.".into()),
         Subject::Several => Some("News of several rules in one message: the rate limit is reached.".into()),
-        Subject::WhileDown => Some("Found when gatewatch caught up with the log; all of it is over.".into()),
-        Subject::WhileAway => Some("All of it is over.".into()),
+        Subject::WhileDown => Some(
+            "Found when gatewatch caught up with the log. All of it is over: nothing is to be done.".into(),
+        ),
+        Subject::WhileAway => {
+            Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
+        }
         Subject::Rule(_) => None,
+    }
+}
+
+/// Why nobody was told.
+fn while_what(notification: &Notification) -> &'static str {
+    match notification.subject {
+        Subject::WhileDown => "WHILE GATEWATCH WAS DOWN",
+        _ => "WHILE RECEIVER WAS AWAY",
     }
 }
 
@@ -182,10 +191,9 @@ fn subject(notification: &Notification, about: &About) -> String {
     let items = &notification.items;
     let seen_from = format!("seen from {}", clean(&about.node, 40));
     if let Some(totals) = notification.totals {
-        let word = if notification.subject == Subject::WhileDown { "WHILE DOWN" } else { "WHILE AWAY" };
         let worst = items.first().map_or(String::new(), |item| place(&item.alert.labels).full);
-        let what = incidents(totals.incidents);
-        return format!("[{word}] {what}, over by now, worst {worst}, {seen_from}");
+        let (when, what) = (while_what(notification), incidents(totals.incidents));
+        return format!("[{when}] {what}, all over, worst {worst}, {seen_from}");
     }
     let [item] = items.as_slice() else {
         let severity = notification.severity().name();
@@ -228,7 +236,14 @@ fn subject(notification: &Notification, about: &About) -> String {
 /// Every alert by itself, for a target that shows each on its own.
 #[must_use]
 pub fn sections(notification: &Notification, about: &About) -> Vec<Section> {
-    notification.items.iter().map(|item| Section::of(item, notification.at, about)).collect()
+    let of = |item: &Item| {
+        let mut section = Section::of(item, notification.at, about);
+        if !matches!(notification.subject, Subject::Rule(_)) {
+            section.incident.push_str(&format!(" · rule {}", clean(&item.alert.rule, 60)));
+        }
+        section
+    };
+    notification.items.iter().map(of).collect()
 }
 
 /// A length of time never shows milliseconds that nobody asked for.

@@ -127,9 +127,11 @@ fn tone(item: &Item) -> Tone {
 /// `20.9 %`, or `123 gateway errors`.
 pub(super) fn short_figure(alert: &Alert) -> String {
     if alert.is_count {
-        format!("{} {}", count(alert.window_errors), plural(alert.counts))
+        format!("{}{} {}", at_least(alert), count(alert.window_errors), plural(alert.counts))
     } else {
-        percent(ratio(alert.window_errors, alert.window_requests))
+        // What was lost may have been good or bad: a ratio is no lower bound.
+        let about = if alert.undercount > 0 { "about " } else { "" };
+        format!("{about}{}", percent(ratio(alert.window_errors, alert.window_requests)))
     }
 }
 
@@ -178,7 +180,9 @@ fn head_over(item: &Item, at: Millis) -> String {
         }
         None | Some(End::Recovered) => {
             let range = clock.utc_range(alert.started, alert.last_bad);
-            let now = match alert.is_count || alert.window_requests == 0 {
+            // Told late, its last window is no longer "now".
+            let old = at.saturating_sub(alert.resolved.unwrap_or(at)) > 5 * MINUTE;
+            let now = match alert.is_count || alert.window_requests == 0 || alert.detected_late || old {
                 true => String::new(),
                 false => format!(", now {}", percent(ratio(alert.window_errors, alert.window_requests))),
             };
