@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So much news may wait, over all receivers.
 pub const CAP: usize = 1_000;
+/// Alerts of which nobody is told are not remembered beyond this.
+const ALERTS_MAX: usize = 2 * CAP;
 /// After so long, what came and went unseen is only summed up, and what is refused is given up.
 pub const TTL: Millis = 3_600_000;
 const REPEAT_INTERVAL: Millis = 4 * 3_600_000;
@@ -79,6 +81,7 @@ impl Outbox {
         let mut outbox =
             Outbox { terms: BTreeMap::new(), routes: BTreeMap::new(), state, catching_up: false, next_id: 1 };
         outbox.set_now(now.min(outbox.state.now));
+        outbox.state.alerts.retain(|fingerprint, alert| *fingerprint == alert.fingerprint);
         for queue in outbox.state.queues.values_mut() {
             queue.entries.retain(|fingerprint, _| outbox.state.alerts.contains_key(fingerprint));
             // It may have arrived: nobody saw how it ended.
@@ -171,9 +174,18 @@ impl Outbox {
             };
             queue.entries.insert(alert.fingerprint.clone(), entry);
         }
-        self.state.alerts.insert(alert.fingerprint.clone(), alert);
-        self.prune();
+        self.insert(alert);
         while self.pending() > CAP && self.drop_one(now) {}
+    }
+
+    /// Remembers an alert of which somebody is told, or which fires: a new receiver will want to know.
+    fn insert(&mut self, alert: Alert) {
+        let is_told = self.state.queues.values().any(|queue| queue.entries.contains_key(&alert.fingerprint));
+        if is_told || !is_over(&alert) && self.state.alerts.len() < ALERTS_MAX {
+            self.state.alerts.insert(alert.fingerprint.clone(), alert);
+        } else {
+            self.state.alerts.remove(&alert.fingerprint);
+        }
     }
 
     /// Before an alert changes: what is on its way stays as it was told, and an incident that nobody was told of is summed
@@ -239,9 +251,10 @@ impl Outbox {
             let again = queue.flight.as_ref().map(|_| Millis::MIN);
             let first = entries.chain(summaries).chain(again).min().filter(|_| !queue.is_busy());
             let told = first.map(|first| first.max(queue.free(terms.rate)));
-            let owed = queue.entries.values().any(|entry| entry.is_news() && !entry.handed_on);
-            let stood_in = queue.failing.filter(|_| owed && terms.fallback.is_some());
-            let stood_in = stood_in.map(|since| since.saturating_add(after::FALLBACK_AFTER));
+            let owed = || queue.entries.iter().any(|(key, entry)| self.to_hand_on(key, entry).is_some());
+            let stood_in = queue.failing.filter(|_| terms.fallback.is_some() && owed());
+            let wait = if queue.refused { 0 } else { after::FALLBACK_AFTER };
+            let stood_in = stood_in.map(|since| since.saturating_add(wait));
             told.into_iter().chain(stood_in).min()
         };
         self.state.queues.iter().filter_map(of).min()
@@ -256,7 +269,6 @@ impl Outbox {
         });
         let Some((name, flight)) = flown else { return };
         self.ended(&name, flight, outcome, now);
-        self.prune();
     }
 
     /// How much news waits, or is on its way.
@@ -326,19 +338,18 @@ impl Outbox {
             self.state.counters.deliveries_dropped += 1;
             queue.entries.remove(&fingerprint);
         }
-        self.prune();
+        if self.state.alerts.get(&fingerprint).is_some_and(is_over)
+            && !self.state.queues.values().any(|queue| queue.entries.contains_key(&fingerprint))
+        {
+            self.state.alerts.remove(&fingerprint);
+        }
         true
     }
 
-    /// Forgets the alerts of which nobody is told; those that fire a new receiver will want to know.
+    /// Forgets the alerts that are over and of which nobody is told.
     fn prune(&mut self) {
         let told: BTreeSet<&String> = self.state.queues.values().flat_map(|q| q.entries.keys()).collect();
-        let mut untold = 0;
-        self.state.alerts.retain(|fingerprint, alert| {
-            let is_told = told.contains(fingerprint);
-            untold += usize::from(!is_told && !is_over(alert));
-            is_told || !is_over(alert) && untold <= CAP
-        });
+        self.state.alerts.retain(|fingerprint, alert| !is_over(alert) || told.contains(fingerprint));
     }
 }
 

@@ -156,7 +156,8 @@ impl Entry {
             }
             (Some(told), false) if told.over => Some(News::Reopened),
             (Some(_), false) => Some(News::Repeated),
-            (Some(told), true) if told.over => None,
+            // Told to be back since, perhaps: then its end is to be told again.
+            (Some(told), true) if told.over && !self.may_believe => None,
             (Some(_), true) => Some(News::Resolved),
         }
     }

@@ -169,23 +169,26 @@ impl Outbox {
     /// What `receiver` should know and does not; it is handed on from now on.
     fn hand_on(&mut self, receiver: &str) -> Vec<(String, Severity)> {
         let Some(queue) = self.state.queues.get(receiver) else { return Vec::new() };
-        let unknown = |(fingerprint, entry): (&String, &Entry)| {
-            let alert = self.state.alerts.get(fingerprint)?;
-            let own = !matches!(entry.cause, Cause::StandsIn { .. });
-            let held = self.is_held(fingerprint, entry);
-            let unknown =
-                matches!(entry.news(alert)?, News::Firing | News::Escalated { .. } | News::Reopened);
-            let wanted = own && !held && !entry.handed_on && entry.is_news() && unknown;
-            wanted.then(|| (fingerprint.clone(), alert.severity))
-        };
-        let found: Vec<_> = queue.entries.iter().filter_map(unknown).collect();
+        let owed = queue.entries.iter().filter_map(|(fingerprint, entry)| {
+            self.to_hand_on(fingerprint, entry).map(|severity| (fingerprint.clone(), severity))
+        });
+        let owed: Vec<(String, Severity)> = owed.collect();
         if let Some(queue) = self.state.queues.get_mut(receiver) {
-            for (fingerprint, _) in &found {
+            for (fingerprint, _) in &owed {
                 if let Some(entry) = queue.entries.get_mut(fingerprint) {
                     entry.handed_on = true;
                 }
             }
         }
-        found
+        owed
+    }
+
+    /// Whether an alert is one that a fallback should hear of; how bad it is.
+    pub(super) fn to_hand_on(&self, fingerprint: &str, entry: &Entry) -> Option<Severity> {
+        let alert = self.state.alerts.get(fingerprint)?;
+        let unknown = matches!(entry.news(alert)?, News::Firing | News::Escalated { .. } | News::Reopened);
+        let own = !matches!(entry.cause, Cause::StandsIn { .. });
+        let wanted = own && unknown && entry.is_news() && !entry.handed_on;
+        (wanted && !self.is_held(fingerprint, entry)).then_some(alert.severity)
     }
 }

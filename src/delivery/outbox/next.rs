@@ -64,20 +64,23 @@ impl Outbox {
             let over = entry.news(alert) == Some(News::FiredAndResolved);
             let told_of = entry.believed_firing() || entry.cause != Cause::Changed;
             let unseen = over && !told_of && !self.is_held(fingerprint, entry);
-            (unseen && ready <= now).then(|| (fingerprint.clone(), alert.detected_late, since))
+            let old = now.saturating_sub(since) > TTL;
+            (unseen && ready <= now).then(|| (fingerprint.clone(), alert.detected_late, old))
         };
-        let unseen: Vec<(String, bool, Millis)> = queue.entries.iter().filter_map(unseen).collect();
+        let unseen: Vec<(String, bool, bool)> = queue.entries.iter().filter_map(unseen).collect();
         // Once one is old, its receiver was away, and one message says so of all.
-        let away =
-            !queue.away.is_empty() || unseen.iter().any(|(.., since)| now.saturating_sub(*since) > TTL);
-        for (fingerprint, late, since) in unseen {
+        let away = !queue.away.is_empty() || unseen.iter().any(|(.., old)| *old);
+        let found = !unseen.is_empty();
+        for (fingerprint, late, _) in unseen {
             let Some(alert) = self.state.alerts.get(&fingerprint) else { continue };
             if let Some(queue) = self.state.queues.get_mut(receiver).filter(|_| late || away) {
-                queue.sum_up(alert, since);
+                queue.sum_up(alert, now);
                 queue.entries.remove(&fingerprint);
             }
         }
-        self.prune();
+        if found {
+            self.prune();
+        }
     }
 
     /// Puts together what is most urgent.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::notification::{News, Subject};
-use crate::receiver::{Receiver, ReceiverKind};
+use crate::receiver::{Rate, Receiver, ReceiverKind};
 use gatewatch_rules::alert::{End, State as AlertState};
 
 pub(super) const T: Millis = 1_793_492_552_000;
@@ -399,4 +399,304 @@ fn a_clock_that_is_set_back_holds_up_nothing() {
     let due = outbox.due(earlier + 10_000);
     outbox.done(due[0].id, &retry(None), earlier - MINUTE);
     assert!(outbox.next_due().unwrap() <= earlier - MINUTE + 1_000);
+}
+
+fn ending(n: u32, severity: Severity, minutes: Millis) -> Alert {
+    let mut alert = alert(n, if n.is_multiple_of(3) { "node" } else { "errors" }, severity);
+    alert.detected_late = true;
+    alert.started += Millis::from(n) * 10 * MINUTE;
+    alert.last_bad = alert.started + minutes * MINUTE;
+    alert.resolved = Some(alert.last_bad + 2 * MINUTE);
+    alert
+}
+
+/// A week of incidents, some again and again on the same server: nobody is paged about the past, and told once.
+#[test]
+fn a_weeks_backlog_is_one_summary() {
+    let quiet = Receiver { send_resolved: false, ..receiver("quiet") };
+    let pager = Receiver { severity: vec![Severity::Critical], ..receiver("pager") };
+    let mut outbox = Outbox::new(&[receiver("ops"), pager, quiet], &rules(), 7);
+    outbox.set_catching_up(true);
+    let mut critical = 0;
+    for n in 0..3_000 {
+        let severity = if n % 50 == 0 { Severity::Critical } else { Severity::Warning };
+        critical += u64::from(severity == Severity::Critical);
+        let mut alert = ending(n % 400, severity, Millis::from(n % 90));
+        alert.incident = format!("{:04x}-{n}", n % 400);
+        let now = T + Millis::from(n);
+        outbox.push(change(ChangeKind::Firing, &alert), now);
+        outbox.push(change(ChangeKind::Resolved, &alert), now);
+        assert!(n % 50 > 0 || outbox.due(now).is_empty(), "{n}");
+    }
+    let still = Alert { detected_late: true, ..alert(999, "errors", Severity::Critical) };
+    outbox.push(change(ChangeKind::Firing, &still), T + 5_000);
+    assert!(outbox.due(T + 60 * MINUTE).is_empty(), "the file is not read to its end yet");
+    let size = serde_json::to_string(outbox.state()).unwrap().len();
+    assert!(size < 3 << 20, "{size}");
+
+    outbox.set_catching_up(false);
+    let now = T + 60 * MINUTE;
+    assert!(outbox.next_due().unwrap() <= now);
+    let first = outbox.due(now);
+    for notification in &first {
+        assert_eq!(said(std::slice::from_ref(notification)), [[News::Firing]]);
+        assert!(notification.items[0].alert.detected_late);
+        outbox.done(notification.id, &Outcome::Sent, now);
+    }
+    assert_eq!(first.len(), 3);
+    let second = outbox.due(now);
+    for notification in &second {
+        assert_eq!(notification.subject, Subject::WhileDown);
+        let totals = notification.totals.unwrap();
+        let expected = if notification.receiver == "pager" { critical } else { 3_000 };
+        assert_eq!((totals.incidents, notification.items.len()), (expected, 10), "{}", notification.receiver);
+        assert!(notification.items.iter().all(|item| item.news == News::FiredAndResolved));
+        assert!(notification.items.iter().all(|item| item.alert.severity == Severity::Critical));
+        assert!(totals.from < totals.to);
+    }
+    assert_eq!(second.len(), 3);
+    // One of them does not get there: the same again, with nothing lost.
+    outbox.done(second[0].id, &retry(None), now);
+    outbox.done(second[1].id, &Outcome::Sent, now);
+    outbox.done(second[2].id, &refused(), now);
+    let again = outbox.due(now + MINUTE);
+    assert_eq!((again.len(), &again[0].key, again[0].totals), (1, &second[0].key, second[0].totals));
+    outbox.done(again[0].id, &Outcome::Sent, now + MINUTE);
+    let refused = outbox.due(now + 16 * MINUTE);
+    assert_eq!((refused.len(), refused[0].totals), (1, second[2].totals));
+    outbox.done(refused[0].id, &Outcome::Sent, now + 16 * MINUTE);
+    assert_eq!((outbox.pending(), outbox.state.alerts.len()), (0, 1));
+}
+
+/// What happened, and of what the summary speaks at the end of the backlog: `-` none.
+#[test]
+fn found_late() {
+    type Case = (&'static str, &'static str, &'static [&'static str]);
+    let cases: [Case; 6] = [
+        ("over", "+firing +resolved", &["down"]),
+        ("still fires", "+firing", &["firing"]),
+        ("over, and another", "+firing +resolved next-incident +firing", &["firing", "down"]),
+        ("over, and back", "+firing +resolved +reopened", &["firing"]),
+        ("escalated", "+firing +escalated +resolved", &["down"]),
+        ("told before the outage", "told +resolved next-incident +firing +resolved", &["both"]),
+    ];
+    for (name, steps, expected) in cases {
+        let mut outbox = outbox();
+        let mut alert = alert(1, "errors", Severity::Critical);
+        if steps.starts_with("told") {
+            outbox.push(change(ChangeKind::Firing, &alert), T);
+            let due = outbox.due(T);
+            outbox.done(due[0].id, &Outcome::Sent, T);
+        }
+        outbox.set_catching_up(true);
+        for step in steps.split_whitespace() {
+            alert.detected_late = step == "+firing";
+            match step {
+                "+firing" => outbox.push(change(ChangeKind::Firing, &alert), T),
+                "+resolved" => outbox.push(change(ChangeKind::Resolved, &alert), T),
+                "+reopened" => outbox.push(change(ChangeKind::Reopened, &alert), T),
+                "+escalated" => outbox.push(change(ChangeKind::Escalated, &alert), T),
+                "next-incident" => alert.incident = "0001-2".into(),
+                _ => {}
+            }
+        }
+        outbox.set_catching_up(false);
+        let mut told = Vec::new();
+        while let [due, ..] = outbox.due(T + MINUTE).as_slice() {
+            told.push(if due.subject == Subject::WhileDown { "down" } else { word(due.items[0].news) });
+            outbox.done(due.id, &Outcome::Sent, T + MINUTE);
+        }
+        assert_eq!(told, expected, "{name}");
+    }
+}
+
+#[test]
+fn what_the_rate_holds_back_comes_in_one_message() {
+    let ops = Receiver { rate_limit: Some(Rate { count: 2, per: MINUTE }), ..receiver("ops") };
+    let mut outbox = Outbox::new(&[ops], &rules(), 7);
+    let mut sent = Vec::new();
+    // A flood: every second another alert fires under one of nine rules, and goes again a little later.
+    for second in 0..600_u32 {
+        let now = T + Millis::from(second) * 1_000;
+        let of = |n: u32| alert(n, &format!("rule{}", n % 9), Severity::Critical);
+        outbox.push(change(ChangeKind::Firing, &of(second)), now);
+        if second >= 45 {
+            outbox.push(change(ChangeKind::Resolved, &of(second - 45)), now);
+        }
+        for notification in outbox.due(now) {
+            sent.push((second, notification.items.len()));
+            outbox.done(notification.id, &Outcome::Sent, now);
+        }
+    }
+    assert!(sent.len() <= 2 + 20, "{sent:?}");
+    let biggest = sent.iter().map(|(_, items)| items).max().unwrap();
+    assert!(*biggest > 30, "{sent:?}");
+    let mut now = T + 600_000;
+    for second in 555..600 {
+        outbox.push(change(ChangeKind::Resolved, &alert(second, "rule", Severity::Critical)), now);
+    }
+    let mut last = 0;
+    while let Some(next) = outbox.next_due() {
+        now = now.max(next);
+        for notification in outbox.due(now) {
+            last += 1;
+            outbox.done(notification.id, &Outcome::Sent, now);
+        }
+        assert!(last < 5);
+    }
+    assert_eq!((outbox.pending(), outbox.state.alerts.len()), (0, 0), "nothing is lost");
+    assert_eq!(outbox.counters().deliveries_dropped, 0);
+}
+
+fn with_fallback() -> Outbox {
+    let ops = Receiver { fallback: Some("duty".into()), ..receiver("ops") };
+    // Each is the other's: nothing goes round.
+    let duty = Receiver { fallback: Some("ops".into()), fallback_only: true, ..receiver("duty") };
+    Outbox::new(&[ops, duty], &rules(), 7)
+}
+
+/// All that goes out until `until`, `duty` taking it and `ops` not: when, to whom, under what.
+fn told_until(outbox: &mut Outbox, until: Millis, ops: &Outcome) -> Vec<(Millis, String, Subject, News)> {
+    let (mut now, mut told) = (T, Vec::new());
+    while let Some(next) = outbox.next_due().filter(|next| *next <= until) {
+        now = next.max(now + 1);
+        for due in outbox.due(now) {
+            if due.receiver == "duty" {
+                told.push(((now - T) / MINUTE, due.receiver.clone(), due.subject.clone(), due.items[0].news));
+            }
+            let outcome = if due.receiver == "duty" { &Outcome::Sent } else { ops };
+            outbox.done(due.id, outcome, now);
+        }
+    }
+    told
+}
+
+#[test]
+fn a_fallback_is_told_once_after_some_minutes() {
+    let alert = alert(1, "errors", Severity::Critical);
+    let stands_in = Subject::StandsIn { receiver: "ops".into(), since: T + 1 };
+    let mut outbox = with_fallback();
+    outbox.push(change(ChangeKind::Firing, &alert), T);
+    let told = told_until(&mut outbox, T + 3 * 60 * MINUTE, &retry(None));
+    assert_eq!(told, [(5, "duty".to_owned(), stands_in.clone(), News::Firing)]);
+
+    // Another alert meanwhile is handed on at once, by a process started in between.
+    let state = serde_json::from_str(&serde_json::to_string(outbox.state()).unwrap()).unwrap();
+    let ops = Receiver { fallback: Some("duty".into()), ..receiver("ops") };
+    let mut outbox = Outbox::restored(state, &[ops, receiver("duty")], &rules(), T + 180 * MINUTE);
+    outbox.done(1, &Outcome::Sent, T + 180 * MINUTE);
+    outbox.push(change(ChangeKind::Resolved, &alert), T + 181 * MINUTE);
+    let due = outbox.due(T + 181 * MINUTE);
+    let to_duty: Vec<_> = due.iter().filter(|n| n.receiver == "duty").collect();
+    assert_eq!((to_duty.len(), &to_duty[0].subject), (1, &stands_in), "its end is told, too");
+    assert_eq!(to_duty[0].items[0].news, News::Resolved);
+}
+
+#[test]
+fn a_refusal_goes_to_the_fallback_at_once_and_never_round() {
+    let mut outbox = with_fallback();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Critical)), T);
+    let told = told_until(&mut outbox, T + MINUTE, &refused());
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].0, 0);
+    // Both down: each keeps its own, nobody's goes round.
+    let mut outbox = with_fallback();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Critical)), T);
+    let mut now = T;
+    let mut keys = BTreeSet::new();
+    while now < T + 40 * MINUTE {
+        for due in outbox.due(now) {
+            keys.insert((due.receiver.clone(), due.key.clone()));
+            outbox.done(due.id, &refused(), now);
+        }
+        now = outbox.next_due().unwrap().max(now + 1);
+    }
+    assert_eq!(keys.len(), 2);
+    // Back in time, nobody hears of it.
+    let mut outbox = with_fallback();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Critical)), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &retry(None), T);
+    let due = outbox.due(T + 4 * MINUTE);
+    outbox.done(due[0].id, &Outcome::Sent, T + 4 * MINUTE);
+    assert!(outbox.due(T + 60 * MINUTE).is_empty());
+}
+
+/// Crashed while it was on its way, or unclear how it ended: the very same goes out again, whatever has come since.
+#[test]
+fn the_same_again_under_the_same_key() {
+    for crash in [true, false] {
+        let mut outbox = outbox();
+        let mut first = alert(1, "errors", Severity::Critical);
+        outbox.push(change(ChangeKind::Firing, &first), T);
+        let before = outbox.due(T).remove(0);
+        if crash {
+            let saved = serde_json::to_string(outbox.state()).unwrap();
+            outbox = Outbox::restored(serde_json::from_str(&saved).unwrap(), &[receiver("ops")], &rules(), T);
+        } else {
+            let why = "timed out".into();
+            outbox.done(before.id, &Outcome::Retry { after: None, why, may_have_arrived: true }, T);
+        }
+        outbox.push(change(ChangeKind::Firing, &alert(2, "errors", Severity::Critical)), T);
+        first.errors = 77;
+        outbox.refresh(&first);
+        let now = T + MINUTE;
+        let again = outbox.due(now).remove(0);
+        assert_eq!(
+            Notification { id: 0, ..again.clone() },
+            Notification { id: 0, ..before },
+            "crash: {crash}"
+        );
+        outbox.done(again.id, &Outcome::Sent, now);
+        let next = outbox.due(now).remove(0);
+        assert_eq!((next.items.len(), next.items[0].alert.fingerprint.as_str()), (1, "0000000000000002"));
+        outbox.done(next.id, &Outcome::Sent, now);
+        assert!(outbox.due(now).is_empty());
+    }
+}
+
+/// Nothing that is over is paged for, though nobody knows whether the page had arrived.
+#[test]
+fn what_is_over_is_not_said_to_fire_again() {
+    let mut outbox = outbox();
+    let alert = alert(1, "errors", Severity::Critical);
+    outbox.push(change(ChangeKind::Firing, &alert), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &Outcome::Retry { after: None, why: "502".into(), may_have_arrived: true }, T);
+    outbox.push(change(ChangeKind::Resolved, &alert), T);
+    assert_eq!(said(&outbox.due(T + MINUTE)), [[News::FiredAndResolved]]);
+}
+
+/// The state of another machine, or of an attacker: nothing in it stops the outbox.
+#[test]
+fn a_hostile_state_stops_nothing() {
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &alert(1, "errors", Severity::Critical)), T);
+    outbox.push(change(ChangeKind::Firing, &alert(2, "errors", Severity::Warning)), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &retry(None), T);
+    let text = serde_json::to_string(outbox.state()).unwrap();
+    let times: BTreeSet<String> = text
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| part.len() == 13)
+        .map(str::to_owned)
+        .collect();
+    for (time, extreme) in times.iter().flat_map(|t| [(t, Millis::MAX), (t, Millis::MIN), (t, 0)]) {
+        let text = text.replace(time.as_str(), &extreme.to_string());
+        let state: State = serde_json::from_str(&text).unwrap();
+        for now in [0, T, Millis::MAX, Millis::MIN] {
+            let mut outbox = Outbox::restored(state.clone(), &[receiver("ops")], &rules(), now);
+            for _ in 0..3 {
+                for due in outbox.due(now) {
+                    outbox.done(due.id, &retry(Some(Millis::MAX)), now);
+                }
+                let _ = outbox.next_due();
+            }
+        }
+    }
+    let orphaned = text.replacen("\"0000000000000001\":{\"rule\"", "\"x\":{\"rule\"", 1);
+    assert_ne!(orphaned, text);
+    let state = serde_json::from_str(&orphaned).unwrap();
+    let mut outbox = Outbox::restored(state, &[receiver("ops")], &rules(), T);
+    assert_eq!(said(&outbox.due(T + MINUTE)), [[News::Firing]], "the other one");
 }

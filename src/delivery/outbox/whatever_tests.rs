@@ -106,7 +106,8 @@ impl Taken {
             let page = matches!(item.news, News::Firing);
             let before = self.incidents.insert(item.alert.incident.clone(), (fires, notification.at));
             let same = before.is_some_and(|(fired, at)| fired == fires && (now - at).abs() < TTL);
-            if same && (page || !fires) {
+            // Whether the first page arrived is unclear, it was over, and has come back: that pages.
+            if same && item.reopened == 0 && (page || !fires) {
                 self.twice.push(format!("{} {:?}", item.alert.incident, item.news));
             }
             if notification.totals.is_none() {
