@@ -474,6 +474,31 @@ fn a_rule_that_changed_starts_fresh_and_the_others_go_on() {
 }
 
 #[test]
+fn an_alert_is_told_as_it_stands() {
+    let (mut world, fired) = both_fire();
+    let alert = &fired[1].alert;
+    assert!(world.engine.alert("").is_none());
+    let bytes = world.bytes();
+    let before = world.engine.alert(&alert.fingerprint).unwrap();
+    world.restore(&bytes);
+    let now = world.engine.alert(&alert.fingerprint).unwrap();
+    assert_eq!(now, before);
+    assert!(now.requests > alert.requests && now.incident == alert.incident && now.fired == alert.fired);
+    world.act(&Deed::Advance(-3_600_000));
+    assert!(world.engine.alert(&alert.fingerprint).is_none(), "it is over");
+}
+
+#[test]
+fn a_flood_of_nothing_is_refused() {
+    let (world, _) = both_fire();
+    let mut value = serde_json::to_value(world.engine.state()).unwrap();
+    let nothing = vec![serde_json::Value::Null; 200_000];
+    value["buckets"]["series"].as_array_mut().unwrap().extend(nothing);
+    let bytes = postcard::to_allocvec(&serde_json::from_value::<EngineState<'_>>(value).unwrap()).unwrap();
+    assert!(restored(&bytes, world.rules.clone(), &world.plan, world.options).is_err());
+}
+
+#[test]
 fn a_step_that_changed_ends_all_alerts_and_no_total() {
     let (mut world, _) = both_fire();
     let (bytes, totals) = (world.bytes(), world.engine.totals().clone());
