@@ -206,6 +206,10 @@ impl Engine {
         all
     }
 
+    pub(crate) fn rules(&self) -> &[(Groups, &'static Detector)] {
+        &self.rules
+    }
+
     /// The counts, for whoever else reads them.
     #[must_use]
     pub fn buckets(&self) -> &Buckets {

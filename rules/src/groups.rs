@@ -26,6 +26,9 @@ pub(crate) struct Group {
     is_active: bool,
 }
 
+/// A group's labels, the end of its last step with an error, its alert.
+pub(crate) type Remembered<'a> = (&'a LabelSet, Millis, Option<&'a Box<Case>>);
+
 /// A rule and its groups.
 #[derive(Debug)]
 pub(crate) struct Groups {
@@ -145,16 +148,16 @@ impl Groups {
     }
 
     /// What is remembered of the groups to judge, by their labels.
-    pub fn remembered(&self) -> Vec<(&LabelSet, Millis, Option<&Case>)> {
+    pub fn remembered(&self) -> Vec<Remembered<'_>> {
         let groups = self.active.iter().filter_map(|at| self.group(*at));
         let mut all: Vec<_> =
-            groups.map(|group| (&group.key, group.last_error, group.case.as_deref())).collect();
+            groups.map(|group| (&group.key, group.last_error, group.case.as_ref())).collect();
         all.sort_unstable_by_key(|group| group.0);
         all
     }
 
     /// Remembers a group, before any series is added; `false`: it was remembered already.
-    pub fn remember(&mut self, key: LabelSet, last_error: Millis, case: Option<Case>) -> bool {
+    pub fn remember(&mut self, key: LabelSet, last_error: Millis, case: Option<Box<Case>>) -> bool {
         if self.by_key.contains_key(&key) {
             return false;
         }
@@ -162,7 +165,7 @@ impl Groups {
         self.active.push(at);
         self.has_case |= case.is_some();
         if let Some(group) = self.group_mut(at) {
-            (group.last_error, group.is_active, group.case) = (last_error, true, case.map(Box::new));
+            (group.last_error, group.is_active, group.case) = (last_error, true, case);
         }
         true
     }

@@ -1,10 +1,10 @@
 //! From what happened to an alert to what others are told of it.
 
-use crate::alert::{Change, ChangeKind, Sample};
+use crate::alert::{Alert, Change, ChangeKind, Sample};
 use crate::case::{Case, fingerprint, labels};
 use crate::detectors::Detector;
 use crate::engine::Engine;
-use crate::groups::Groups;
+use crate::groups::{Group, Groups};
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
@@ -44,6 +44,22 @@ impl Engine {
             }
         }
         changes
+    }
+
+    /// An alert that is firing or recovering, as it would be told of now: what was told of it may be of hours ago.
+    #[must_use]
+    pub fn alert(&self, wanted: &str) -> Option<Alert> {
+        let at = self.buckets.closed_until()?;
+        for (groups, detector) in self.rules() {
+            let of = |group: &Group| fingerprint(&groups.rule.name, &labels(&groups.rule, &group.key));
+            let mut open = groups.with_case().filter(|(_, case)| case.life().is_open());
+            if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
+                let recent = recent(groups, &self.buckets, &group.members, at);
+                let lost = self.buckets.lost(at, Millis::MAX);
+                return Some(case.alert(&groups.rule, &group.key, detector, recent, lost));
+            }
+        }
+        None
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.

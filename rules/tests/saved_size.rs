@@ -1,5 +1,7 @@
 //! A state stays within what can be written every few seconds, however full it is.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use gatewatch_parsers::{Attempt, Attempts, Cause, Millis, Outcome, Reason, Record, Status};
 use gatewatch_rules::collector::{Block, Collector, Place};
 use gatewatch_rules::engine::{Engine, EngineOptions, EngineState};

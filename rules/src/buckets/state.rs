@@ -15,6 +15,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// No engine ever had room for more series.
+const SLOTS_MAX: usize = 1 << 17;
+
 /// The store of counts, by reference when it is saved.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct BucketsState<'a> {
@@ -23,8 +26,8 @@ pub(crate) struct BucketsState<'a> {
     step: Millis,
     closed: Option<Millis>,
     minutes_held: i64,
-    /// By id: an id that names none is free.
-    series: Vec<Option<SeriesState<'a>>>,
+    /// By id: an id that names none is free. Boxed, so that a byte read does not become hundreds.
+    series: Vec<Option<Box<SeriesState<'a>>>>,
     free: Cow<'a, [u32]>,
     fold_order: Cow<'a, [usize]>,
     swept: bool,
@@ -74,13 +77,13 @@ impl Buckets {
     /// As it stands, to be saved.
     pub(crate) fn state(&self) -> BucketsState<'_> {
         let series = (0u32..).zip(&self.series).map(|(id, series)| {
-            Some(SeriesState {
+            Some(Box::new(SeriesState {
                 set: Cow::Borrowed(self.interner.set(id)?),
                 folded: series.folded,
                 total: Cow::Borrowed(&series.total),
                 steps: Saved::Held(&series.steps),
                 minutes: Saved::Held(&series.minutes),
-            })
+            }))
         });
         let (free, fold_order) = self.interner.memory();
         BucketsState {
@@ -109,6 +112,7 @@ impl Buckets {
         ensure(state.left.is_sound() && state.lost.is_sound(), "what left or was lost")?;
         ensure(state.fold_order.len() <= LABELS_MAX, "the order of folding")?;
         let slots = state.series.len();
+        ensure(slots <= SLOTS_MAX, "how many series there were")?;
         ensure(state.changed.iter().all(|id| (*id as usize) < slots), "series that changed")?;
         let plan = Arc::new(state.plan.into_owned());
         let mut all = Buckets::new(Arc::clone(&plan), state.step, 0, cap);
@@ -120,11 +124,12 @@ impl Buckets {
 
         let mut sets = Vec::with_capacity(slots);
         for (id, series) in (0u32..).zip(state.series) {
-            let Some(SeriesState { set, folded, total, steps, minutes }) = series else {
+            let Some(series) = series else {
                 sets.push(None);
                 all.series.push(Series::default());
                 continue;
             };
+            let SeriesState { set, folded, total, steps, minutes } = *series;
             ensure(set.len() == plan.names().len(), "the labels of a series")?;
             ensure(total.is_sound(), "the total of a series")?;
             let (Some(steps), Some(minutes)) = (steps.cells(), minutes.cells()) else {

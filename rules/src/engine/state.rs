@@ -44,7 +44,8 @@ struct Judging<'a> {
 struct Remembered<'a> {
     key: Cow<'a, LabelSet>,
     last_error: Millis,
-    case: Option<Cow<'a, Case>>,
+    /// Boxed, so that a byte read does not become hundreds.
+    case: Option<Cow<'a, Box<Case>>>,
 }
 
 impl Judging<'_> {
