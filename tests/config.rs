@@ -40,16 +40,28 @@ fn every_mistake_gives_its_message() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 fn outside() -> Outside<'static> {
     Outside {
         file: &|path| match path {
             "/etc/gatewatch/smtp.pass" => Ok("pass word\n".to_owned()),
             "/etc/gatewatch/slack.url" => Ok("https://hooks.slack.com/services/T0/B0/x\n".to_owned()),
+            "/run/credentials/gatewatch.service/ops.url" => {
+                Ok("https://hooks.example.net/t0ken\n".to_owned())
+            }
+            "/run/credentials/gatewatch.service/ops.secret" => Ok(format!("{WHSEC}\r\n")),
+            "/etc/gatewatch/ops.token" => Ok("t0ken".to_owned()),
+            "beside.url" => Ok("https://hooks.slack.com/services/T0/B0/t0ken".to_owned()),
             "/etc/gatewatch/ca.pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
         exposed: &|_| false,
-        variable: &|name| (name == "TOKEN").then(|| "t0ken".to_owned()),
+        variable: &|name| match name {
+            "TOKEN" => Some("t0ken".to_owned()),
+            "CREDENTIALS_DIRECTORY" => Some("/run/credentials/gatewatch.service".to_owned()),
+            _ => None,
+        },
         node: "host".to_owned(),
         state_dir: PathBuf::from("/var/lib/gatewatch"),
     }
@@ -74,7 +86,9 @@ fn good_configurations_load_and_print() {
         assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), given, "{name}");
         assert!(!given.contains("t0ken") && !given.contains("pass word"), "{given}");
 
-        let printed = effective(&config).replace("\"<secret>\"", "\"https://x.example\"");
+        let printed = effective(&config)
+            .replace("\nsecret = \"<secret>\"", &format!("\nsecret = \"{WHSEC}\""))
+            .replace("\"<secret>\"", "\"https://x.example\"");
         let again =
             parse(vec![Source { name: format!("{name} printed"), text: printed.clone() }], &outside())
                 .unwrap_or_else(|problems| panic!("{name}\n{problems}\n{printed}"));
@@ -208,5 +222,36 @@ fn the_packaged_example_loads_and_is_complete() {
     let documentation = cases("good_config").into_iter().find(|f| f.ends_with("documentation.toml")).unwrap();
     for key in keys(&fs::read_to_string(documentation).unwrap()) {
         assert!(shown.contains(&key), "the example lacks {key}");
+    }
+}
+
+/// Where others may read the configuration, a secret in it is said to be one; what only looks like an address is none.
+#[test]
+fn secrets_that_others_may_read() {
+    let text = "[notify.webhook.plain]\nurl = \"http://127.0.0.1:9/alerts\"\n\
+        [notify.webhook.token]\nurl = \"https://h.example/v1/a8f93jd0s2kfj38s\"\nbearer_token = \"x\"\n\
+        [notify.slack.chat]\nurl = \"https://hooks.slack.com/services/T0/B0/x\"\n\
+        [notify.slack.env]\nurl = \"https://hooks.slack.com/${env:TOKEN}\"\n\
+        [notify.slack.file]\nurl_file = \"/etc/gatewatch/slack.url\"\n";
+    for (exposed, expected) in [(false, 0), (true, 3)] {
+        let outside = Outside { exposed: &|name| exposed && name == "g.toml", ..outside() };
+        let config = parse(vec![Source { name: "g.toml".into(), text: text.into() }], &outside).unwrap();
+        let said: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), expected, "{said:?}");
+        for warning in said {
+            assert!(warning.contains("is a secret") && !warning.contains("a8f93"), "{warning}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gatewatch.toml");
+    for (mode, code) in [(0o600, 0), (0o640, 3), (0o604, 3)] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(&file, "[notify.slack.chat]\nurl = \"https://hooks.slack.com/T0/s3cret\"\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_gatewatch"));
+        let output = check.args(["check", "--strict", "-c"]).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{mode:o}");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("s3cret"), "{mode:o}");
     }
 }

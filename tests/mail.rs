@@ -1,5 +1,5 @@
 //! Mail against a real aiosmtpd: STARTTLS, implicit TLS, AUTH; and a webhook behind TLS. Certificates by openssl.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -155,4 +155,37 @@ fn a_webhook_behind_tls() {
     assert_eq!(server.next()["version"], "4");
     let outcome = sent(&delivery(ReceiverKind::webhook(url().expose()), Some(certificates.path("none.pem"))));
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("none.pem")), "{outcome:?}");
+}
+
+/// Verified always: there is no switch that turns it off.
+#[test]
+fn certificates_that_are_none() {
+    if lacks_servers() {
+        return;
+    }
+    let cases = [
+        ("wrong host", Certificates::with("DNS:mail.example.net", "2"), "not valid for name"),
+        ("expired", Certificates::with("DNS:localhost,IP:127.0.0.1", "-1"), "Expired"),
+        // Another authority of the same name.
+        ("by somebody else", Certificates::new(), "BadSignature"),
+    ];
+    for (name, certificates, word) in &cases {
+        let others = Certificates::new();
+        let ca = if *word == "BadSignature" { &others } else { certificates }.path("ca.pem");
+        let server = Server::start("https.py", &[], certificates, false);
+        let url = format!("https://localhost:{}/T0AA/s3cret", server.port);
+        for kind in [ReceiverKind::webhook(&url), ReceiverKind::Slack { url: Secret::new(url.clone()) }] {
+            let outcome = sent(&delivery(kind, Some(ca.clone())));
+            let Outcome::Retry { why, may_have_arrived, .. } = outcome else { panic!("{name}: {outcome:?}") };
+            assert!(!may_have_arrived && why.contains(word), "{name}: {why}");
+            assert!(!why.contains("s3cret") && !why.contains("T0AA"), "{name}: {why}");
+        }
+        for (mode, tls) in [("starttls", Tls::Starttls), ("implicit", Tls::Implicit)] {
+            let server = Server::smtp(mode, certificates, true);
+            let settings = with_password(settings(server.port, tls, &["duty@example.net"]), "correct horse");
+            let outcome = mailed(settings, Some(ca.clone()));
+            let Outcome::Retry { why, .. } = outcome else { panic!("{name}, {mode}: {outcome:?}") };
+            assert!(why.contains(word) && !why.contains("horse"), "{name}, {mode}: {why}");
+        }
+    }
 }

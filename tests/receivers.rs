@@ -7,7 +7,7 @@ use gatewatch::delivery::{Courier, Done};
 use gatewatch::message::About;
 use gatewatch::notification::{Item, News, Notification, Outcome, Subject};
 use gatewatch::notifiers::{Delivery, render};
-use gatewatch::receiver::{Receiver, ReceiverKind, Secret};
+use gatewatch::receiver::{Receiver, ReceiverKind, Secret, SigningSecret};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::alert::{Alert, Change, ChangeKind, State};
 use gatewatch_rules::rule::{Rule, Severity};
@@ -25,6 +25,7 @@ const LONG: Duration = Duration::from_secs(10);
 struct Request {
     line: String,
     headers: BTreeMap<String, String>,
+    text: String,
     body: Value,
 }
 
@@ -78,7 +79,8 @@ fn read(stream: &TcpStream) -> Option<Request> {
         .collect();
     let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { line, headers, body: serde_json::from_slice(&body).ok()? })
+    let text = String::from_utf8(body).ok()?;
+    Some(Request { line, headers, body: serde_json::from_str(&text).ok()?, text })
 }
 
 fn answer(head: &str, body: &str) -> String {
@@ -318,4 +320,147 @@ fn what_is_under_way_at_the_end_still_arrives() {
     courier.stop(LONG);
     assert_eq!(done.recv().unwrap(), Done { id: 7, receiver: "ops".into(), outcome: Outcome::Sent });
     assert!(done.recv().is_err(), "the thread is gone");
+}
+
+const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn guarded(url: &str) -> Receiver {
+    receiver(ReceiverKind::Webhook {
+        url: Secret::new(url.into()),
+        bearer_token: Some(Secret::new("t0ken-of-ours".into())),
+        secret: Some(SigningSecret::read(WHSEC).unwrap()),
+    })
+}
+
+#[test]
+fn signed_and_with_a_token() {
+    let loopback = Loopback::new(&[&answer("503 Busy", ""), &answer("204 No Content", "")]);
+    let receiver = guarded(&loopback.url);
+    assert_eq!(sent(&receiver, LONG), retry(None, "answered 503"));
+    assert_eq!(sent(&receiver, LONG), Outcome::Sent);
+    for _ in 0..2 {
+        let request = loopback.next();
+        let header = |name: &str| request.headers[name].as_str();
+        assert_eq!(header("authorization"), "Bearer t0ken-of-ours");
+        assert_eq!(header("webhook-id"), "gw-00c0ffee00c0ffee");
+        assert_eq!(header("idempotency-key"), header("webhook-id"));
+        let timestamp: i64 = header("webhook-timestamp").parse().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert!((0..=300).contains(&(now.cast_signed() - timestamp)));
+        let signature =
+            SigningSecret::read(WHSEC).unwrap().sign(header("webhook-id"), timestamp, &request.text);
+        assert_eq!(header("webhook-signature"), signature);
+    }
+}
+
+/// A redirect could lead anywhere, the metadata of a cloud machine for one, with the message in hand.
+#[test]
+fn no_redirect_is_followed() {
+    for status in
+        ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent"]
+    {
+        let target = Loopback::new(&[&answer("200 OK", "ok")]);
+        let first = Loopback::new(&[&answer(&format!("{status}\r\nLocation: {}", target.url), "")]);
+        let outcome = sent(&webhook(&first.url), LONG);
+        assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("not followed")), "{outcome:?}");
+        first.next();
+        assert!(target.is_quiet() && first.is_quiet(), "{status}");
+    }
+}
+
+#[test]
+fn no_error_names_a_secret() {
+    let echo = "Bearer t0ken-of-ours, /services/T0AA/B0BB/s3cret?token=q7ery";
+    let echoes = Loopback::new(&[&answer("401 Unauthorized", echo)]);
+    let plain = Loopback::new(&[""]);
+    let port = plain.url.split(['/', ':']).nth(4).unwrap().to_owned();
+    let urls = [
+        // An answer that repeats what it got.
+        format!("{}?token=q7ery", echoes.url),
+        // No such name.
+        "http://nobody.invalid/services/T0AA/s3cret?token=q7ery".to_owned(),
+        "https://user:hunter22@nobody.invalid/services/T0AA/s3cret".to_owned(),
+        // No TLS there, and then nothing at all.
+        format!("https://127.0.0.1:{port}/services/T0AA/s3cret"),
+        // No URL.
+        "http://[::1/services/T0AA/s3cret".to_owned(),
+        "s3cret".to_owned(),
+    ];
+    for url in &urls {
+        let outcome = sent(&guarded(url), Duration::from_millis(1_500));
+        let (Outcome::Retry { why, .. } | Outcome::Failed { why }) = &outcome else { panic!("{outcome:?}") };
+        let everything = format!("{why} {:?} {:?}", outcome, delivery(&guarded(url)));
+        for secret in ["s3cret", "T0AA", "q7ery", "hunter22", "t0ken", "MfKQ9r8"] {
+            assert!(!everything.contains(secret), "{secret}: {everything}");
+        }
+        assert!(why.len() > 5, "{why}");
+    }
+}
+
+/// The environment's proxy would see every message. In a process of its own, since the environment is everybody's.
+#[test]
+fn only_a_configured_proxy_is_asked() {
+    const MARK: &str = "GATEWATCH_TEST_PROXIED";
+    if std::env::var_os(MARK).is_none() {
+        let trap = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://{}", trap.local_addr().unwrap());
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "only_a_configured_proxy_is_asked"]).env(MARK, "1");
+        for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            again.env(name, &proxy);
+        }
+        assert!(again.output().unwrap().status.success());
+        trap.set_nonblocking(true).unwrap();
+        assert!(trap.accept().is_err(), "it was asked");
+        return;
+    }
+    let direct = Loopback::new(&[&answer("200 OK", "")]);
+    assert_eq!(sent(&webhook(&direct.url), LONG), Outcome::Sent);
+    assert!(direct.next().line.starts_with("POST /services"));
+    let proxy = Loopback::new(&[&answer("200 OK", "")]);
+    let proxied = webhook("http://receiver.invalid/hook");
+    assert_eq!(
+        sent(&Receiver { proxy: Some(Secret::new(proxy.url.clone())), ..proxied }, LONG),
+        Outcome::Sent
+    );
+    assert_eq!(proxy.next().line, "POST http://receiver.invalid/hook HTTP/1.1");
+}
+
+/// An answer without end: only its beginning is read, and nobody waits for the rest.
+#[test]
+fn an_endless_answer_is_read_to_a_cap() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let written = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read(&stream).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 99999999999\r\n\r\n").unwrap();
+        let block = vec![b'x'; 64 << 10];
+        (0..16_384).take_while(|_| stream.write_all(&block).is_ok()).count()
+    });
+    let before = Instant::now();
+    let Outcome::Failed { why } = sent(&webhook(&url), LONG) else { panic!() };
+    assert!(why.len() < 400 && before.elapsed() < LONG / 2, "{why}");
+    assert!(written.join().unwrap() < 1_000, "the connection is closed");
+}
+
+/// What a message says of a request, and what the outbox keeps of it.
+#[test]
+fn no_query_string_is_sent_or_kept() {
+    let mut bad = alert();
+    for sample in &mut bad.samples {
+        let line = format!("GET /x?token=abc123 HTTP/1.1 {}", sample.line);
+        sample.line = gatewatch_rules::redact::redact(line.as_bytes());
+    }
+    let mut outbox = Outbox::new(&[webhook("http://127.0.0.1:9/T0AA/s3cret")], &[], 1);
+    outbox.push(Change { kind: ChangeKind::Firing, at: T, alert: bad }, T);
+    let due = outbox.due(T);
+    let rendered = format!("{:?}", render(&due[0], &webhook("http://127.0.0.1:9/x"), &about()).unwrap());
+    let state = serde_json::to_string(outbox.state()).unwrap();
+    for (name, text) in [("message", &rendered), ("state", &state)] {
+        assert!(text.contains("GET /x?"), "{name}: {text}");
+        for secret in ["abc123", "s3cret", "T0AA", "http://127.0.0.1"] {
+            assert!(!text.contains(secret), "{name}: {secret}");
+        }
+    }
 }

@@ -58,7 +58,7 @@ fn enough_steps(reader: &mut Reader<'_, '_, '_>, rule: &Rule, step: Millis) {
 /// Rules that nobody hears of, and receivers that hear of nothing.
 pub(super) fn told(rules: &[Rule], written: &[Entry<'_>], receivers: &[(Receiver, Spot)], log: &mut Log<'_>) {
     let takes = |receiver: &Receiver, rule: &Rule| {
-        let named = rule.notify.is_empty() || rule.notify.contains(&receiver.name);
+        let named = rule.notify.is_empty() && !receiver.fallback_only || rule.notify.contains(&receiver.name);
         let severe =
             rule.above.iter().any(|a| receiver.severity.is_empty() || receiver.severity.contains(&a.0));
         named && severe
@@ -74,8 +74,9 @@ pub(super) fn told(rules: &[Rule], written: &[Entry<'_>], receivers: &[(Receiver
             log.warn(entry.section.spot, message, "no receiver of it takes its severity");
         }
     }
+    let stands_in = |name: &String| receivers.iter().any(|other| other.0.fallback.as_ref() == Some(name));
     for (receiver, spot) in receivers {
-        if !rules.iter().any(|rule| takes(receiver, rule)) {
+        if !rules.iter().any(|rule| takes(receiver, rule)) && !stands_in(&receiver.name) {
             log.warn(
                 *spot,
                 format!("receiver `{}` is told of nothing", receiver.name),

@@ -36,15 +36,23 @@ pub struct Certificates {
 impl Certificates {
     /// Makes them.
     pub fn new() -> Certificates {
+        Certificates::with("DNS:localhost,IP:127.0.0.1", "2")
+    }
+
+    /// A certificate for these names and so many days.
+    pub fn with(names: &str, days: &str) -> Certificates {
         let folder = tempfile::tempdir().unwrap();
+        let sign = format!(
+            "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days {days} -out cert.pem -extfile san"
+        );
         let steps = [
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout ca.key -out ca.pem \
              -subj /CN=tests -addext basicConstraints=critical,CA:TRUE",
             "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.csr \
              -subj /CN=localhost",
-            "x509 -req -in cert.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out cert.pem -extfile san",
+            &sign,
         ];
-        std::fs::write(folder.path().join("san"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+        std::fs::write(folder.path().join("san"), format!("subjectAltName={names}\n")).unwrap();
         for step in steps {
             let mut command = Command::new("openssl");
             let output = command.args(step.split_whitespace()).current_dir(folder.path()).output().unwrap();

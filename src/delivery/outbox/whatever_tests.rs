@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 const MINUTE: Millis = 60_000;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Act {
     /// Alert, what happens to it, whether it was found late.
     Push(u32, ChangeKind, bool),
@@ -281,7 +281,7 @@ proptest! {
         let mut world = World::new(calm);
         let end = [Act::CatchingUp(false)].into_iter();
         let end = end.chain((0..400).flat_map(|_| [Act::Wait(2 * MINUTE), Act::Answer(0, super::whatever_tests::Answer::Sent)]));
-        for act in acts.iter().cloned().chain(end) {
+        for act in acts.iter().copied().chain(end) {
             world.act(act);
             world.send()?;
         }
