@@ -5,7 +5,9 @@
 //! [`FileClock`] is exact, line by line. [`BlockClock`] does the same for a block of lines whose predecessors are not
 //! known yet, so that blocks can be counted in parallel; its [`BlockStats`] tell whether the result is the same.
 
+use crate::saved;
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 
 /// An end further ahead of the file's watermark than this is not believed at once.
 const JUMP: Millis = 3_600_000;
@@ -40,13 +42,18 @@ pub struct Verdict {
 }
 
 /// The time of one file, line by line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileClock {
+    #[serde(deserialize_with = "saved::time")]
     lateness: Millis,
+    #[serde(deserialize_with = "saved::step")]
     step: Millis,
+    #[serde(deserialize_with = "saved::some_time")]
     newest: Option<Millis>,
+    #[serde(deserialize_with = "saved::some_time")]
     held: Option<Millis>,
     /// Time passed since the newest line was read, once a read found nothing more.
+    #[serde(deserialize_with = "saved::time")]
     idle: Millis,
 }
 
@@ -55,6 +62,12 @@ impl FileClock {
     #[must_use]
     pub fn new(lateness: Millis, step: Millis) -> FileClock {
         FileClock { lateness, step: step.max(1), newest: None, held: None, idle: 0 }
+    }
+
+    /// The same file's time, where `lateness` and `step` may have been set anew.
+    #[must_use]
+    pub fn with(self, lateness: Millis, step: Millis) -> FileClock {
+        FileClock { lateness, step: step.max(1), ..self }
     }
 
     /// A record that ended at `end` was read.
@@ -374,6 +387,39 @@ mod tests {
         ];
         for (ends, expected) in cases {
             assert_eq!(line_by_line(2_000, ends), expected, "{ends:?}");
+        }
+    }
+
+    proptest! {
+        /// Saved after any line and read on later, a file's lines count as they would have.
+        #[test]
+        fn a_file_goes_on_exactly(ends in ends(), cut in any::<prop::sample::Index>(), idle in 0..100_000i64) {
+            let mut here = FileClock::new(2_000, STEP);
+            let cut = cut.index(ends.len() + 1);
+            for end in ends.iter().take(cut) {
+                here.admit(*end);
+            }
+            here.idle(idle, T);
+            let saved = serde_json::to_vec(&here).unwrap();
+            let mut there: FileClock = serde_json::from_slice::<FileClock>(&saved).unwrap().with(2_000, STEP);
+            prop_assert_eq!(&there, &here);
+            for end in ends.iter().skip(cut) {
+                prop_assert_eq!(there.admit(*end), here.admit(*end));
+            }
+            prop_assert_eq!(there.finish(), here.finish());
+        }
+    }
+
+    #[test]
+    fn a_clock_that_cannot_have_been_saved_is_refused() {
+        let sound = serde_json::to_value(FileClock::new(2_000, STEP)).unwrap();
+        assert!(serde_json::from_value::<FileClock>(sound.clone()).is_ok());
+        for (field, value) in
+            [("step", 0), ("step", -1), ("newest", i64::MAX), ("held", i64::MIN), ("idle", i64::MAX)]
+        {
+            let mut value_of = sound.clone();
+            value_of[field] = value.into();
+            assert!(serde_json::from_value::<FileClock>(value_of).is_err(), "{field} {value}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::rule::Counts;
 use gatewatch_parsers::{Origin, Reason, Status};
+use serde::{Deserialize, Serialize};
 
 /// The counts that every tally has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Numbers {
 }
 
 /// A count that only few tallies have: which one, in two bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Detail(u16);
 
 /// What a [`Detail`] counts.
@@ -48,6 +49,16 @@ pub(crate) enum Kind {
 const ORIGINS: u16 = 64;
 const FAILED: u16 = 128;
 const STATUSES: u16 = 256;
+
+/// Details from here on, so many, have codes from there on. Those of 500 to 515 stand first; both ranges hold them, and
+/// the first one counts.
+const CODES: [(u16, u16, u16); 5] = [
+    (STATUSES + 500, 16, 0),
+    (0, 32, 16),
+    (ORIGINS, 8, 48),
+    (FAILED, 32, 56),
+    (STATUSES, Status::COUNT as u16, 88),
+];
 
 impl Detail {
     pub fn reason(reason: Reason) -> Detail {
@@ -79,6 +90,25 @@ impl Detail {
 
     fn is_status(self) -> bool {
         self.0 >= STATUSES
+    }
+
+    /// Failed attempts for some reason.
+    pub fn is_failed(self) -> bool {
+        (FAILED..STATUSES).contains(&self.0)
+    }
+
+    /// As a number that [`Detail::from_code`] takes back: what is counted most is small and close together.
+    pub fn code(self) -> u16 {
+        let range = CODES.iter().find(|(from, length, _)| (*from..from + length).contains(&self.0));
+        range.map_or(self.0, |(from, _, code)| code + (self.0 - from))
+    }
+
+    /// `None`: it counts nothing that is known.
+    pub fn from_code(code: u16) -> Option<Detail> {
+        let (from, _, start) =
+            CODES.iter().find(|(_, length, start)| (*start..start + length).contains(&code))?;
+        let detail = Detail(from + (code - start));
+        (detail.code() == code && detail.kind().is_some()).then_some(detail)
     }
 }
 
@@ -124,6 +154,10 @@ impl Tally {
             }
             Err(at) => details.insert(at, (detail, count)),
         }
+    }
+
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     pub(crate) fn details(&self) -> impl Iterator<Item = (Detail, u32)> {
@@ -281,6 +315,12 @@ mod tests {
             prop_assert_eq!(sum(&[&a, &b]), sum(&[&b, &a]));
             prop_assert_eq!(sum(&[&sum(&[&a, &b]), &c]), sum(&[&a, &sum(&[&b, &c])]));
             prop_assert_eq!(sum(&[&a]), a);
+        }
+
+        #[test]
+        fn a_code_stands_for_one_detail(detail in detail(), code in any::<u16>()) {
+            prop_assert_eq!(Detail::from_code(detail.code()), Some(detail));
+            prop_assert!(Detail::from_code(code).is_none_or(|detail| detail.code() == code));
         }
 
         #[test]

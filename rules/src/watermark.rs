@@ -1,13 +1,17 @@
 //! How far time has come: the least of all files' watermarks. A file holds the others back while it has lines to be
 //! read; not when it has none, cannot be read, or was read to its end and lies far behind the others.
 
+use crate::saved;
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A file that cannot be read is waited for so long.
 const UNREADABLE: Millis = 30_000;
 /// A file read to its end may trail the furthest by so much.
 const TRAILING: Millis = 60_000;
+/// A file is known to be at its end for so long after a look: while nobody looks (stopped, suspended), lines are written.
+const LOOKED: Millis = 10_000;
 /// Zones differ by multiples of this.
 const QUARTER: Millis = 900_000;
 
@@ -35,6 +39,24 @@ struct File {
     /// When a read last found nothing more; `None`: there may be more.
     at_end: Option<Millis>,
     unreadable_since: Option<Millis>,
+}
+
+/// What a later process must know of a file's time. That it had been read to its end is not part of it: there may be more
+/// by then, to be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The newest end, and when it was read; `None`: no line was counted yet.
+    newest: Option<Read>,
+    /// It was written while the file was being followed.
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Read {
+    #[serde(deserialize_with = "saved::time")]
+    end: Millis,
+    #[serde(deserialize_with = "saved::time")]
+    at: Millis,
 }
 
 /// Where a file stands.
@@ -115,6 +137,12 @@ impl Watermarks {
         self.placed = true;
     }
 
+    /// Whether the first scan has registered every file.
+    #[must_use]
+    pub fn are_placed(&self) -> bool {
+        self.placed
+    }
+
     /// A file to be read.
     pub fn register(&mut self, file: FileId, lateness: Millis) {
         self.files.entry(file).or_default().lateness = lateness;
@@ -131,6 +159,20 @@ impl Watermarks {
     pub fn restore(&mut self, file: FileId, newest: Millis, read: Millis) {
         if let Some(file) = self.files.get_mut(&file) {
             file.newest = Some((newest, read));
+        }
+    }
+
+    /// What a later process must know of a file.
+    #[must_use]
+    pub fn mark(&self, file: FileId) -> Mark {
+        let Some(file) = self.files.get(&file) else { return Mark::default() };
+        Mark { newest: file.newest.map(|(end, at)| Read { end, at }), fresh: file.fresh }
+    }
+
+    /// A registered file that an earlier process knew so.
+    pub fn resume(&mut self, file: FileId, mark: Mark) {
+        if let Some(file) = self.files.get_mut(&file) {
+            (file.newest, file.fresh) = (mark.newest.map(|read| (read.end, read.at)), mark.fresh);
         }
     }
 
@@ -203,13 +245,13 @@ impl Watermarks {
 }
 
 /// Behind the furthest by more than a minute, although all that it has was read.
-fn behind(file: &File, furthest: Millis) -> Option<Millis> {
-    file.at_end?;
+fn behind(file: &File, furthest: Millis, now: Millis) -> Option<Millis> {
+    file.at_end.filter(|at| now.saturating_sub(*at) <= LOOKED)?;
     Some(furthest.saturating_sub(file.watermark()?)).filter(|behind| *behind > TRAILING)
 }
 
 fn left_out(file: &File, furthest: Millis, now: Millis) -> bool {
-    file.is_given_up(now) || behind(file, furthest).is_some()
+    file.is_given_up(now) || behind(file, furthest, now).is_some()
 }
 
 fn standing(file: &File, furthest: Option<Millis>, now: Millis) -> Standing {
@@ -217,7 +259,7 @@ fn standing(file: &File, furthest: Option<Millis>, now: Millis) -> Standing {
         return Standing::Unreadable { since, waited_for: !file.is_given_up(now) };
     }
     let Some((watermark, furthest)) = file.watermark().zip(furthest) else { return Standing::Empty };
-    let behind = behind(file, furthest);
+    let behind = behind(file, furthest, now);
     let is_ahead = watermark > now.saturating_add(TRAILING);
     match file.offset() {
         Some(offset) if behind.is_some() || (is_ahead && offset < 0) => Standing::Skewed { offset },
@@ -269,6 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn after_a_pause_a_file_is_waited_for_until_it_is_looked_at() {
+        // The process was stopped for five minutes; the first file is read on, the second one is not yet.
+        let mut all = live(&[0, 0]);
+        let now = NOW + 5 * 60_000;
+        all.read(1, now, now);
+        assert_eq!(all.watermark(now), Some(NOW - LATENESS));
+        assert_eq!(standing_of(&all, 2, now), Standing::Fine);
+        all.read(2, now - 1_000, now);
+        assert_eq!(all.watermark(now), Some(now - 1_000 - LATENESS));
+        // Looked at without a line in those minutes: it is quiet, and as far as its idle time says.
+        let mut quiet = live(&[0, 0]);
+        quiet.read(1, now, now);
+        quiet.idle(2, now);
+        assert_eq!(quiet.watermark(now), Some(now - LATENESS));
+    }
+
+    #[test]
     fn a_file_without_lines_is_not_waited_for() {
         let mut all = live(&[0]);
         all.register(7, LATENESS);
@@ -292,6 +351,26 @@ mod tests {
         all.unreadable(7, NOW);
         all.idle(1, NOW + 31_000);
         assert_eq!(all.watermark(NOW + 31_000), Some(NOW + 31_000 - LATENESS));
+    }
+
+    #[test]
+    fn a_later_process_knows_a_file_again() {
+        let before = live(&[0, -HOUR]);
+        let mut after = Watermarks::new();
+        for id in [1, 2] {
+            let saved = serde_json::to_vec(&before.mark(id)).unwrap();
+            after.register(id, LATENESS);
+            after.resume(id, serde_json::from_slice(&saved).unwrap());
+            assert_eq!(after.mark(id), before.mark(id));
+        }
+        after.all_placed();
+        // There may be more in both by now.
+        assert_eq!(after.watermark(NOW), Some(NOW - HOUR - LATENESS));
+        after.idle(2, NOW + 60_000);
+        assert_eq!(standing_of(&after, 2, NOW + 60_000), Standing::Skewed { offset: HOUR });
+        after.idle(1, NOW + 60_000);
+        assert_eq!(after.watermark(NOW + 60_000), Some(NOW + 60_000 - LATENESS), "time passed meanwhile");
+        assert_eq!(after.mark(7), Mark::default());
     }
 
     #[test]

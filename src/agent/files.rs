@@ -1,15 +1,20 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+mod view;
+
+use super::health::Observed;
 use super::live::LiveFile;
+use super::memory::Memory;
 use crate::inputs::file::{Happening, Message, Placing};
-use crate::tail::{FileId, FileKey, Position, Progress};
+use crate::state::{FileState, Lines};
+use crate::tail::{FileId, Placed, Position, Progress};
 use crate::wiring::FileSettings;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::block::Block;
 use gatewatch_rules::collector::Collector;
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
-use gatewatch_rules::watermark::{FileReport, Watermarks};
+use gatewatch_rules::watermark::{FileReport, Mark, Watermarks};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -18,6 +23,8 @@ struct Followed {
     live: LiveFile,
     place: Placing,
     progress: Progress,
+    /// How long it was when it was opened.
+    size: u64,
     /// No read has found its end yet.
     backlog: bool,
     /// The last read found nothing more.
@@ -26,12 +33,11 @@ struct Followed {
     read: Millis,
 }
 
-/// So many files that are not followed now are remembered, for when they come back.
-const REMEMBERED_MAX: usize = 1_000;
-
 impl Followed {
-    fn position(&self) -> Position {
-        Position { path: self.place.path.clone(), key: self.place.key, progress: self.progress }
+    fn state(&self, mark: Mark) -> FileState {
+        let Placing { path, key, .. } = &self.place;
+        let position = Position { path: path.clone(), key: *key, progress: self.progress };
+        self.live.state(position, mark, self.read)
     }
 }
 
@@ -43,13 +49,18 @@ pub struct LiveFiles {
     streams: BTreeMap<usize, FileSettings>,
     /// By input: up to where a journal was counted.
     cursors: BTreeMap<String, String>,
-    /// Messages of sockets that never arrived.
-    lost: u64,
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
-    /// Files that are not followed now: gone, or not to be read since the start.
-    remembered: BTreeMap<FileKey, Position>,
+    memory: Memory,
+    /// Inputs whose files were placed once: what appears in them later begins at its beginning.
+    scanned: Vec<String>,
+    /// Something was read or placed since this was last asked.
+    changed: bool,
+    /// Every file that was there at the start has been placed.
+    placed: bool,
+    /// The list of inputs is new since the last scan.
+    relisted: bool,
     /// Some file was not read to its end when this was last asked.
     behind: bool,
     step: Millis,
@@ -65,11 +76,14 @@ impl LiveFiles {
             settings,
             streams: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            lost: 0,
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
-            remembered: BTreeMap::new(),
+            memory: Memory::default(),
+            scanned: Vec::new(),
+            changed: false,
+            placed: false,
+            relisted: false,
             behind: false,
             step,
             lateness,
@@ -77,9 +91,10 @@ impl LiveFiles {
         }
     }
 
-    /// Where an earlier process was in files that may not be followed yet.
-    pub fn remember(&mut self, positions: Vec<Position>) {
-        self.remembered.extend(positions.into_iter().map(|position| (position.key, position)));
+    /// Where an earlier process was: in files that may not be followed yet, and in journals; and which inputs' files it had
+    /// placed.
+    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>, cursors: BTreeMap<String, String>) {
+        (self.memory, self.scanned, self.cursors) = (memory, scanned, cursors);
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -89,7 +104,7 @@ impl LiveFiles {
 
     /// The inputs' settings from now on.
     pub fn reconfigure(&mut self, settings: Vec<FileSettings>) {
-        self.settings = settings;
+        (self.settings, self.relisted) = (settings, true);
     }
 
     /// The settings of inputs that are no files from now on, by their number.
@@ -105,37 +120,42 @@ impl LiveFiles {
     /// What the files' thread tells.
     pub fn take(&mut self, message: Message, engine: &mut Engine) {
         let at = message.at;
+        self.changed |= changes(&message.what);
         match message.what {
-            Happening::Opened { file, place, from, size, .. } => self.open(file, place, from, size, at),
-            Happening::Moved { file, place } => {
-                let settings = self.settings_of(&place);
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.live.move_to(place.path.display().to_string(), settings);
-                    f.place = place;
-                }
+            Happening::Opened { file, place, from, size, placed, .. } => {
+                self.open(file, place, (from, placed), size, at);
             }
+            Happening::Moved { file, place } => self.move_to(file, place),
             Happening::Chunk { file, bytes, after, .. } => self.chunk(file, &bytes, after, at, engine),
             Happening::Idle { file } => self.idle(file, at),
             Happening::Reconciled => {
                 for file in self.files.iter().filter(|f| f.1.caught_up).map(|f| *f.0).collect::<Vec<_>>() {
                     self.idle(file, at);
                 }
+                if std::mem::take(&mut self.relisted) {
+                    self.all_scanned();
+                }
+            }
+            Happening::Rotated { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.rotations += 1;
+                }
             }
             Happening::Truncated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.truncations += 1;
                     f.live.restart();
                     f.progress = Progress::default();
                 }
             }
-            Happening::Finished { file, after } => {
-                let collector = &mut self.collector;
+            Happening::Finished { file, after } => self.finish(file, after, at, engine),
+            Happening::Dropped { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
-                    f.progress = after;
-                    f.live.finish(at, collector, &mut |series, end, line| engine.sample(series, end, line));
+                    f.live.settle(&mut self.collector);
                 }
                 self.close(file);
             }
-            Happening::Dropped { file } => self.close(file),
+            Happening::Lost { file, count } => self.lose(file, count, at, engine),
             Happening::Unreadable { file: Some(file), .. } => {
                 // No time passes for it until it is read again.
                 if let Some(f) = self.files.get_mut(&file) {
@@ -149,8 +169,11 @@ impl LiveFiles {
                 }
                 self.cursors.insert(input, cursor);
             }
-            Happening::Lost { count, .. } => self.lost += count,
-            Happening::FirstScanDone => self.watermarks.all_placed(),
+            Happening::FirstScanDone => {
+                self.watermarks.all_placed();
+                self.placed = true;
+                self.all_scanned();
+            }
             _ => {}
         }
     }
@@ -162,28 +185,70 @@ impl LiveFiles {
         Some(settings)
     }
 
-    fn open(&mut self, file: FileId, place: Placing, from: Progress, size: u64, at: Millis) {
+    fn move_to(&mut self, file: FileId, place: Placing) {
+        let settings = self.settings_of(&place);
+        if let Some(f) = self.files.get_mut(&file) {
+            f.live.move_to(place.path.display().to_string(), settings);
+            f.place = place;
+        }
+    }
+
+    fn finish(&mut self, file: FileId, after: Progress, at: Millis, engine: &mut Engine) {
+        if let Some(f) = self.files.get_mut(&file) {
+            f.progress = after;
+            let on_error = &mut |series: &_, end, line: &[u8]| engine.sample(series, end, line);
+            f.live.finish(at, &mut self.collector, on_error);
+        }
+        self.close(file);
+    }
+
+    fn lose(&mut self, file: FileId, count: u64, at: Millis, engine: &mut Engine) {
+        let Some(f) = self.files.get_mut(&file) else { return engine.lost(at, count) };
+        f.live.lines.lost = f.live.lines.lost.saturating_add(count);
+        // By the stream's own time, which may be off or behind: what was lost would have come next.
+        engine.lost(f.live.clock.newest().unwrap_or(at), count);
+    }
+
+    fn all_scanned(&mut self) {
+        self.scanned = self.settings.iter().map(|settings| settings.input.clone()).collect();
+        self.changed = true;
+    }
+
+    fn open(
+        &mut self,
+        file: FileId,
+        place: Placing,
+        (from, placed): (Progress, Placed),
+        size: u64,
+        at: Millis,
+    ) {
         let Some(settings) = self.settings_of(&place) else { return };
         let path = place.path.display().to_string();
-        let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
+        let terms = (self.lateness, self.step);
         self.watermarks.register(file.0, self.lateness);
-        self.remembered.remove(&place.key);
         self.behind = true;
         if size > from.offset {
             self.watermarks.has_lines(file.0);
         }
-        self.files.insert(
-            file,
-            Followed { live, place, progress: from, backlog: true, caught_up: false, read: at },
-        );
+        let (live, read) = match self.memory.recall(&place, from, placed) {
+            Some(known) => {
+                let read = known.read;
+                self.watermarks.resume(file.0, known.mark);
+                (LiveFile::restored(path, from.offset, settings, known, terms), read)
+            }
+            None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
+        };
+        let followed = Followed { live, place, progress: from, size, backlog: true, caught_up: false, read };
+        self.files.insert(file, followed);
     }
 
     fn close(&mut self, file: FileId) {
+        let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
-        let Some(f) = self.files.remove(&file).filter(|_| !file.is_stream()) else { return };
-        self.remembered.insert(f.place.key, f.position());
-        if self.remembered.len() > REMEMBERED_MAX {
-            self.remembered.pop_first();
+        match self.files.remove(&file) {
+            Some(f) if file.is_stream() => self.memory.count(f.live.input(), f.live.lines),
+            Some(f) => self.memory.keep(f.state(mark)),
+            None => {}
         }
     }
 
@@ -215,11 +280,18 @@ impl LiveFiles {
         f.live.idle(at.saturating_sub(f.read), at, &mut self.collector);
         if f.live.clock.newest() > newest {
             f.read = at;
+            self.changed = true;
         }
         if let Some(newest) = f.live.clock.newest() {
             self.watermarks.read(file.0, newest, at);
         }
         self.watermarks.idle(file.0, at);
+    }
+
+    /// What streams gave cannot be read again: the end of the process is their end, too.
+    pub fn finish_streams(&mut self, at: Millis, engine: &mut Engine) {
+        let streams: Vec<FileId> = self.files.keys().filter(|file| file.is_stream()).copied().collect();
+        streams.into_iter().for_each(|file| self.finish(file, Progress::default(), at, engine));
     }
 
     /// Chunks counted since the last flush.
@@ -247,6 +319,16 @@ impl LiveFiles {
             .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
     }
 
+    /// Every file as it stands.
+    pub fn observed(&self, now: Millis) -> impl Iterator<Item = Observed<'_>> {
+        self.watermarks.reports(now).filter_map(|FileReport { file, standing, .. }| {
+            let live = &self.files.get(&FileId(file))?.live;
+            let (path, input, zone) = (live.path.as_str(), live.input(), live.zone());
+            let (lines, late_needed) = (live.lines, live.late_needed());
+            Some(Observed { file: FileId(file), path, input, zone, standing, lines, late_needed })
+        })
+    }
+
     /// What files have to say, once.
     pub fn notes(&mut self) -> Vec<(String, String)> {
         let notes = |f: &mut Followed| {
@@ -263,10 +345,25 @@ impl LiveFiles {
         self.files.values().any(|f| f.backlog)
     }
 
+    /// Whether every file of the start was read to its end once.
+    pub fn has_caught_up(&self) -> bool {
+        self.placed && !self.catching_up()
+    }
+
     /// Whether some file was not read to its end at some time since this was last asked.
     pub fn were_behind(&mut self) -> bool {
         let now = self.catching_up();
         std::mem::replace(&mut self.behind, now)
+    }
+
+    /// Whether every file that was there at the start is registered.
+    pub fn all_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// How many are followed.
+    pub fn count(&self) -> usize {
+        self.files.len()
     }
 
     /// The path, if there is but one file.
@@ -276,9 +373,44 @@ impl LiveFiles {
         only.map(|(_, f)| f.live.path.clone())
     }
 
-    /// Where every file stands, for the snapshot: what comes before is counted.
-    pub fn positions(&self) -> Vec<Position> {
-        let files = self.files.iter().filter(|(file, _)| !file.is_stream());
-        files.map(|(_, f)| f.position()).chain(self.remembered.values().cloned()).collect()
+    /// Every file, for the snapshot: what comes before its position is counted.
+    pub fn states(&self) -> Vec<FileState> {
+        let followed = self.files.iter().filter(|(file, _)| !file.is_stream());
+        let followed = followed.map(|(file, f)| f.state(self.watermarks.mark(file.0)));
+        followed.chain(self.memory.files().cloned()).collect()
     }
+
+    /// The inputs whose files were placed once.
+    pub fn scanned(&self) -> &[String] {
+        &self.scanned
+    }
+
+    /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
+    pub fn gone(&self) -> BTreeMap<String, Lines> {
+        let mut gone = self.memory.gone().clone();
+        for stream in self.files.iter().filter(|(file, _)| file.is_stream()) {
+            *gone.entry(stream.1.live.input().to_owned()).or_default() += stream.1.live.lines;
+        }
+        gone
+    }
+
+    /// Whether something was read or placed since this was last asked. Time that passes does not count: a restart comes to
+    /// the same by itself.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+}
+
+/// Whether a restart would not come to the same without having heard of it.
+fn changes(what: &Happening) -> bool {
+    !matches!(
+        what,
+        Happening::Idle { .. }
+            | Happening::Reconciled
+            | Happening::Unreadable { .. }
+            | Happening::Recovered { .. }
+            | Happening::Rotated { .. }
+            | Happening::Gone { .. }
+            | Happening::Warning(_)
+    )
 }

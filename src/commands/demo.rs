@@ -7,6 +7,7 @@ use crate::cli::{Cli, Command, Common};
 use crate::config;
 use crate::exit::Exit;
 use crate::settings;
+use crate::state::lock::Lock;
 use clap::Parser;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -61,7 +62,8 @@ fn demo() -> io::Result<Exit> {
     let agent = {
         let signals = signals.clone();
         std::thread::spawn(move || {
-            agent::run(live, &|| Err("the demo has one configuration".to_owned()), &signals)
+            let lock = Lock::of(&live.config.agent.state_dir);
+            agent::run(live, lock, &|| Err("the demo has one configuration".to_owned()), &signals)
         })
     };
     say("Three upstreams behind a gateway; from second 2 to 8 one of them closes without an answer.\n");
@@ -83,7 +85,7 @@ fn say(text: &str) {
 
 fn configuration(folder: &Path, log: &Path, url: &str) -> io::Result<config::Config> {
     let text = format!(
-        "[agent]\nnode = \"demo\"\nstate_dir = {:?}\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n\
+        "[agent]\nnode = \"demo\"\nstate_dir = {:?}\nlisten = \"off\"\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n\
          [input.file.demo]\npaths = [{:?}]\nstart = \"beginning\"\n\
          [rule.ratio.errors]\ngroup_by = [\"upstream\"]\nmatch = ['upstream!=\"\"']\nwindow = \"10s\"\n\
          above = {{ critical = \"20%\" }}\nmin_requests = 50\nmin_errors = 20\nmin_bad_steps = 2\nkeep_firing_for = \"2s\"\n\

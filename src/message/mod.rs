@@ -2,6 +2,7 @@
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
 pub mod figures;
+mod note;
 mod section;
 pub mod words;
 
@@ -96,6 +97,9 @@ impl Message {
 }
 
 fn worst_word(item: &Item) -> String {
+    if let Some(note) = &item.alert.note {
+        return clean(&note.what, HEADLINE_MAX);
+    }
     let place = place(&item.alert.labels);
     format!("{} {}", place.full, section::short_figure(&item.alert))
 }
@@ -155,6 +159,9 @@ fn subject(notification: &Notification, about: &About) -> String {
         };
     };
     let alert = &item.alert;
+    if let Some(note) = &alert.note {
+        return note::subject(item, note);
+    }
     let place = place(&alert.labels).full;
     if item.news.is_firing() {
         let again = match item.news {

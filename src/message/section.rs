@@ -63,6 +63,9 @@ impl Section {
     pub fn of(item: &Item, at: Millis, about: &About) -> Section {
         let alert = &item.alert;
         let clock = Clock::new(about.zone, at);
+        if let Some(note) = &alert.note {
+            return super::note::section(item, note, &clock);
+        }
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
@@ -114,7 +117,7 @@ fn sample(sample: &Sample) -> String {
     clean(&sample.line, SAMPLE_MAX)
 }
 
-fn tone(item: &Item) -> Tone {
+pub(super) fn tone(item: &Item) -> Tone {
     match (item.news.is_firing(), item.alert.severity, item.alert.end) {
         (true, Severity::Critical, _) => Tone::Critical,
         (true, Severity::Warning, _) => Tone::Warning,
@@ -134,7 +137,13 @@ pub(super) fn short_figure(alert: &Alert) -> String {
 
 /// The first line.
 pub(super) fn head(item: &Item, at: Millis) -> String {
-    let head = if item.news.is_firing() { head_firing(item) } else { head_over(item, at) };
+    let head = if let Some(note) = &item.alert.note {
+        super::note::head(item, note)
+    } else if item.news.is_firing() {
+        head_firing(item)
+    } else {
+        head_over(item, at)
+    };
     clean(&head, HEAD_MAX)
 }
 
@@ -325,7 +334,7 @@ fn causes(alert: &Alert) -> Option<String> {
     Some(text)
 }
 
-fn again(item: &Item) -> String {
+pub(super) fn again(item: &Item) -> String {
     match item.reopened {
         0 => String::new(),
         1 => "came back once within 10 min of its end: the same incident".into(),
@@ -361,7 +370,7 @@ fn conditions(labels: &Labels) -> Vec<String> {
         .collect()
 }
 
-fn is_harmless(text: &str) -> bool {
+pub(super) fn is_harmless(text: &str) -> bool {
     (1..=256).contains(&text.len())
         && !text.starts_with('-')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._:/@%+,[]~-".contains(c))
