@@ -13,7 +13,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,7 @@ fn text(value: Option<&Value>) -> Option<Vec<u8>> {
 /// A running input.
 pub struct Journald {
     stop: Arc<AtomicBool>,
+    orders: mpsc::Sender<(Settings, Setup)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -103,7 +104,9 @@ impl Journald {
         clock: &Clock,
     ) -> Journald {
         let stop = Arc::new(AtomicBool::new(false));
+        let (orders, ordered) = mpsc::channel();
         let reader = Reader {
+            orders: ordered,
             program: "journalctl".into(),
             settings: settings.clone(),
             cursor,
@@ -115,7 +118,13 @@ impl Journald {
             said: String::new(),
         };
         let thread = thread::Builder::new().name("journald".to_owned()).spawn(move || reader.run()).ok();
-        Journald { stop, thread }
+        Journald { stop, orders, thread }
+    }
+
+    /// Reads these from now on, behind what it has read: nobody else knows how far that is.
+    pub fn reconfigure(&self, settings: &Settings, setup: Setup) {
+        // An ended thread reads nothing.
+        let _ended = self.orders.send((settings.clone(), setup));
     }
 
     /// Ends it soon.
@@ -134,6 +143,7 @@ impl Journald {
 }
 
 struct Reader {
+    orders: Receiver<(Settings, Setup)>,
     program: OsString,
     settings: Settings,
     cursor: Option<String>,
@@ -151,8 +161,12 @@ impl Reader {
         while !self.stop.load(Ordering::Relaxed) {
             let started = Instant::now();
             match self.once() {
-                Ok(false) => break,
-                Ok(true) => self.say("journalctl ended: it is started again".to_owned()),
+                Ok(Over::Unheard) => break,
+                Ok(Over::Changed) => {
+                    wait = RETRY.0;
+                    continue;
+                }
+                Ok(Over::Ended) => self.say("journalctl ended: it is started again".to_owned()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     self.say("journalctl is not in PATH: the journal is not read".to_owned());
                 }
@@ -177,8 +191,8 @@ impl Reader {
         }
     }
 
-    /// One life of the child. False: nobody listens any more, or it is to stop.
-    fn once(&mut self) -> io::Result<bool> {
+    /// One life of the child, and why it is over.
+    fn once(&mut self) -> io::Result<Over> {
         let mut command = Command::new(&self.program);
         command.args(self.settings.arguments(self.cursor.as_deref()));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -190,21 +204,27 @@ impl Reader {
                 thread::Builder::new().name("journalctl".to_owned()).spawn(move || read(stdout, &lines))
             })
             .transpose()?;
-        let heard = self.take(&received);
+        let over = self.take(&received);
         // Its end is the reader's end, too.
         drop(child);
         drop(received);
         if let Some(reader) = reader {
             let _ = reader.join();
         }
-        Ok(heard)
+        Ok(over)
     }
 
-    fn take(&mut self, received: &Receiver<Vec<u8>>) -> bool {
+    fn take(&mut self, received: &Receiver<Vec<u8>>) -> Over {
         let mut looked = Instant::now();
         loop {
             if self.stop.load(Ordering::Relaxed) {
-                return false;
+                return Over::Unheard;
+            }
+            if let Ok((settings, setup)) = self.orders.try_recv() {
+                self.settings = settings;
+                let (sender, clock) = (&self.sender, &self.clock);
+                let heard = self.senders.renew(setup, &mut |what| sender.send(clock(), what));
+                return if heard { Over::Changed } else { Over::Unheard };
             }
             let mut next = received.recv_timeout(PATIENCE);
             let first = Instant::now();
@@ -227,10 +247,10 @@ impl Reader {
                 heard = self.senders.tidy(clock(), &mut |what| sender.send(clock(), what));
             }
             if !heard {
-                return false;
+                return Over::Unheard;
             }
             if matches!(next, Err(RecvTimeoutError::Disconnected)) {
-                return true;
+                return Over::Ended;
             }
         }
     }
@@ -259,6 +279,17 @@ impl Reader {
         sender.send(now, Happening::Journal { input, cursor, chunks: together.chunks })
             && idle.into_iter().all(|what| sender.send(now, what))
     }
+}
+
+/// Why the child's life is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// It ended by itself.
+    Ended,
+    /// Another one is to be told something else.
+    Changed,
+    /// Nobody listens any more, or it is to stop.
+    Unheard,
 }
 
 /// Lines of several programs, up to one cursor.

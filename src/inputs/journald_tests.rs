@@ -49,6 +49,7 @@ fn reader(folder: &tempfile::TempDir, script: &str, cursor: Option<&str>) -> (Re
     let (sender, receiver) = Sender::new();
     let setup = Setup { name: "j".into(), ..Setup::default() };
     let reader = Reader {
+        orders: mpsc::channel().1,
         program: program.into(),
         settings: Settings::default(),
         cursor: cursor.map(str::to_owned),
@@ -72,7 +73,7 @@ head -c 600000 /dev/zero | tr '\0' x
 echo
 echo '{"__CURSOR":"3","MESSAGE":"three","SYSLOG_IDENTIFIER":"nginx"}'"#;
     let (mut reader, receiver) = reader(&folder, script, Some("0"));
-    assert!(reader.once().unwrap());
+    assert_eq!(reader.once().unwrap(), Over::Ended);
     assert_eq!(reader.cursor.as_deref(), Some("3"));
     drop(reader);
     let (mut text, mut cursors, mut opened) = (String::new(), Vec::new(), 0);
@@ -130,4 +131,36 @@ fn without_journalctl_it_says_so_once() {
     thread.thread().unpark();
     thread.join().unwrap();
     assert!(receiver.recv().is_err());
+}
+
+/// Another setting goes on behind what was read, not behind what was counted so far: that would count lines twice.
+#[test]
+fn a_change_goes_on_behind_what_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"echo "{\"__CURSOR\":\"$$\",\"MESSAGE\":\"$*\"}"
+exec sleep 60"#;
+    let (mut reader, receiver) = reader(&folder, script, None);
+    let (orders, ordered) = mpsc::channel();
+    reader.orders = ordered;
+    let stop = Arc::clone(&reader.stop);
+    let thread = thread::spawn(move || reader.run());
+    let next = || {
+        receiver.iter().find_map(|message| match message.what {
+            Happening::Journal { chunks, cursor, .. } => {
+                Some((cursor, String::from_utf8_lossy(&chunks.first()?.1).into_owned()))
+            }
+            _ => None,
+        })
+    };
+    let (cursor, told) = next().unwrap();
+    assert!(told.contains("--lines=0") && !told.contains("--unit"), "{told}");
+    let settings = Settings { units: vec!["nginx.service".into()], ..Settings::default() };
+    orders.send((settings, Setup::default())).unwrap();
+    let (_, told) = next().unwrap();
+    assert!(
+        told.contains(&format!("--after-cursor={cursor} ")) && told.contains("--unit=nginx.service"),
+        "{told}"
+    );
+    stop.store(true, Ordering::Relaxed);
+    thread.join().unwrap();
 }

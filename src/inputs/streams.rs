@@ -114,6 +114,10 @@ impl Streams {
                     input.reconfigure(settings, setup);
                     *now = wanted;
                 }
+                (Some(Running { wanted: now, input: Input::Journald(input) }), Kind::Journald(settings)) => {
+                    input.reconfigure(settings, setup);
+                    *now = wanted;
+                }
                 _ => {
                     self.end(&wanted.name);
                     let cursor = cursors.get(&wanted.name).cloned();
