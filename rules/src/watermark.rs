@@ -135,6 +135,12 @@ impl Watermarks {
         self.placed = true;
     }
 
+    /// Whether the first scan has registered every file.
+    #[must_use]
+    pub fn are_placed(&self) -> bool {
+        self.placed
+    }
+
     /// A file to be read.
     pub fn register(&mut self, file: FileId, lateness: Millis) {
         self.files.entry(file).or_default().lateness = lateness;

@@ -1,5 +1,7 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+mod view;
+
 use super::live::LiveFile;
 use super::memory::Memory;
 use crate::inputs::file::{Happening, Message, Placing};
@@ -20,6 +22,8 @@ struct Followed {
     live: LiveFile,
     place: Placing,
     progress: Progress,
+    /// How long it was when it was opened.
+    size: u64,
     /// No read has found its end yet.
     backlog: bool,
     /// The last read found nothing more.
@@ -86,10 +90,9 @@ impl LiveFiles {
         }
     }
 
-    /// Where an earlier process was: in files that may not be followed yet, and in journals; and which inputs' files it had
-    /// placed.
-    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>, cursors: BTreeMap<String, String>) {
-        (self.memory, self.scanned, self.cursors) = (memory, scanned, cursors);
+    /// Where an earlier process was, in files that may not be followed yet; and which inputs' files it had placed.
+    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>) {
+        (self.memory, self.scanned) = (memory, scanned);
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -102,8 +105,17 @@ impl LiveFiles {
         (self.settings, self.relisted) = (settings, true);
     }
 
-    /// The settings of inputs that are no files from now on, by their number.
-    pub fn set_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+    /// Inputs that are no files: their settings, by their number, and up to where journals were counted.
+    pub fn set_streams(
+        &mut self,
+        settings: BTreeMap<usize, FileSettings>,
+        cursors: BTreeMap<String, String>,
+    ) {
+        (self.streams, self.cursors) = (settings, cursors);
+    }
+
+    /// The settings of inputs that are no files from now on.
+    pub fn reconfigure_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
         self.streams = settings;
     }
 
@@ -131,8 +143,14 @@ impl LiveFiles {
                     self.all_scanned();
                 }
             }
+            Happening::Rotated { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.rotations += 1;
+                }
+            }
             Happening::Truncated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.truncations += 1;
                     f.live.restart();
                     f.progress = Progress::default();
                 }
@@ -227,7 +245,7 @@ impl LiveFiles {
             }
             None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
         };
-        let followed = Followed { live, place, progress: from, backlog: true, caught_up: false, read };
+        let followed = Followed { live, place, progress: from, size, backlog: true, caught_up: false, read };
         self.files.insert(file, followed);
     }
 
@@ -357,8 +375,8 @@ impl LiveFiles {
     /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
     pub fn gone(&self) -> BTreeMap<String, Lines> {
         let mut gone = self.memory.gone().clone();
-        for stream in self.files.iter().filter(|(file, _)| file.is_stream()) {
-            *gone.entry(stream.1.live.input().to_owned()).or_default() += stream.1.live.lines;
+        for (_, stream) in self.files.iter().filter(|(file, _)| file.is_stream()) {
+            *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
         }
         gone
     }

@@ -7,7 +7,7 @@ use crate::tail::Position;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::container::{Runtime, Unwrapper};
 use gatewatch_parsers::lines::LineBuffer;
-use gatewatch_parsers::{Context, Format, Millis, Parsed};
+use gatewatch_parsers::{Context, Dated, Format, Millis, Parsed};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::LabelSet;
@@ -92,13 +92,18 @@ impl LiveFile {
         known: FileState,
         (lateness, step): (Millis, Millis),
     ) -> LiveFile {
-        let again = |reading: &Reading| {
-            Recognised::again(&path, reading.format.as_deref(), &reading.dated, &settings)
+        let (reading, unwrapper) = match known.reading {
+            Some(Reading { format, dated, unwrapper }) => (Some((format, dated)), unwrapper),
+            None => (None, None),
         };
-        let recognised = known.reading.as_ref().and_then(again);
+        let again = |(format, dated): (Option<String>, Dated)| {
+            Recognised::again(&path, format.as_deref(), &dated, &settings)
+        };
+        let recognised = reading.and_then(again);
         LiveFile {
+            // Without its format, all is found anew.
+            unwrapper: unwrapper.filter(|_| recognised.is_some()),
             recognised,
-            unwrapper: known.reading.and_then(|reading| reading.unwrapper),
             clock: known.clock.with(lateness, step),
             held: known.held,
             lines: known.lines,
@@ -117,6 +122,7 @@ impl LiveFile {
         };
         FileState {
             position,
+            followed: true,
             input: self.settings.input.clone(),
             clock: self.clock.clone(),
             mark,

@@ -8,9 +8,11 @@ mod memory;
 mod notices;
 mod past;
 mod rebuild;
+mod view;
 
 use crate::clock::Steady;
 use crate::config::Config;
+use crate::control::{Desk, Doors};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use view::Answers;
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -78,6 +81,7 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
+                    agent.refused = Some(agent.clock.now());
                     agent
                         .notices
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
@@ -107,6 +111,12 @@ struct Agent {
     replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     clock: Steady,
+    /// There, but while it is being answered at.
+    desk: Option<Desk>,
+    answers: Answers,
+    started: Millis,
+    /// When a configuration was refused; `None`: the last one was taken.
+    refused: Option<Millis>,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
 }
@@ -124,6 +134,9 @@ impl Agent {
             Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
         let mut streams = Streams::new(sender.clone(), Arc::new(move || clock.now()));
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let doors =
+            Doors { state_dir: live.config.agent.state_dir.clone(), listen: live.config.agent.listen };
+        let desk = Desk::open(doors, clock)?;
         let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
@@ -137,9 +150,8 @@ impl Agent {
             }
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
-        let memory = Memory::of(past.files, past.counters.gone);
-        files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
-        files.set_streams(counted);
+        files.remember(Memory::of(past.files, past.counters.gone), past.scanned.unwrap_or_default());
+        files.set_streams(counted, past.cursors);
         streams.reconfigure(wanted, files.cursors());
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
@@ -156,6 +168,10 @@ impl Agent {
             outcomes,
             notices,
             clock,
+            desk: Some(desk),
+            answers: Answers::of(past.counters.told),
+            started: clock.now(),
+            refused: None,
             config,
             next: None,
         };
@@ -201,6 +217,7 @@ impl Agent {
             let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
             self.save(held, now);
         }
+        self.answer(now);
     }
 
     fn take(&mut self, message: Message) {
@@ -259,6 +276,7 @@ impl Agent {
 
     fn done(&mut self, done: &Done, now: Millis) {
         self.notices.outcome(done);
+        self.answers.outcome(done, now);
         self.outbox.done(done.id, &done.outcome, now);
         self.keeper.change(Changed::Something);
     }
@@ -286,10 +304,10 @@ impl Agent {
         let now = self.clock.now();
         let agent = &live.config.agent;
         let now_set = &self.config.agent;
-        if (agent.step, agent.lateness, &agent.state_dir)
-            != (now_set.step, now_set.lateness, &now_set.state_dir)
+        if (agent.step, agent.lateness, &agent.state_dir, agent.listen)
+            != (now_set.step, now_set.lateness, &now_set.state_dir, now_set.listen)
         {
-            self.notices.say("step, lateness and state_dir change at the next start");
+            self.notices.say("step, lateness, state_dir and listen change at the next start");
         }
         self.files.flush(&mut self.engine);
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
@@ -299,9 +317,10 @@ impl Agent {
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
-        self.files.set_streams(counted);
+        self.files.reconfigure_streams(counted);
         self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
+        self.refused = None;
         self.config = live.config.clone();
         self.next = Some(live);
         self.keeper.change(Changed::Something);
@@ -319,10 +338,14 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
-            cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
-            counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
+            cursors: self.files.cursors().clone(),
+            counters: Counters {
+                gone: self.files.gone(),
+                state_rebuilt: self.state_rebuilt,
+                told: self.answers.of_these(&self.config.receivers),
+            },
         };
         if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
             self.notices.snapshot(Err(io::Error::other(flaw)));

@@ -29,10 +29,10 @@ pub struct Past {
     pub files: Vec<FileState>,
     /// The inputs that were followed; `None`: this is the very first start.
     pub scanned: Option<Vec<String>>,
-    /// Up to where journals were counted.
-    pub cursors: BTreeMap<String, String>,
     /// What was counted beside.
     pub counters: Counters,
+    /// By input: up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// The number of the snapshot, and when it was taken.
     pub durable: (u64, Option<Millis>),
     /// Counts are rebuilt from the logs: what those say of the past was told, or is no news any more.
@@ -66,6 +66,7 @@ pub fn orphans<'a>(open: impl Iterator<Item = &'a Alert>, engine: &Engine, now: 
 fn unread(position: Position, (lateness, step): (Millis, Millis), now: Millis) -> FileState {
     FileState {
         position,
+        followed: false,
         input: String::new(),
         clock: FileClock::new(lateness, step),
         mark: Mark::default(),
@@ -90,8 +91,8 @@ impl Past {
             outbox: None,
             files: Vec::new(),
             scanned: None,
-            cursors: BTreeMap::new(),
             counters: Counters::default(),
+            cursors: BTreeMap::new(),
             durable: (0, None),
             is_rebuilt: false,
             said: found.troubles,
@@ -108,7 +109,7 @@ impl Past {
     }
 
     fn go_on(&mut self, snapshot: Snapshot, live: &Live, now: Millis) {
-        let Snapshot { agent, mut files, inputs, cursors, engine, outbox, counters } = snapshot;
+        let Snapshot { agent, mut files, inputs, engine, outbox, cursors, counters } = snapshot;
         if agent.program != env!("CARGO_PKG_VERSION") {
             // Another program may know what this one did not.
             for file in &mut files {
@@ -128,8 +129,7 @@ impl Past {
             self.said.push("agent.step is another one: windows fill anew, totals go on".to_owned());
         }
         self.counters.state_rebuilt += counters.state_rebuilt;
-        self.counters.gone = counters.gone;
-        self.cursors = cursors;
+        (self.counters.gone, self.counters.told, self.cursors) = (counters.gone, counters.told, cursors);
         (self.outbox, self.files, self.scanned) = (Some(outbox), files, Some(inputs));
     }
 

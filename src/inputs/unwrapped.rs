@@ -78,3 +78,52 @@ pub fn unwrapped(head: &[u8], runtime: Runtime) -> Vec<u8> {
     let _ = Unwrapped::new(head, runtime).read_to_end(&mut text);
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives as many bytes as it is told, read by read.
+    struct Cut<'a>(&'a [u8], Vec<usize>);
+
+    impl Read for Cut<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let size = self.1.pop().unwrap_or(3).min(buffer.len());
+            self.0.read(&mut buffer[..size])
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_make_no_difference(
+            lines in prop::collection::vec("[ -~é]{0,30}", 0..20),
+            cuts in prop::collection::vec(1usize..40, 60),
+            at in 1usize..12,
+            ended: bool,
+        ) {
+            let mut wrapped = String::new();
+            for line in &lines {
+                let letters: Vec<char> = line.chars().collect();
+                let parts: Vec<String> = letters.chunks(at).map(|c| c.iter().collect()).collect();
+                for (i, part) in parts.iter().enumerate() {
+                    let tag = if i + 1 == parts.len() { "F" } else { "P" };
+                    wrapped += &format!("2026-11-22T14:54:06.9Z stdout {tag} {part}\n");
+                }
+                if parts.is_empty() {
+                    wrapped += "2026-11-22T14:54:06.9Z stdout F \n";
+                }
+            }
+            if !ended {
+                wrapped.pop();
+            }
+            let mut text = String::new();
+            let mut reader = Unwrapped::new(Cut(wrapped.as_bytes(), cuts), Runtime::Cri);
+            reader.read_to_string(&mut text).unwrap();
+            let plain: String = lines.iter().map(|line| format!("{line}\n")).collect();
+            prop_assert_eq!(&text, &plain);
+            prop_assert_eq!(reader.read(&mut [0; 4]).unwrap(), 0);
+            prop_assert_eq!(unwrapped(wrapped.as_bytes(), Runtime::Cri), plain.as_bytes());
+        }
+    }
+}

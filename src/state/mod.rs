@@ -35,12 +35,12 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub files: Vec<FileState>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
-    /// By input: up to where a journal was counted.
-    pub cursors: BTreeMap<String, String>,
     /// Counts, windows, alerts.
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
+    /// By input: up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// What is counted beside.
     pub counters: Counters,
 }
@@ -65,6 +65,25 @@ pub struct Counters {
     pub gone: BTreeMap<String, Lines>,
     /// How often counts were lost and rebuilt from the logs.
     pub state_rebuilt: u64,
+    /// By receiver: what it has answered.
+    pub told: BTreeMap<String, Told>,
+}
+
+/// What a receiver has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When it last took something.
+    pub last_success: Option<Millis>,
+    /// Since when it takes nothing.
+    pub failing_since: Option<Millis>,
+    /// Why; without secrets.
+    pub why: Option<String>,
+    /// Notifications that arrived.
+    pub sent: u64,
+    /// Tries that were or will be repeated.
+    pub retried: u64,
+    /// Notifications that were refused.
+    pub failed: u64,
 }
 
 /// What lines came to.
@@ -84,11 +103,15 @@ pub struct Lines {
     pub too_long: u64,
     /// Never arrived: messages that a socket dropped. Not in `read`.
     pub lost: u64,
+    /// Files of which another one took the place.
+    pub rotations: u64,
+    /// Times that a file was truncated in place.
+    pub truncations: u64,
 }
 
 impl AddAssign for Lines {
     fn add_assign(&mut self, more: Lines) {
-        let Lines { read, parsed, unparsed, other, late, too_long, lost } = more;
+        let Lines { read, parsed, unparsed, other, late, too_long, lost, rotations, truncations } = more;
         for (sum, more) in [
             (&mut self.read, read),
             (&mut self.parsed, parsed),
@@ -97,6 +120,8 @@ impl AddAssign for Lines {
             (&mut self.late, late),
             (&mut self.too_long, too_long),
             (&mut self.lost, lost),
+            (&mut self.rotations, rotations),
+            (&mut self.truncations, truncations),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -108,6 +133,8 @@ impl AddAssign for Lines {
 pub struct FileState {
     /// Where its reading stands: just after the last line that was counted or is `held`.
     pub position: Position,
+    /// It was being read when this was taken; else it is remembered, for when it comes back.
+    pub followed: bool,
     /// The input's name.
     pub input: String,
     /// Its time, with the newest end.
@@ -133,6 +160,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
-    /// Of a container's log: what takes its wrapping off, with what it holds.
+    /// Of a container's log: what takes its wrapping off, with lines that were begun.
     pub unwrapper: Option<Unwrapper>,
 }

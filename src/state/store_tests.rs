@@ -28,6 +28,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
         files: vec![FileState {
             position,
+            followed: true,
             input: "edge".to_owned(),
             clock,
             mark: Default::default(),
@@ -38,10 +39,14 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             late_needed: 70,
         }],
         inputs: vec!["edge".to_owned()],
-        cursors: [("journal".to_owned(), "s=1;i=2".to_owned())].into(),
         engine: engine(),
         outbox: Default::default(),
-        counters: Counters { gone: [("edge".to_owned(), lines)].into(), state_rebuilt: 1 },
+        cursors: std::collections::BTreeMap::from([("journal".to_owned(), "s=1;i=2".to_owned())]),
+        counters: Counters {
+            gone: [("edge".to_owned(), lines)].into(),
+            state_rebuilt: 1,
+            told: Default::default(),
+        },
     }
 }
 

@@ -54,6 +54,16 @@ impl BucketsState<'_> {
         self.step
     }
 
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.series.iter().flatten().count()
+    }
+
+    /// Requests counted under `__other__`.
+    pub fn overflow(&self) -> u64 {
+        self.overflow
+    }
+
     /// The end of the last closed step.
     pub fn closed(&self) -> Option<Millis> {
         self.closed

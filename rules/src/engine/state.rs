@@ -1,10 +1,10 @@
 //! The engine as it is saved, and as it comes back: so that every later change is the one that an engine which was never
 //! interrupted would make. What follows from the rest is left out: which series belong to which group, which are pinned.
 
-use super::{Engine, EngineOptions, INCIDENTS_MAX, minutes};
-use crate::alert::{Change, Sample};
+use super::{Engine, EngineOptions, INCIDENTS_MAX, Standing, minutes};
+use crate::alert::{Change, Sample, State};
 use crate::buckets::{Buckets, BucketsState};
-use crate::case::Case;
+use crate::case::{Case, labels};
 use crate::detectors;
 use crate::groups::Groups;
 use crate::report::Incident;
@@ -73,6 +73,53 @@ impl EngineState<'_> {
     #[must_use]
     pub fn closed_until(&self) -> Option<Millis> {
         self.buckets.closed()
+    }
+
+    /// Every alert that was pending, firing or recovering, by rule and labels.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Standing<'_>> {
+        let mut all = Vec::new();
+        for judging in &self.rules {
+            let rule = judging.rule.clone().over();
+            for remembered in &judging.groups {
+                let Some(case) = remembered.case.as_deref() else { continue };
+                if case.life().state() != State::Resolved {
+                    all.push(Standing {
+                        rule: judging.rule.name(),
+                        labels: labels(&rule, &remembered.key),
+                        state: case.life().state(),
+                        severity: case.severity(),
+                        since: case.life().since(),
+                    });
+                }
+            }
+        }
+        all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));
+        all
+    }
+
+    /// How many series there were.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// Requests that were counted under `__other__`.
+    #[must_use]
+    pub fn series_overflow(&self) -> u64 {
+        self.buckets.overflow()
+    }
+
+    /// How many rules judged.
+    #[must_use]
+    pub fn rules(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// How many incidents were no longer remembered.
+    #[must_use]
+    pub fn incidents_dropped(&self) -> u64 {
+        self.incidents_dropped
     }
 
     fn check(&self) -> Result<(), Unsound> {

@@ -109,6 +109,11 @@ impl RuleState {
         self.judged == Judged::of(rule)
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.judged.name
+    }
+
     /// How many labels make a group.
     pub fn group_by(&self) -> usize {
         self.judged.group_by.len()

@@ -217,3 +217,90 @@ impl Watch {
         count(&ring.counters.kernel_drops, drops.more().unwrap_or(0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(path: &Path) -> io::Result<Socket> {
+        bind_unix(path, &Access::default()).map(|bound| bound.0)
+    }
+
+    #[test]
+    fn only_a_stale_socket_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sock");
+        let first = bound(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        let taken = bound(&path).err().unwrap();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        // Removed at the end.
+        drop(first);
+        assert!(!path.exists());
+        // One that nobody listens at any more: its process was killed.
+        drop(UnixDatagram::bind(&path).unwrap());
+        assert!(path.exists());
+        let second = bound(&path).unwrap();
+        // Another process took the path over: its socket stays.
+        fs::remove_file(&path).unwrap();
+        let other = UnixDatagram::bind(&path).unwrap();
+        drop(second);
+        assert!(path.exists());
+        drop(other);
+        fs::remove_file(&path).unwrap();
+        // Whatever else is there stays there.
+        fs::write(&path, "x").unwrap();
+        assert!(bound(&path).err().unwrap().to_string().contains("no socket"));
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+        assert!(bound(&path).is_err());
+    }
+
+    #[test]
+    fn modes_and_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sock");
+        let access = Access { mode: 0o622, group: None };
+        drop(bind_unix(&path, &access).unwrap().0);
+        let access = Access { mode: 0o660, group: Some("no-such-group".to_owned()) };
+        assert!(bind_unix(&path, &access).err().unwrap().to_string().contains("no-such-group"));
+        assert!(!path.exists());
+        assert_eq!((group_id("root"), group_id("17")), (Some(0), Some(17)));
+    }
+
+    #[test]
+    fn a_queue_that_is_cut_is_said() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(enlarge(&socket, 65_536), None);
+        let said = enlarge(&socket, 1 << 30);
+        // Root may have what it wants.
+        assert!(said.is_none_or(|said| said.contains("net.core.rmem_max")));
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_long_is_cut_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sock");
+        let socket = bound(&path).unwrap();
+        let from = UnixDatagram::unbound().unwrap();
+        from.send_to(&vec![b'x'; DATAGRAM + 1], &path).unwrap();
+        from.send_to(b"short", &path).unwrap();
+        let (ring, drain) = super::super::ring::ring();
+        let counters = std::sync::Arc::clone(&ring.counters);
+        let stop = AtomicBool::new(false);
+        let lengths = std::thread::scope(|scope| {
+            scope.spawn(|| socket.receive(&ring, &|| 0, &stop));
+            let mut lengths = Vec::new();
+            while lengths.len() < 2 {
+                if let super::super::ring::Item::Batch(batch) = drain.next(Duration::from_secs(20)).unwrap() {
+                    lengths.extend(batch.iter().map(|(peer, message)| (peer, message.len())));
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+            lengths
+        });
+        assert_eq!(lengths, [(Peer::Local, DATAGRAM), (Peer::Local, 5)]);
+        assert_eq!(counters.truncated.load(Ordering::Relaxed), 1);
+    }
+}
