@@ -2,6 +2,7 @@
 
 mod view;
 
+use super::health::Observed;
 use super::live::LiveFile;
 use super::memory::Memory;
 use crate::inputs::file::{Happening, Message, Placing};
@@ -90,9 +91,10 @@ impl LiveFiles {
         }
     }
 
-    /// Where an earlier process was, in files that may not be followed yet; and which inputs' files it had placed.
-    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>) {
-        (self.memory, self.scanned) = (memory, scanned);
+    /// Where an earlier process was: in files that may not be followed yet, and in journals; and which inputs' files it had
+    /// placed.
+    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>, cursors: BTreeMap<String, String>) {
+        (self.memory, self.scanned, self.cursors) = (memory, scanned, cursors);
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -105,17 +107,8 @@ impl LiveFiles {
         (self.settings, self.relisted) = (settings, true);
     }
 
-    /// Inputs that are no files: their settings, by their number, and up to where journals were counted.
-    pub fn set_streams(
-        &mut self,
-        settings: BTreeMap<usize, FileSettings>,
-        cursors: BTreeMap<String, String>,
-    ) {
-        (self.streams, self.cursors) = (settings, cursors);
-    }
-
-    /// The settings of inputs that are no files from now on.
-    pub fn reconfigure_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+    /// The settings of inputs that are no files from now on, by their number.
+    pub fn set_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
         self.streams = settings;
     }
 
@@ -326,6 +319,16 @@ impl LiveFiles {
             .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
     }
 
+    /// Every file as it stands.
+    pub fn observed(&self, now: Millis) -> impl Iterator<Item = Observed<'_>> {
+        self.watermarks.reports(now).filter_map(|FileReport { file, standing, .. }| {
+            let live = &self.files.get(&FileId(file))?.live;
+            let (path, input, zone) = (live.path.as_str(), live.input(), live.zone());
+            let (lines, late_needed) = (live.lines, live.late_needed());
+            Some(Observed { file: FileId(file), path, input, zone, standing, lines, late_needed })
+        })
+    }
+
     /// What files have to say, once.
     pub fn notes(&mut self) -> Vec<(String, String)> {
         let notes = |f: &mut Followed| {
@@ -353,6 +356,16 @@ impl LiveFiles {
         std::mem::replace(&mut self.behind, now)
     }
 
+    /// Whether every file that was there at the start is registered.
+    pub fn all_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// How many are followed.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
         let mut files = self.files.iter();
@@ -375,8 +388,8 @@ impl LiveFiles {
     /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
     pub fn gone(&self) -> BTreeMap<String, Lines> {
         let mut gone = self.memory.gone().clone();
-        for (_, stream) in self.files.iter().filter(|(file, _)| file.is_stream()) {
-            *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
+        for stream in self.files.iter().filter(|(file, _)| file.is_stream()) {
+            *gone.entry(stream.1.live.input().to_owned()).or_default() += stream.1.live.lines;
         }
         gone
     }

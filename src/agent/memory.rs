@@ -41,7 +41,7 @@ impl Memory {
     /// A file that is followed no longer. Of too many, those that went first are forgotten.
     pub fn keep(&mut self, file: FileState) {
         self.count(&file.input, file.lines);
-        self.insert(FileState { followed: false, lines: Lines::default(), ..file });
+        self.insert(FileState { lines: Lines::default(), ..file });
         while self.files.len() > REMEMBERED_MAX
             && let Some(first) = self.files.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
             && let Some((_, file)) = self.files.remove(&first)
