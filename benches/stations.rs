@@ -124,6 +124,36 @@ fn parse_and_observe(bencher: Bencher<'_, '_>, format: &str) {
         });
 }
 
+/// A snapshot of 2,000 series that were busy in every step held: what the engine's thread spends on it.
+#[divan::bench]
+fn encode_2000_series(bencher: Bencher<'_, '_>) {
+    let log = nginx();
+    let compiled = formats::compile("nginx:combined_upstream").unwrap();
+    let plan = Arc::new(Plan::for_report(&rules(), &["upstream".to_owned()]));
+    let mut engine = Engine::new(rules(), Arc::clone(&plan), EngineOptions { step: 5000, series_cap: 2000 });
+    let mut collector = Collector::new(plan, 5000, false);
+    let mut context = context();
+    let lines: Vec<&[u8]> = Lines::new(log.as_bytes(), true).collect();
+    let mut block = Block::default();
+    for step in 0..70 {
+        for (i, line) in lines.iter().take(2_000).enumerate() {
+            if let Ok(Parsed::Record(mut record)) = compiled.parse(line, &mut context) {
+                record.end = 1_793_491_200_000 + step * 5_000;
+                let source = Source { site: format!("site{i}"), ..Source::default() };
+                collector.count(&source, &record, Place::Step);
+            }
+        }
+        collector.take(&mut block);
+        engine.absorb(&block, i64::MIN);
+        engine.advance(1_793_491_200_000 + (step + 1) * 5_000);
+    }
+    let size = postcard::to_stdvec(&engine.state()).unwrap().len();
+    eprintln!("{} series, {size} bytes", engine.buckets().len());
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| postcard::to_stdvec(&engine.state()).unwrap().len());
+}
+
 /// The log's blocks, absorbed and judged to the end.
 #[divan::bench]
 fn judge(bencher: Bencher<'_, '_>) {

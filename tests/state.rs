@@ -96,6 +96,9 @@ fn killed_again_and_again_it_counts_every_line_once() {
     let snapshot = counted(&agent, &place, written);
     agent.ends("TERM");
     assert_eq!(snapshot.agent.node, "edge-1");
+    let totals = snapshot.engine.totals();
+    assert_eq!((totals.counted.requests, totals.future), (written, 0));
+    assert_eq!(totals.status.values().sum::<u64>(), written);
 }
 
 #[test]
@@ -211,5 +214,52 @@ fn a_directory_that_is_gone_and_comes_back() {
     append(&log, &lines(2, 1, 200));
     let mut agent = place.run_configured();
     counted(&agent, &place, 42);
+    agent.ends("TERM");
+}
+
+#[test]
+fn who_is_told_is_told_of_what_is_durable() {
+    let (place, webhook) = (Place::new(), Webhook::start());
+    place.configure(&(input(&place) + TEN + &webhook.table("ops")));
+    let log = place.path("access.log");
+    append(&log, &lines(20, 1, 200));
+    let mut agent = place.run_configured();
+    counted(&agent, &place, 20);
+    append(&log, &lines(10, 2, 502));
+    let first = webhook.wait("an alert", SOON, |_| true);
+    kill(&mut agent);
+    let saved = serde_json::to_string(&place.snapshot().unwrap().outbox).unwrap();
+    assert!(saved.contains("10.0.0.2:8080"), "{saved}");
+    // It may come once more, under the same key; it is the same incident, and its end is told.
+    let mut agent = place.run_configured();
+    agent.says("access.log from byte");
+    let end = wait_for("the end", Duration::from_secs(60), || {
+        append(&log, &lines(1, 2, 200));
+        std::thread::sleep(Duration::from_millis(500));
+        webhook.bodies.try_iter().find(|body| body["status"] == "resolved")
+    });
+    assert_eq!(end["alerts"][0]["fingerprint"], first["alerts"][0]["fingerprint"]);
+    agent.ends("TERM");
+}
+
+#[test]
+fn another_step_keeps_positions_and_totals() {
+    let (place, webhook) = (Place::new(), Webhook::start());
+    let tables = input(&place) + TEN + &webhook.table("ops");
+    let path = place.configure(&tables);
+    let log = place.path("access.log");
+    append(&log, &(lines(10, 2, 502) + &lines(10, 1, 200)));
+    let mut agent = place.run_configured();
+    webhook.wait("an alert", SOON, |body| body["status"] == "firing");
+    counted(&agent, &place, 20);
+    agent.ends("TERM");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("step = \"1s\"", "step = \"2s\"")).unwrap();
+    let mut agent = place.run_configured();
+    agent.says("agent.step is another one");
+    // What fired is not judged any more.
+    webhook.wait("its end", SOON, |body| body["status"] == "resolved");
+    append(&log, &lines(5, 1, 200));
+    let snapshot = counted(&agent, &place, 25);
+    assert_eq!((snapshot.engine.totals().counted.requests, snapshot.agent.step), (25, 2_000));
     agent.ends("TERM");
 }

@@ -10,6 +10,8 @@ for target in $("$CARGO" fuzz list); do
     mkdir -p "fuzz/corpus/$target"
     set -- "fuzz/corpus/$target"
     [ "$target" != configuration ] || set -- "$@" tests/good_config tests/bad_config
+    # What a running agent writes, made by a test.
+    [ "$target" != snapshot ] || GATEWATCH_SEEDS="$PWD/fuzz/corpus/snapshot" "$CARGO" test --quiet --locked --lib state::store::tests::seeds
     # shellcheck disable=SC2086 # flags, apart
     "$CARGO" fuzz run -s none ${FUZZ_FLAGS:-} "$target" "$@" -- \
         -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2048 -max_len=4096

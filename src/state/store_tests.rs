@@ -1,15 +1,20 @@
 use super::*;
 use crate::state::{AgentState, Counters, FileState, Lines, Reading};
 use crate::tail::{FileKey, Position, Progress};
-use gatewatch_parsers::{Dated, Zone};
+use gatewatch_parsers::{Context, Dated, Parsed, Zone};
+use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::engine::{Engine, EngineOptions, EngineState};
+use gatewatch_rules::rule::{Rule, Severity};
 use gatewatch_rules::series::Plan;
+use gatewatch_rules::source::Source;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use tempfile::TempDir;
 
 const NOW: Millis = 1_800_000_000_000;
+const OPTIONS: EngineOptions = EngineOptions { step: 5_000, series_cap: 10 };
 
 /// A snapshot with something of everything, told apart by `saved`.
 pub(crate) fn snapshot(saved: Millis) -> Snapshot {
@@ -50,11 +55,47 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
     }
 }
 
-/// An engine that has counted nothing.
+fn rules() -> Vec<Rule> {
+    let mut rule = Rule::new("errors", "ratio", vec![(Severity::Warning, 0.05), (Severity::Critical, 0.2)]);
+    rule.group_by = vec!["upstream".to_owned()];
+    let mut number = Rule::new("number", "count", vec![(Severity::Warning, 3.0)]);
+    number.window = 600_000;
+    vec![rule, number]
+}
+
+/// An engine whose upstream fails.
 fn engine() -> EngineState<'static> {
-    let options = EngineOptions { step: 5_000, series_cap: 10 };
-    let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), options);
+    let plan = Arc::new(Plan::new(&rules(), &[]));
+    let mut engine = Engine::new(rules(), Arc::clone(&plan), OPTIONS);
+    let mut collector = Collector::new(plan, OPTIONS.step, false);
+    let format = gatewatch_parsers::formats::compile("nginx:combined_upstream").unwrap();
+    let mut context = Context::new(Zone::Fixed(0), NOW);
+    let line = b"203.0.113.7 - - [15/Jan/2027:08:00:00 +0000] \"GET /p HTTP/1.1\" 502 512 \"-\" \"curl\" rt=0.013 uct=\"0.001\" \
+                 uht=\"-\" urt=\"0.012\" ua=\"10.0.0.1:8080\" us=\"502\"";
+    let mut block = Block::default();
+    for step in 0..12 {
+        let Ok(Parsed::Record(mut record)) = format.parse(line, &mut context) else { panic!("not a line") };
+        record.end = NOW + step * OPTIONS.step;
+        (0..20).for_each(|_| collector.count(&Source::default(), &record, Place::Step));
+        engine.sample(&collector.last_series().unwrap().clone(), record.end, line);
+    }
+    collector.take(&mut block);
+    engine.absorb(&block, Millis::MIN);
+    assert!(!engine.advance(NOW + 12 * OPTIONS.step).is_empty(), "an alert");
     postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap()
+}
+
+/// Goes on with it: nothing may panic, whatever it says.
+fn go_on(snapshot: Snapshot) {
+    let plan = Arc::new(Plan::new(&rules(), &[]));
+    if let Ok((mut engine, _)) = Engine::restore(snapshot.engine, rules(), plan, OPTIONS) {
+        engine.advance(NOW + 3_600_000);
+        assert!(encode(&engine.state()).is_ok());
+    }
+    for file in snapshot.files {
+        let mut clock = file.clock.with(2_000, 5_000);
+        (clock.admit(NOW), clock.idle(1_000, NOW), clock.finish());
+    }
 }
 
 fn payload(saved: Millis) -> Vec<u8> {
@@ -103,8 +144,7 @@ fn what_is_written_is_read() {
 
 #[test]
 fn every_cut_and_every_flipped_bit_is_seen() {
-    let payload = payload(NOW);
-    let bytes = frame::wrap(3, &payload);
+    let bytes = frame::wrap(3, &small());
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }
@@ -113,20 +153,41 @@ fn every_cut_and_every_flipped_bit_is_seen() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert!(decode(&flipped).is_err(), "bit {bit}");
     }
-    // The same behind a checksum that somebody made fit: refused, or something else that can be read; never a panic.
+}
+
+/// Behind a checksum that somebody made fit: refused, or something else that can be gone on with; never a panic.
+#[test]
+fn a_hostile_payload_is_refused_or_harmless() {
+    let payload = small();
     for length in 0..payload.len() {
-        assert!(decode(&frame::wrap(3, &payload[..length])).is_err(), "payload cut at {length}");
+        assert!(decode(&frame::wrap(3, &payload[..length])).is_err(), "cut at {length}");
     }
-    for bit in 0..payload.len() * 8 {
-        let mut flipped = payload.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
-        if let Ok((_, read)) = decode(&frame::wrap(3, &flipped)) {
-            assert!(encode(&read).is_ok(), "bit {bit}");
-        }
-    }
-    let mut more = payload;
+    let mut more = payload.clone();
     more.push(0);
     assert!(decode(&frame::wrap(3, &more)).is_err(), "there is more than it says");
+    for bit in 0..payload.len() * 8 {
+        changed(&payload, bit);
+    }
+    let large = self::payload(NOW);
+    for bit in (0..large.len() * 8).step_by(large.len() * 8 / 300 + 1) {
+        changed(&large, bit);
+    }
+}
+
+fn changed(payload: &[u8], bit: usize) {
+    let mut flipped = payload.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    if let Ok((_, read)) = decode(&frame::wrap(3, &flipped)) {
+        assert!(encode(&read).is_ok(), "bit {bit}");
+        go_on(read);
+    }
+}
+
+/// The payload of a snapshot whose engine has counted nothing.
+fn small() -> Vec<u8> {
+    let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), OPTIONS);
+    let engine = postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap();
+    encode(&Snapshot { engine, ..snapshot(NOW) }).unwrap()
 }
 
 #[test]
@@ -292,4 +353,14 @@ fn a_directory_that_others_may_write_in_is_closed_to_them() {
     fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
     store.write(&payload(1)).unwrap();
     assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o755);
+}
+
+/// What `fuzz/snapshot` begins with: it says where.
+#[test]
+fn seeds() {
+    let Some(folder) = std::env::var_os("GATEWATCH_SEEDS") else { return };
+    let folder = PathBuf::from(folder);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("whole"), frame::wrap(3, &payload(NOW))).unwrap();
+    fs::write(folder.join("payload"), payload(NOW)).unwrap();
 }
