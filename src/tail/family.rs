@@ -8,22 +8,20 @@
 
 use super::cursor::{Cursor, Progress};
 use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
-use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Print, Stat};
+use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Stat};
 use super::open::{Found, open_regular};
+use super::scan::Opening;
 use super::siblings::{self, Sibling};
+use super::stream::{PROBE, Stream, goes_on, head_in, is_of};
 use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
-use super::unpack::{self, Reached};
 use super::{Position, Tailer};
 use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// So many first bytes of a file that is open and of another one are compared.
-const PROBE: usize = 64 * 1024;
 
 /// Why a log's rotated files are looked at.
 #[derive(Clone, Debug)]
@@ -38,37 +36,6 @@ pub(super) enum Why {
     Empty,
 }
 
-/// One that was known, and whether it was found.
-struct Stream {
-    position: Position,
-    /// It is open, and read from there.
-    is_followed: bool,
-    /// If so: how it begins.
-    own: Vec<u8>,
-    /// It may not have been read to its end.
-    is_wanted: bool,
-    located: bool,
-}
-
-impl Stream {
-    fn followed(file: &Tracked) -> Stream {
-        let plain = file.handle.as_ref().filter(|_| file.archive.is_none());
-        // What cannot be read now is known by what was read of it.
-        let own = plain.and_then(|handle| read_up_to(handle, 0, PROBE).ok()).unwrap_or_default();
-        Stream { position: file.position(), is_followed: true, own, is_wanted: false, located: false }
-    }
-
-    /// Whether a file that begins so may be this one, or a copy of it.
-    fn begins(&self, head: &[u8]) -> bool {
-        let known = self.position.progress.head;
-        let length = usize::from(known.len);
-        let as_known = length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known);
-        let shorter = head.len().min(self.own.len());
-        let as_own = shorter > 0 && head.get(..shorter) == self.own.get(..shorter);
-        if self.own.is_empty() { as_known } else { as_own }
-    }
-}
-
 /// A rotated file that is to be read.
 struct Next {
     sibling: Sibling,
@@ -81,8 +48,8 @@ struct Next {
 enum Located {
     /// It is known, and there is more.
     Rest(Box<Next>),
-    /// It is known, and was read.
-    Done,
+    /// It is known, and was read; under another key, which nobody else knows yet.
+    Done(Option<(Position, Placed)>),
     /// It is not known.
     Unknown(Box<Next>),
 }
@@ -114,7 +81,7 @@ impl Tailer {
             Err(error) => return Err(Trouble::from(&error)),
         };
         let mut streams = self.streams(live, why);
-        let chain = self.unread(siblings, &mut streams, why, now, out)?;
+        let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
         if !matches!(why, Why::Empty) {
             self.say_lost(live, &streams, why, out);
         }
@@ -191,6 +158,7 @@ impl Tailer {
     /// What is to be read, oldest first.
     fn unread(
         &mut self,
+        live: &Path,
         siblings: Vec<Sibling>,
         streams: &mut [Stream],
         why: &Why,
@@ -217,7 +185,12 @@ impl Tailer {
                     known.push((age, next));
                     frontier = true;
                 }
-                Ok(Located::Done) => frontier = true,
+                Ok(Located::Done(read)) => {
+                    frontier = true;
+                    if let Some((position, placed)) = read {
+                        self.tell_read(live, &position, placed, out);
+                    }
+                }
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
                 Ok(Located::Unknown(_)) => {}
                 Err(trouble) if is_its_own(&trouble) => self.troubles.report(now, None, &path, trouble, out),
@@ -279,10 +252,12 @@ impl Tailer {
                     Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed }))
                 }
                 // It may be needed yet, should the original be truncated.
-                _ if is_followed => Located::Done,
+                _ if is_followed => Located::Done(None),
                 _ => {
-                    self.was_read(position, key, &handle, compression, &stat, now).map_err(failed)?;
-                    Located::Done
+                    let known = (position.key == key).then_some(());
+                    let read = self.was_read(position, key, &handle, compression, &stat, now);
+                    let read = read.map_err(failed)?;
+                    Located::Done(known.is_none().then_some((read, placed)))
                 }
             });
         }
@@ -301,7 +276,7 @@ impl Tailer {
         compression: Compression,
         stat: &Stat,
         now: Millis,
-    ) -> io::Result<()> {
+    ) -> io::Result<Position> {
         let mut progress = position.progress;
         if compression == Compression::Plain && stat.size < progress.offset {
             let from = stat.size.saturating_sub(ANCHOR_LEN as u64);
@@ -309,8 +284,22 @@ impl Tailer {
             progress = Cursor::new(stat.size, &before, &head_of(file, HEAD_LEN)?, now).progress();
         }
         progress.finished = true;
-        self.remembered.keep(Position { path: position.path, key, progress }, Some(stat), now);
-        Ok(())
+        let position = Position { path: position.path, key, progress };
+        self.remembered.keep(position.clone(), Some(stat), now);
+        Ok(position)
+    }
+
+    /// The receiver has to know, too, since what it counted is what a restart knows: a copy or archive of a file that is no
+    /// more is the frontier then.
+    fn tell_read(&mut self, live: &Path, read: &Position, placed: Placed, out: &mut impl FnMut(Event<'_>)) {
+        let Position { key, progress, .. } = *read;
+        let Some((input, labels)) = self.belongs(live) else { return };
+        let file = FileId(self.next_id);
+        self.next_id += 1;
+        let place = Place { path: live, input, labels: &labels, key };
+        let (from, size, follows) = (progress, progress.offset, None);
+        out(Event::Opened { file, place, from, size, placed, follows });
+        out(Event::Finished { file, after: progress });
     }
 
     fn open_rotated(
@@ -322,39 +311,25 @@ impl Tailer {
         out: &mut impl FnMut(Event<'_>),
     ) -> FileId {
         let Next { sibling, handle, compression, mut cursor, placed } = next;
-        let id = FileId(self.next_id);
-        self.next_id += 1;
         cursor.leave();
-        let key = self.design.key(sibling.stat.key);
-        self.remembered.forget(&key);
         self.counters.recovered += 1;
         let archive = Archive::of(compression);
         // How much an archive holds is known at its end only; that there is something more has to be said now.
-        let size = if archive.is_some() { cursor.offset() + sibling.stat.size } else { sibling.stat.size };
-        let place = Place { path: live, input, labels, key };
-        out(Event::Opened { file: id, place, from: cursor.progress(), size, placed, follows: before });
-        let handle = (self.open < self.max_open).then_some(handle);
-        self.open += usize::from(handle.is_some());
-        self.by_key.insert(key, id);
-        let in_hole = cursor.offset() == 0;
-        let tracked = Tracked {
-            id,
-            key,
+        let read = if archive.is_some() { cursor.offset() } else { 0 };
+        let opening = Opening {
             path: live.to_path_buf(),
             input,
             labels: labels.to_vec(),
+            key: self.design.key(sibling.stat.key),
+            size: read + sibling.stat.size,
             handle,
             archive,
             cursor,
-            after: before,
-            due: Millis::MIN,
-            hot_until: Millis::MIN,
-            in_hole,
-            idle: false,
+            placed,
+            before,
             checked: None,
         };
-        self.files.insert(id, tracked);
-        id
+        self.begin(opening, Millis::MIN, out)
     }
 
     /// Says what is nowhere, once.
@@ -433,16 +408,6 @@ impl Tailer {
     }
 }
 
-/// Whether files of that path belong to this log.
-fn is_of(live: &Path, path: &Path) -> bool {
-    let rotated = || {
-        let (Some(name), Some(of)) = (path.file_name(), live.file_name()) else { return false };
-        path.parent() == live.parent()
-            && siblings::readings(name.as_bytes()).iter().any(|reading| reading.live == of.as_bytes())
-    };
-    path == live || rotated()
-}
-
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
 }
@@ -453,47 +418,4 @@ fn is_its_own(trouble: &Trouble) -> bool {
         Trouble::Io { kind, .. } => *kind == io::ErrorKind::PermissionDenied,
         _ => true,
     }
-}
-
-/// The first bytes of what an archive holds; none of one that is damaged.
-fn head_in(file: &Arc<File>, compression: Compression) -> Vec<u8> {
-    let mut head = Vec::with_capacity(HEAD_LEN);
-    if let Ok((reader, _)) = unpack::of_file(file, compression) {
-        // What was decoded before an error stays.
-        let _damaged = reader.take(PROBE as u64).read_to_end(&mut head);
-    }
-    head
-}
-
-/// `None`: it is not this stream. `Some(None)`: it is, and ends before that place. Else: whether there is more behind it.
-fn goes_on(
-    file: &Arc<File>,
-    compression: Compression,
-    stat: &Stat,
-    stream: &Stream,
-    by_key: bool,
-    now: Millis,
-) -> io::Result<Option<Option<(Cursor, bool)>>> {
-    let progress = stream.position.progress;
-    if compression == Compression::Plain {
-        if stat.size < progress.offset {
-            // A copy made before we read on; the file itself would have been truncated.
-            return Ok((!by_key).then_some(None));
-        }
-        let cursor = resume(file, &progress, super::Design::default(), now)?;
-        return Ok(cursor.map(|cursor| Some((cursor, stat.size > progress.offset))));
-    }
-    Ok(match unpack::unpack_to(file, compression, &progress, now) {
-        Ok(Reached::There(mut reader, cursor)) => {
-            let more = !matches!(reader.read(&mut [0; 1]), Ok(0));
-            Some(Some((*cursor, more)))
-        }
-        Ok(Reached::Shorter) => Some(None),
-        Ok(Reached::Other) => None,
-        // Damaged before the place where we were: nothing of it is to be had.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
-            None
-        }
-        Err(error) => return Err(error),
-    })
 }

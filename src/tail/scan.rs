@@ -1,13 +1,13 @@
 //! What is there against what is followed: the reconcile that everything rests on.
 
-use super::cursor::{Action, AtPath, Cursor, Departure};
+use super::cursor::{AtPath, Cursor};
 use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
 use super::family::Why;
-use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stat, read_at};
+use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stamp, Stat, read_at};
 use super::open::{Found, open_regular};
 use super::paths::Listing;
 use super::siblings;
-use super::tracked::{Tracked, at_end, resume};
+use super::tracked::{Archive, Tracked, at_end, resume};
 use super::{NAMES_A_SECOND, Position, RECONCILE_EVERY, Start, Tailer};
 use gatewatch_parsers::Millis;
 use std::collections::HashMap;
@@ -32,6 +32,21 @@ pub(super) struct Candidate {
     maybe_rotated: bool,
     /// This very file is not for us, and why.
     pub(super) refused: Option<(FileKey, Trouble)>,
+}
+
+/// A file that is to be followed, and from where.
+pub(super) struct Opening {
+    pub(super) path: PathBuf,
+    pub(super) input: usize,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) key: FileKey,
+    pub(super) size: u64,
+    pub(super) handle: Arc<File>,
+    pub(super) archive: Option<Archive>,
+    pub(super) cursor: Cursor,
+    pub(super) placed: Placed,
+    pub(super) before: Option<FileId>,
+    pub(super) checked: Option<Stamp>,
 }
 
 impl Tailer {
@@ -132,166 +147,6 @@ impl Tailer {
         }
     }
 
-    /// What the path of a followed file shows now.
-    fn at_path(&self, file: &Tracked) -> (AtPath, Option<Stat>) {
-        let stat = match self.by_path.get(&file.path).and_then(|at| self.candidates.get(*at)) {
-            Some(Candidate { stat: Ok(stat), .. }) => Ok(*stat),
-            // A pattern no longer lists it, or looking failed: the path itself has the say.
-            _ => Stat::of_path(&file.path).map(|stat| self.design.stat(stat)),
-        };
-        match stat {
-            Ok(stat) if stat.key == file.key => (AtPath::Same, Some(stat)),
-            Ok(stat) => (AtPath::Other { written: stat.size > 0 }, None),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                (AtPath::Nothing, None)
-            }
-            Err(_) => (AtPath::Unknown, None),
-        }
-    }
-
-    /// Does what the cursor says about one followed file, reading apart.
-    fn settle(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
-        if self.reconfigured && !self.place_again(id, now, out) {
-            return;
-        }
-        let Some(file) = self.files.get(&id) else { return };
-        if file.archive.is_some() {
-            // It does not grow, and it ends when it was read.
-            if let Some(file) = self.files.get_mut(&id) {
-                file.due = now;
-            }
-            return;
-        }
-        let (at_path, mut own) = self.at_path(file);
-        let Some(file) = self.files.get_mut(&id) else { return };
-        if let Some(handle) = &file.handle
-            && let Ok(stat) = Stat::of_file(handle)
-        {
-            own = Some(stat);
-        }
-        loop {
-            let Some(file) = self.files.get_mut(&id) else { return };
-            match file.cursor.decide(now, own.as_ref(), at_path) {
-                Action::Wait | Action::Back => {}
-                Action::Read => file.due = now,
-                Action::Truncated => {
-                    if self.truncated(id, now, out) {
-                        continue;
-                    }
-                }
-                Action::Left(departure) => {
-                    out(match departure {
-                        Departure::Rotated => Event::Rotated { file: id },
-                        Departure::Gone => Event::Gone { file: id },
-                    });
-                    self.counters.rotations += u64::from(departure == Departure::Rotated);
-                    if self.design.leave_at_once && departure == Departure::Rotated {
-                        return self.finish(id, now, out);
-                    }
-                    continue;
-                }
-                Action::Release if own.is_some() => return self.finish(id, now, out),
-                Action::Release => {
-                    // Closed when it was renamed: its inode has another name there.
-                    own = self.open_again(id);
-                    if own.is_some() {
-                        continue;
-                    }
-                    self.lose(id, now, out);
-                }
-            }
-            return;
-        }
-    }
-
-    fn open_again(&mut self, id: FileId) -> Option<Stat> {
-        let file = self.files.get_mut(&id)?;
-        file.reopen(self.design).ok()?;
-        let stat = Stat::of_file(file.handle.as_ref()?).ok()?;
-        self.open += 1;
-        Some(self.design.stat(stat))
-    }
-
-    /// What was there before the offset is there no more: what was not read of it may be in a copy or an archive. False: that
-    /// could not be looked at.
-    pub(super) fn truncated(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) -> bool {
-        let Some(file) = self.files.get(&id) else { return false };
-        let (path, position) = (file.path.clone(), file.position());
-        let why = Why::Displaced(position, Loss::Truncated);
-        let before = match self.catch_up(&path, &why, Some(id), now, out) {
-            Ok(before) => before,
-            Err(trouble) => {
-                self.troubles.report(now, Some(id), &path, trouble, out);
-                return false;
-            }
-        };
-        self.counters.truncations += 1;
-        if let Some(file) = self.files.get_mut(&id) {
-            file.truncated(now, out);
-            file.after = before;
-        }
-        true
-    }
-
-    /// A file of which nothing was read yet, and which changed: what was written to it first may have been copied and truncated
-    /// away, and its place does not show that. True: something of that is to be read before it.
-    pub(super) fn was_emptied(
-        &mut self,
-        id: FileId,
-        now: Millis,
-        out: &mut impl FnMut(Event<'_>),
-    ) -> Result<bool, Trouble> {
-        let Some(file) = self.files.get(&id) else { return Ok(false) };
-        let nothing_read = file.cursor.offset() == 0 && file.archive.is_none();
-        let Some(handle) = file.handle.as_ref().filter(|_| nothing_read) else { return Ok(false) };
-        let stamp = Stat::of_file(handle).map_err(|error| Trouble::from(&error))?.stamp;
-        if file.checked == Some(stamp) {
-            return Ok(false);
-        }
-        let path = file.path.clone();
-        let before = self.catch_up(&path, &Why::New, Some(id), now, out)?;
-        if let Some(file) = self.files.get_mut(&id) {
-            file.checked = Some(stamp);
-            if before.is_some() {
-                (file.after, file.due) = (before, now);
-            }
-        }
-        Ok(before.is_some())
-    }
-
-    /// It was not open, and now its inode is nowhere: what was not read of it may be in an archive.
-    pub(super) fn lose(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
-        let Some(file) = self.files.get(&id) else { return };
-        let (path, position) = (file.path.clone(), file.position());
-        let why = Why::Displaced(position, Loss::Gone);
-        if let Err(trouble) = self.catch_up(&path, &why, Some(id), now, out) {
-            return self.troubles.report(now, Some(id), &path, trouble, out);
-        }
-        self.forget(id, now);
-        out(Event::Dropped { file: id });
-    }
-
-    /// After another list of inputs: the input and labels that a file has now. False: none, and it is followed no longer.
-    fn place_again(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) -> bool {
-        let Some(file) = self.files.get_mut(&id) else { return false };
-        if let Some(c) = self.by_path.get(&file.path).and_then(|at| self.candidates.get(*at)) {
-            if c.input != file.input || c.labels != file.labels {
-                (file.input, file.labels) = (c.input, c.labels.clone());
-                out(Event::Moved { file: id, place: file.place() });
-            }
-            return true;
-        }
-        // One whose path is empty now, or could not be listed, still has its input by name.
-        let known = file.input < self.inputs.len();
-        let unseen = !self.failed.is_empty() || Stat::of_path(&file.path).is_err();
-        if known && unseen {
-            return true;
-        }
-        self.forget(id, now);
-        out(Event::Dropped { file: id });
-        false
-    }
-
     /// Follows what a path leads to, if nobody does yet.
     fn consider(&mut self, at: usize, now: Millis, out: &mut impl FnMut(Event<'_>)) {
         let Some(candidate) = self.candidates.get_mut(at) else { return };
@@ -360,20 +215,7 @@ impl Tailer {
             return Ok(());
         }
         let failed = |error: io::Error| Trouble::from(&error);
-        let mut magic = [0; MAGIC_LEN];
-        let length = read_at(&handle, &mut magic, 0).map_err(failed)?;
-        let what = Compression::of(magic.get(..length).unwrap_or_default());
-        if what != Compression::Plain {
-            // A rotated file of a log that is followed is no surprise.
-            if live.is_none() {
-                self.refuse(&path, now, Trouble::Compressed(what), out);
-            }
-            return Ok(());
-        }
-        if let Some(live) = &live
-            && self.remembered.get(&stat.key).is_none()
-            && self.is_copy(live, &handle, &stat).map_err(failed)?
-        {
+        if self.is_not_for_us(&path, live.as_deref(), &handle, &stat, now, out).map_err(failed)? {
             return Ok(());
         }
         let handle = Arc::new(handle);
@@ -385,7 +227,10 @@ impl Tailer {
             return Ok(());
         }
         let (mut cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
-        cursor.modified(stat.stamp);
+        // When it was written before we knew it tells it apart from what is rotated from now on.
+        if placed != Placed::Resumed {
+            cursor.modified(stat.stamp);
+        }
         // Read on under the log's name, as it was before it was rotated.
         let of = live.filter(|_| self.is_log_s_affair(at));
         let (path, input, labels) = match of.and_then(|of| Some((self.belongs(&of)?, of))) {
@@ -396,41 +241,72 @@ impl Tailer {
             None => (path, input, labels),
         };
         let rotated = why.map(|why| self.catch_up(&path, &why, None, now, out)).transpose()?.flatten();
-        self.remembered.forget(&stat.key);
+        let checked = (placed != Placed::Resumed).then_some(stat.stamp);
+        let Stat { key, size, .. } = stat;
         let before = rotated.or(before);
+        let archive = None;
+        let opening =
+            Opening { path, input, labels, key, size, handle, archive, cursor, placed, before, checked };
+        self.begin(opening, now, out);
+        Ok(())
+    }
+
+    /// An archive, or a copy of what is followed.
+    fn is_not_for_us(
+        &mut self,
+        path: &Path,
+        live: Option<&Path>,
+        handle: &File,
+        stat: &Stat,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> io::Result<bool> {
+        let mut magic = [0; MAGIC_LEN];
+        let length = read_at(handle, &mut magic, 0)?;
+        let what = Compression::of(magic.get(..length).unwrap_or_default());
+        if what != Compression::Plain {
+            // A rotated file of a log that is followed is no surprise.
+            if live.is_none() {
+                self.refuse(path, now, Trouble::Compressed(what), out);
+            }
+            return Ok(true);
+        }
+        let Some(live) = live.filter(|_| self.remembered.get(&stat.key).is_none()) else { return Ok(false) };
+        self.is_copy(live, handle, stat)
+    }
+
+    /// From now on it is followed.
+    pub(super) fn begin(&mut self, opening: Opening, due: Millis, out: &mut impl FnMut(Event<'_>)) -> FileId {
+        let Opening { path, input, labels, key, size, handle, archive, cursor, placed, before, checked } =
+            opening;
         let id = FileId(self.next_id);
         self.next_id += 1;
-        let place = Place { path: &path, input, labels: &labels, key: stat.key };
-        out(Event::Opened {
-            file: id,
-            place,
-            from: cursor.progress(),
-            size: stat.size,
-            placed,
-            follows: before,
-        });
-        self.by_key.insert(stat.key, id);
+        let place = Place { path: &path, input, labels: &labels, key };
+        let (from, follows) = (cursor.progress(), before);
+        out(Event::Opened { file: id, place, from, size, placed, follows });
+        self.remembered.forget(&key);
+        self.by_key.insert(key, id);
         let in_hole = cursor.offset() == 0;
         let handle = (self.open < self.max_open).then_some(handle);
         self.open += usize::from(handle.is_some());
         let tracked = Tracked {
             id,
-            key: stat.key,
+            key,
             path,
             input,
             labels,
             handle,
-            archive: None,
+            archive,
             cursor,
             after: before,
-            due: now,
+            due,
             hot_until: Millis::MIN,
             in_hole,
             idle: false,
-            checked: (placed != Placed::Resumed).then_some(stat.stamp),
+            checked,
         };
         self.files.insert(id, tracked);
-        Ok(())
+        id
     }
 
     /// Is the new file at its path the old one written anew? Only if that took its last name: what was rotated keeps one.

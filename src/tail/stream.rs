@@ -1,0 +1,101 @@
+//! A stream of lines that is known, and whether another file holds it, too: its copy, its archive, or it under another name.
+
+use super::cursor::Cursor;
+use super::identity::{Compression, HEAD_LEN, Print, Stat};
+use super::tracked::{Tracked, read_up_to, resume};
+use super::unpack::{self, Reached};
+use super::{Design, Position, siblings};
+use gatewatch_parsers::Millis;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// So many first bytes of a file that is open and of another one are compared.
+pub(super) const PROBE: usize = 64 * 1024;
+
+/// One that was known, and whether it was found.
+pub(super) struct Stream {
+    pub(super) position: Position,
+    /// It is open, and read from there.
+    pub(super) is_followed: bool,
+    /// If so: how it begins.
+    pub(super) own: Vec<u8>,
+    /// It may not have been read to its end.
+    pub(super) is_wanted: bool,
+    pub(super) located: bool,
+}
+
+impl Stream {
+    pub(super) fn followed(file: &Tracked) -> Stream {
+        let plain = file.handle.as_ref().filter(|_| file.archive.is_none());
+        // What cannot be read now is known by what was read of it.
+        let own = plain.and_then(|handle| read_up_to(handle, 0, PROBE).ok()).unwrap_or_default();
+        Stream { position: file.position(), is_followed: true, own, is_wanted: false, located: false }
+    }
+
+    /// Whether a file that begins so may be this one, or a copy of it.
+    pub(super) fn begins(&self, head: &[u8]) -> bool {
+        let known = self.position.progress.head;
+        let length = usize::from(known.len);
+        let as_known = length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known);
+        let shorter = head.len().min(self.own.len());
+        let as_own = shorter > 0 && head.get(..shorter) == self.own.get(..shorter);
+        // It may have been refilled since it was read: what it held then counts, too.
+        as_known || as_own
+    }
+}
+
+/// Whether files of that path belong to this log.
+pub(super) fn is_of(live: &Path, path: &Path) -> bool {
+    let rotated = || {
+        let (Some(name), Some(of)) = (path.file_name(), live.file_name()) else { return false };
+        path.parent() == live.parent()
+            && siblings::readings(name.as_bytes()).iter().any(|reading| reading.live == of.as_bytes())
+    };
+    path == live || rotated()
+}
+
+/// The first bytes of what an archive holds; none of one that is damaged.
+pub(super) fn head_in(file: &Arc<File>, compression: Compression) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD_LEN);
+    if let Ok((reader, _)) = unpack::of_file(file, compression) {
+        // What was decoded before an error stays.
+        let _damaged = reader.take(PROBE as u64).read_to_end(&mut head);
+    }
+    head
+}
+
+/// `None`: it is not this stream. `Some(None)`: it is, and ends before that place. Else: whether there is more behind it.
+pub(super) fn goes_on(
+    file: &Arc<File>,
+    compression: Compression,
+    stat: &Stat,
+    stream: &Stream,
+    by_key: bool,
+    now: Millis,
+) -> io::Result<Option<Option<(Cursor, bool)>>> {
+    let progress = stream.position.progress;
+    if compression == Compression::Plain {
+        if stat.size < progress.offset {
+            // A copy made before we read on; the file itself would have been truncated.
+            return Ok((!by_key).then_some(None));
+        }
+        let cursor = resume(file, &progress, Design::default(), now)?;
+        return Ok(cursor.map(|cursor| Some((cursor, stat.size > progress.offset))));
+    }
+    Ok(match unpack::unpack_to(file, compression, &progress, now) {
+        Ok(Reached::There(mut reader, cursor)) => {
+            let more = !matches!(reader.read(&mut [0; 1]), Ok(0));
+            Some(Some((*cursor, more)))
+        }
+        Ok(Reached::Shorter) => Some(None),
+        Ok(Reached::Other) => None,
+        // Damaged before the place where we were: nothing of it is to be had.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            None
+        }
+        Err(error) => return Err(error),
+    })
+}
