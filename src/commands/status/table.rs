@@ -2,7 +2,7 @@
 
 use crate::reports::table::{fitting, place, plural};
 use crate::reports::text::{self, Align, commas, percent, printable, ratio};
-use crate::status::{InputView, Promise, ReceiverView, Standing, View, seconds};
+use crate::status::{InputView, ReceiverView, Standing, View, seconds};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::State;
 use gatewatch_rules::rule::Severity;
@@ -236,11 +236,11 @@ fn shown(input: &InputView) -> String {
 }
 
 fn promise(input: &InputView) -> String {
-    let lost = input.kernel_drops + input.ring_drops + input.possible_loss;
-    match (input.promise, lost) {
-        (Promise::AtMostOnce, 1..) => format!("{}, {} lost", input.promise.name(), commas(lost)),
-        (_, 1..) => format!("{}, {} gaps", input.promise.name(), commas(lost)),
-        _ => input.promise.name().to_owned(),
+    let word = input.promise.name();
+    match (input.lost, input.possible_loss) {
+        (0, 0) => word.to_owned(),
+        (0, n) => format!("{word}, {} gaps", commas(n)),
+        (n, _) => format!("{word}, {} lost", commas(n)),
     }
 }
 
