@@ -271,12 +271,9 @@ fn inputs(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let samples = by_input.iter().map(|(input, sum)| (labels([("input", *input)]), of(sum)));
         counters(encoder, (name, help), samples)?;
     }
-    let dropped = by_input.iter().flat_map(|(input, sum)| {
-        [("kernel", sum.kernel_drops), ("ring", sum.ring_drops)]
-            .map(|(by, n)| (labels([("input", *input), ("by", by)]), n))
-    });
-    let help = "Messages lost: the system's buffer was full, or the agent's own.";
-    counters(encoder, ("gatewatch_syslog_dropped", help), dropped)?;
+    let lost = by_input.iter().map(|(input, sum)| (labels([("input", *input)]), sum.lost));
+    let help = "Messages that never arrived: the system's queue was full, or the agent's own.";
+    counters(encoder, ("gatewatch_syslog_dropped", help), lost)?;
     let behind = by_input.iter().map(|(i, sum)| (labels([("input", *i)]), sum.bytes_behind as f64));
     gauges(encoder, ("gatewatch_bytes_behind", "Written to logs and not counted yet."), behind)?;
     let newest = by_input.iter().filter_map(|(i, sum)| Some((labels([("input", *i)]), seconds(sum.newest?))));

@@ -63,6 +63,8 @@ pub enum Promise {
     Exact,
     /// Exactly once, except what a truncation in place took before it was read.
     Copytruncate,
+    /// Exactly once, as long as the journal keeps it.
+    WhileKept,
     /// Once, or lost and counted as lost: nobody keeps it for us.
     AtMostOnce,
 }
@@ -74,6 +76,7 @@ impl Promise {
         match self {
             Promise::Exact => "exact",
             Promise::Copytruncate => "copytruncate",
+            Promise::WhileKept => "while kept",
             Promise::AtMostOnce => "at most once",
         }
     }
@@ -161,10 +164,8 @@ pub struct InputView {
     pub truncations: u64,
     /// Times that lines may have been lost between two looks.
     pub possible_loss: u64,
-    /// Messages that the system dropped, since nobody took them in time.
-    pub kernel_drops: u64,
-    /// Messages that were dropped, since counting did not keep up.
-    pub ring_drops: u64,
+    /// Messages that never arrived: the system's queue was full, or the agent's own.
+    pub lost: u64,
     /// Which file that is, so that its size can be looked up: device and inode.
     #[serde(skip)]
     pub key: Option<(u64, u64)>,
@@ -309,7 +310,22 @@ impl View {
         .map(|(name, trouble)| Check { name, trouble })
     }
 
-    /// The same, by the name of the input: what does not grow with the number of files.
+    /// Says what kind each input is, by its name, and what that can promise.
+    #[must_use]
+    pub fn with_kinds(mut self, kind_of: impl Fn(&str) -> Option<&'static str>) -> View {
+        for one in &mut self.inputs {
+            let kind = kind_of(&one.input).filter(|kind| !kind.is_empty()).unwrap_or("file");
+            one.kind = kind.to_owned();
+            one.promise = one.promise.max(match kind {
+                "file" => Promise::Exact,
+                "journald" => Promise::WhileKept,
+                _ => Promise::AtMostOnce,
+            });
+        }
+        self
+    }
+
+    /// The counts by the name of the input: what does not grow with the number of files.
     #[must_use]
     pub fn by_input(&self) -> BTreeMap<&str, InputView> {
         let mut sums: BTreeMap<&str, InputView> = BTreeMap::new();
@@ -324,8 +340,7 @@ impl View {
             sum.rotations += one.rotations;
             sum.truncations += one.truncations;
             sum.possible_loss += one.possible_loss;
-            sum.kernel_drops += one.kernel_drops;
-            sum.ring_drops += one.ring_drops;
+            sum.lost += one.lost;
             sum.newest = sum.newest.max(one.newest);
             let worst = sum.behind.unwrap_or(f64::MIN).max(one.behind.unwrap_or(f64::MIN));
             sum.behind = (worst > f64::MIN).then_some(worst);

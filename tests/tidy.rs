@@ -142,7 +142,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("control", &["clock", "metrics", "status"]),
     ("metrics", &["status"]),
-    ("status", &["figures"]),
+    ("status", &["delivery", "figures", "state"]),
     ("batch", &["clock", "inputs", "tail"]),
     ("settings", &["cli", "config", "exit", "inputs", "tail", "wiring"]),
     ("wiring", &[]),

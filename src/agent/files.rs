@@ -16,6 +16,7 @@ use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use gatewatch_rules::watermark::{FileReport, Mark, Watermarks};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A file, and what a snapshot says of it.
@@ -136,6 +137,7 @@ impl LiveFiles {
                     self.all_scanned();
                 }
             }
+            Happening::PossibleLoss { path, .. } => self.possible_loss(&path),
             Happening::Rotated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
                     f.live.lines.rotations += 1;
@@ -176,6 +178,17 @@ impl LiveFiles {
             }
             _ => {}
         }
+    }
+
+    /// Belongs to what is read through this path now, else to the input that has read it.
+    fn possible_loss(&mut self, path: &Path) {
+        if let Some(f) = self.files.values_mut().find(|f| f.place.path == path) {
+            f.live.lines.possible_loss += 1;
+            return;
+        }
+        let of = self.remembered.values().find(|(_, file)| file.position.path == path);
+        let input = of.map(|(_, file)| file.input.clone()).unwrap_or_default();
+        self.gone.entry(input).or_default().possible_loss += 1;
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {

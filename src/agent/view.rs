@@ -96,6 +96,7 @@ impl Agent {
             ..view
         }
         .with_totals(self.engine.totals())
+        .with_kinds(|name| self.config.inputs.iter().find(|input| input.name == name).map(|input| input.kind))
     }
 
     fn itself(&self, now: Millis, listen: Option<SocketAddr>) -> AgentView {

@@ -110,11 +110,14 @@ pub struct Lines {
     pub rotations: u64,
     /// Times that a file was truncated in place.
     pub truncations: u64,
+    /// Times that lines may have been lost.
+    pub possible_loss: u64,
 }
 
 impl AddAssign for Lines {
     fn add_assign(&mut self, more: Lines) {
-        let Lines { read, parsed, unparsed, other, late, too_long, lost, rotations, truncations } = more;
+        let Lines { read, parsed, unparsed, other, late, too_long, lost, .. } = more;
+        let Lines { rotations, truncations, possible_loss, .. } = more;
         for (sum, more) in [
             (&mut self.read, read),
             (&mut self.parsed, parsed),
@@ -125,6 +128,7 @@ impl AddAssign for Lines {
             (&mut self.lost, lost),
             (&mut self.rotations, rotations),
             (&mut self.truncations, truncations),
+            (&mut self.possible_loss, possible_loss),
         ] {
             *sum = sum.saturating_add(more);
         }

@@ -26,7 +26,7 @@ pub fn input(file: &FileState) -> InputView {
         kind: "file".to_owned(),
         standing: if file.followed { Standing::Fine } else { Standing::Gone },
         newest: file.clock.newest(),
-        key: Some((key.dev, key.ino)),
+        key: (key.ino != 0).then_some((key.dev, key.ino)),
         ..counted(file.lines)
     }
 }
@@ -41,6 +41,8 @@ fn counted(lines: Lines) -> InputView {
         late: lines.late,
         rotations: lines.rotations,
         truncations: lines.truncations,
+        possible_loss: lines.possible_loss,
+        lost: lines.lost,
         promise,
         ..InputView::default()
     }
@@ -86,6 +88,8 @@ impl InputView {
             late: self.late + before.late,
             rotations: self.rotations + before.rotations,
             truncations: self.truncations + before.truncations,
+            possible_loss: self.possible_loss + before.possible_loss,
+            lost: self.lost + before.lost,
             promise: self.promise.max(before.promise),
             ..self
         }
@@ -106,6 +110,8 @@ impl View {
                 late: one.late,
                 rotations: one.rotations,
                 truncations: one.truncations,
+                possible_loss: one.possible_loss,
+                lost: one.lost,
                 ..Lines::default()
             };
         }
@@ -177,6 +183,12 @@ pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
     let inputs = inputs(files, &snapshot.counters.gone);
     let age = now.saturating_sub(snapshot.agent.saved).max(0);
     let engine = &snapshot.engine;
+    // Journals have cursors, files were placed, of the rest nothing is kept but counts.
+    let kind = |input: &str| match () {
+        () if snapshot.cursors.contains_key(input) => Some("journald"),
+        () if input.is_empty() || snapshot.inputs.iter().any(|placed| placed == input) => Some("file"),
+        () => Some("syslog"),
+    };
     let view = View::of(inputs, &snapshot.outbox, &snapshot.counters);
     View {
         series: engine.series() as u64,
@@ -195,4 +207,5 @@ pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
         ..view
     }
     .with_totals(engine.totals())
+    .with_kinds(kind)
 }

@@ -2,7 +2,7 @@
 
 use crate::reports::table::{fitting, place, plural};
 use crate::reports::text::{self, Align, commas, percent, printable, ratio};
-use crate::status::{InputView, Promise, ReceiverView, Standing, View, seconds};
+use crate::status::{InputView, ReceiverView, Standing, View, seconds};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::State;
 use gatewatch_rules::rule::Severity;
@@ -204,7 +204,7 @@ fn inputs(view: &View, look: &Look) -> Vec<String> {
     for input in sorted.iter().take(ROWS) {
         let newest = input.newest.map_or("–".to_owned(), |at| format!("{} ago", look.since(at)));
         rows.push(vec![
-            text::cut_start(&printable(&shown(input)), look.width / 2).into_owned(),
+            text::cut_start(&printable(&shown(input)), look.width.div_ceil(2).saturating_sub(5)).into_owned(),
             commas(input.lines),
             share(input.unparsed, input.lines),
             commas(input.late),
@@ -215,13 +215,15 @@ fn inputs(view: &View, look: &Look) -> Vec<String> {
             printable(&input.format).into_owned(),
         ]);
     }
-    let align = {
-        use Align::{Left, Right};
-        [Left, Right, Right, Right, Right, Right, Left, Left, Left]
-    };
     // Where nothing came late, the column says nothing.
     let spare: &[usize] = if view.inputs.iter().all(|i| i.late == 0) { &[8, 3, 7, 2] } else { &[8, 7, 2, 3] };
-    let mut lines = text::grid(&fitting(rows, &align, look.width, spare), &align, look.width);
+    let rows = fitting(rows, &[Align::Left; 9], look.width, spare);
+    let is_number =
+        |title: &String| ["LINES", "UNPARSED", "LATE", "NEWEST", "UNREAD"].contains(&title.as_str());
+    let titles = rows.first().map(Vec::as_slice).unwrap_or_default();
+    let align: Vec<Align> =
+        titles.iter().map(|title| if is_number(title) { Align::Right } else { Align::Left }).collect();
+    let mut lines = text::grid(&rows, &align, look.width);
     if sorted.len() > ROWS {
         lines.push(format!("… {} (--format json)", plural((sorted.len() - ROWS) as u64, "more file")));
     }
@@ -236,11 +238,11 @@ fn shown(input: &InputView) -> String {
 }
 
 fn promise(input: &InputView) -> String {
-    let lost = input.kernel_drops + input.ring_drops + input.possible_loss;
-    match (input.promise, lost) {
-        (Promise::AtMostOnce, 1..) => format!("{}, {} lost", input.promise.name(), commas(lost)),
-        (_, 1..) => format!("{}, {} gaps", input.promise.name(), commas(lost)),
-        _ => input.promise.name().to_owned(),
+    let word = input.promise.name();
+    match (input.lost, input.possible_loss) {
+        (0, 0) => word.to_owned(),
+        (0, n) => format!("{word}, {} gaps", commas(n)),
+        (n, _) => format!("{word}, {} lost", commas(n)),
     }
 }
 
@@ -312,4 +314,96 @@ fn sums(view: &View, look: &Look) -> Vec<String> {
     [("REQUESTS", counted), ("BESIDE", beside), ("KEPT", kept)]
         .map(|(title, parts)| text::wrap(&format!("{title:<8}  {}", parts.join(" · ")), look.width, 10))
         .to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{AgentView, AlertView, Deliveries};
+
+    const NOW: Millis = 1_795_359_233_243;
+
+    fn view() -> View {
+        let input = |path: &str, standing: Standing, why: &str| InputView {
+            path: path.to_owned(),
+            format: "nginx:combined_upstream".into(),
+            lines: 3_012_345,
+            unparsed: 12,
+            newest: Some(NOW - 7_500),
+            bytes_behind: 1_234_567,
+            standing,
+            why: why.to_owned(),
+            ..InputView::default()
+        };
+        View {
+            requests: 3_012_333,
+            gateway_errors: 26_926,
+            status: [("200".to_owned(), 2_985_407), ("502".to_owned(), 26_926)].into(),
+            inputs: vec![
+                input("/var/log/nginx/shop.example.com-with-a-long-name.access.log", Standing::Fine, ""),
+                input("/var/log/\u{1b}[2J\u{202e}.log", Standing::Stalled, "read to its end, 93 s behind"),
+            ],
+            alerts: vec![AlertView {
+                rule: "errors".into(),
+                labels: vec![("upstream".into(), "10.0.0.13:8080\u{1b}]0;x".into())],
+                state: State::Firing,
+                since: Some(NOW - 52_000),
+                severity: Severity::Critical,
+            }],
+            receivers: vec![ReceiverView {
+                name: "ops".into(),
+                kind: "webhook".into(),
+                failing_since: Some(NOW - 720_000),
+                why: Some("answered 404: no_service".into()),
+                deliveries: Deliveries { sent: 12, retried: 3, failed: 1 },
+                ..ReceiverView::default()
+            }],
+            agent: AgentView { running: true, since: Some(NOW - 187_200_000), ..AgentView::default() },
+            ..View::default()
+        }
+    }
+
+    #[test]
+    fn it_fits_and_cannot_steer_the_terminal() {
+        for width in [40, 60, 80, 100, 120, 200] {
+            for view in [view(), View::default()] {
+                let text = render(&view, &Look { now: NOW, width, color: false });
+                assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+                let wide: Vec<&str> =
+                    text.lines().filter(|line| text::columns(line) > width.max(72)).collect();
+                assert!(wide.is_empty(), "{width}: {wide:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stands_first() {
+        let text = render(&view(), &Look { now: NOW, width: 120, color: false });
+        let expected = [
+            "running for 2 d 4 h",
+            "1 alert fires.",
+            "Receiver ops has taken nothing for 12 min: answered 404: no_service.",
+            "is stalled: read to its end, 93 s behind.",
+            "critical  firing",
+            "INPUT ",
+            "stalled",
+            "shop.example.com",
+            "26,926 (0.89 %) · 502 26,926",
+        ];
+        let mut rest = text.as_str();
+        for part in expected {
+            let at = rest.find(part).unwrap_or_else(|| panic!("no {part:?} in order in\n{text}"));
+            rest = &rest[at + part.len()..];
+        }
+        let painted = render(&view(), &Look { now: NOW, width: 120, color: true });
+        assert!(painted.contains("\u{1b}[31m1 alert fires.\u{1b}[0m"), "{painted}");
+    }
+
+    #[test]
+    fn spans_and_sizes() {
+        let spans = [0.04, 9.9, 42.0, 754.0, 12_000.0, 7_200.0, 187_200.0];
+        assert_eq!(spans.map(span), ["0.0 s", "9.9 s", "42 s", "12 min", "3 h 20 min", "2 h", "2 d 4 h"]);
+        let sizes = [0, 512, 1_234, 12_345, 1_200_000, 3_400_000_000];
+        assert_eq!(sizes.map(bytes), ["0 B", "512 B", "1.2 kB", "12 kB", "1.2 MB", "3.4 GB"]);
+    }
 }
