@@ -212,6 +212,18 @@ fn no_output_carries_an_escape() {
             assert_harmless("explain a line", &output.stdout);
             assert_harmless("explain a line, stderr", &output.stderr);
         }
+        // A name that begins a line of its own.
+        for (forged, exists) in [("a\nFORGED.log", true), ("none\nFORGED.log", false)] {
+            let forged = dir.path().join(forged);
+            if exists {
+                fs::write(&forged, "garbage\n".repeat(30)).unwrap();
+            }
+            for arguments in [&["analyze", "-v"][..], &["detect"], &["explain"]] {
+                let output = gatewatch(arguments).arg(&forged).output().unwrap();
+                let said = text_of(&output.stderr) + &text_of(&output.stdout);
+                assert!(!said.lines().any(|line| line.starts_with("FORGED")), "{arguments:?}: {said}");
+            }
+        }
         let config = dir.path().join("c.toml");
         fs::write(
             &config,
