@@ -13,6 +13,7 @@ mod notify;
 mod problem;
 mod reader;
 mod rules;
+mod streams;
 mod values;
 
 pub use effective::{effective, memory};
@@ -21,12 +22,14 @@ pub use inputs::path_glob;
 pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
+use crate::inputs::streams::Kind;
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
 use gatewatch_rules::rule::Rule;
 use problem::Log;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Labels that every record may bear.
@@ -66,6 +69,8 @@ pub struct Agent {
     pub lateness: Millis,
     /// Of stamps that carry none; `None`: the host's.
     pub timezone: Option<Zone>,
+    /// Where `/metrics` is served; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     /// Whether the presets stand beside the rules.
     pub presets: bool,
 }
@@ -75,7 +80,7 @@ pub struct Agent {
 pub struct Input {
     /// Unique among inputs.
     pub name: String,
-    /// `file`.
+    /// `file`, `syslog`, `journald`.
     pub kind: &'static str,
     /// Globs; `<label>` in one captures a path part. [`path_glob`] makes plain globs of them.
     pub paths: Vec<String>,
@@ -93,6 +98,8 @@ pub struct Input {
     pub start: Start,
     /// Labels that its format's captures and its paths give.
     pub labels: Vec<String>,
+    /// Of an input that is no file: where it hears what it counts.
+    pub stream: Option<Kind>,
 }
 
 /// Where reading begins in files that are there at the very first start; later files are read from their beginning.

@@ -3,7 +3,7 @@
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Format, Millis, Parsed, Zone};
+use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source};
@@ -120,8 +120,7 @@ impl Recognised {
     pub fn again(
         path: &str,
         format: Option<&str>,
-        zone: &str,
-        near: Millis,
+        dated: &Dated,
         settings: &FileSettings,
     ) -> Option<Recognised> {
         let format = match (&settings.format, format) {
@@ -129,8 +128,9 @@ impl Recognised {
             (None, Some(name)) => Some(Arc::from(formats::compile(name).ok()?)),
             (None, None) => None,
         };
-        let zone = Zone::parse(zone).filter(|_| settings.zone.assumed).unwrap_or(settings.zone.zone);
-        let mut context = Context::new(zone, near);
+        let zone = if settings.zone.assumed { dated.zone } else { settings.zone.zone };
+        let mut context = Context::new(zone, dated.near);
+        context.dates = Dates::going_on(&Dated { zone, ..*dated });
         context.gateway_statuses.clone_from(&settings.gateway_statuses);
         let title = format.as_ref().map_or_else(|| "unknown format".to_owned(), |f| f.title());
         let source = Source::default();

@@ -3,6 +3,7 @@
 //!
 //! The data path: bytes → [`lines::LineBuffer`] → a [`formats::Format`] → [`Record`].
 
+pub mod container;
 pub mod context;
 pub mod detect;
 mod fields;
@@ -20,5 +21,5 @@ pub use context::Context;
 pub use formats::{Field, Format, Malformed, Parsed};
 pub use reason::{Cause, Origin, Reason};
 pub use record::{EXTRA_LABELS_MAX, Extra, Millis, Outcome, Record, Status};
-pub use time::Zone;
+pub use time::{Dated, Dates, Zone};
 pub use upstreams::{Attempt, Attempts};

@@ -138,6 +138,9 @@ pub struct Alert {
     pub samples: Vec<Sample>,
     /// More than 10 min old when found: the agent was catching up.
     pub detected_late: bool,
+    /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
+    #[serde(default)]
+    pub undercount: u64,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
 }

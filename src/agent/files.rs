@@ -1,5 +1,7 @@
 //! Every followed file: its lines, its place in the snapshot, its part in the watermark.
 
+mod view;
+
 use super::health::Observed;
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
@@ -11,7 +13,7 @@ use gatewatch_rules::block::Block;
 use gatewatch_rules::collector::Collector;
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
-use gatewatch_rules::watermark::{FileReport, Watermarks};
+use gatewatch_rules::watermark::{FileReport, Mark, Watermarks};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ struct Followed {
     live: LiveFile,
     place: Placing,
     progress: Progress,
+    /// How long it was when it was opened.
+    size: u64,
     /// No read has found its end yet.
     backlog: bool,
     /// The last read found nothing more.
@@ -32,15 +36,10 @@ struct Followed {
 const REMEMBERED_MAX: usize = 1_000;
 
 impl Followed {
-    fn state(&self) -> FileState {
+    fn state(&self, mark: Mark) -> FileState {
         let Placing { path, key, .. } = &self.place;
         let position = Position { path: path.clone(), key: *key, progress: self.progress };
-        self.live.state(position, self.read)
-    }
-
-    /// No file: what it gave is not there to be read again, and there is no place in it to go on from.
-    fn is_stream(&self) -> bool {
-        self.place.key == FileKey { dev: 0, ino: 0, birth: 0 }
+        self.live.state(position, mark, self.read)
     }
 }
 
@@ -48,6 +47,10 @@ impl Followed {
 pub struct LiveFiles {
     files: BTreeMap<FileId, Followed>,
     settings: Vec<FileSettings>,
+    /// Of inputs that are no files, by their number.
+    streams: BTreeMap<usize, FileSettings>,
+    /// By input: up to where a journal was counted.
+    cursors: BTreeMap<String, String>,
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
@@ -77,6 +80,8 @@ impl LiveFiles {
         LiveFiles {
             files: BTreeMap::new(),
             settings,
+            streams: BTreeMap::new(),
+            cursors: BTreeMap::new(),
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
@@ -116,6 +121,25 @@ impl LiveFiles {
         (self.settings, self.relisted) = (settings, true);
     }
 
+    /// Inputs that are no files: their settings, by their number, and up to where journals were counted.
+    pub fn set_streams(
+        &mut self,
+        settings: BTreeMap<usize, FileSettings>,
+        cursors: BTreeMap<String, String>,
+    ) {
+        (self.streams, self.cursors) = (settings, cursors);
+    }
+
+    /// The settings of inputs that are no files from now on.
+    pub fn reconfigure_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+        self.streams = settings;
+    }
+
+    /// Up to where journals were counted, by input.
+    pub fn cursors(&self) -> &BTreeMap<String, String> {
+        &self.cursors
+    }
+
     /// What the files' thread tells.
     pub fn take(&mut self, message: Message, engine: &mut Engine) {
         let at = message.at;
@@ -150,8 +174,14 @@ impl LiveFiles {
                     self.all_scanned();
                 }
             }
+            Happening::Rotated { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.rotations += 1;
+                }
+            }
             Happening::Truncated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.truncations += 1;
                     f.live.restart();
                     f.progress = Progress::default();
                 }
@@ -170,12 +200,25 @@ impl LiveFiles {
                 }
                 self.close(file);
             }
+            Happening::Lost { file, count } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.lines.lost += count;
+                    // By its own time, which may be off or behind: what was lost would have come next.
+                    engine.lost(f.live.clock.newest().unwrap_or(at), count);
+                }
+            }
             Happening::Unreadable { file: Some(file), .. } => {
                 // No time passes for it until it is read again.
                 if let Some(f) = self.files.get_mut(&file) {
                     f.caught_up = false;
                 }
                 self.watermarks.unreadable(file.0, at);
+            }
+            Happening::Journal { input, cursor, chunks } => {
+                for (file, bytes) in chunks {
+                    self.chunk(file, &bytes, Progress::default(), at, engine);
+                }
+                self.cursors.insert(input, cursor);
             }
             Happening::FirstScanDone => {
                 self.watermarks.all_placed();
@@ -187,7 +230,8 @@ impl LiveFiles {
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
-        let mut settings = self.settings.get(place.input)?.clone();
+        let settings = self.settings.get(place.input).or_else(|| self.streams.get(&place.input));
+        let mut settings = settings?.clone();
         settings.path_labels.clone_from(&place.labels);
         Some(settings)
     }
@@ -216,14 +260,12 @@ impl LiveFiles {
         let (live, read) = match self.recall(&place, from, placed) {
             Some(known) => {
                 let read = known.read;
-                if let Some(newest) = known.clock.newest() {
-                    self.watermarks.restore(file.0, newest, read);
-                }
+                self.watermarks.resume(file.0, known.mark);
                 (LiveFile::restored(path, from.offset, settings, known, terms), read)
             }
             None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
         };
-        let followed = Followed { live, place, progress: from, backlog: true, caught_up: false, read };
+        let followed = Followed { live, place, progress: from, size, backlog: true, caught_up: false, read };
         self.files.insert(file, followed);
     }
 
@@ -246,13 +288,14 @@ impl LiveFiles {
     }
 
     fn close(&mut self, file: FileId) {
+        let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
         let Some(f) = self.files.remove(&file) else { return };
         *self.gone.entry(f.live.input().to_owned()).or_default() += f.live.lines;
-        if f.is_stream() {
+        if file.is_stream() {
             return;
         }
-        self.keep(FileState { lines: Lines::default(), ..f.state() });
+        self.keep(FileState { followed: false, lines: Lines::default(), ..f.state(mark) });
         while self.remembered.len() > REMEMBERED_MAX
             && let Some(oldest) = self.remembered.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
             && let Some((_, file)) = self.remembered.remove(&oldest)
@@ -371,13 +414,15 @@ impl LiveFiles {
 
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
-        let mut paths = self.files.values().map(|f| f.live.path.clone());
-        paths.next().filter(|_| paths.next().is_none())
+        let mut files = self.files.iter();
+        let only = files.next().filter(|(file, _)| !file.is_stream() && files.next().is_none());
+        only.map(|(_, f)| f.live.path.clone())
     }
 
     /// Every file, for the snapshot: what comes before its position is counted.
     pub fn states(&self) -> Vec<FileState> {
-        let followed = self.files.values().filter(|f| !f.is_stream()).map(Followed::state);
+        let followed = self.files.iter().filter(|(file, _)| !file.is_stream());
+        let followed = followed.map(|(file, f)| f.state(self.watermarks.mark(file.0)));
         let mut remembered: Vec<&(u64, FileState)> = self.remembered.values().collect();
         remembered.sort_by_key(|(age, _)| *age);
         followed.chain(remembered.into_iter().map(|(_, file)| file.clone())).collect()
@@ -391,7 +436,7 @@ impl LiveFiles {
     /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
     pub fn gone(&self) -> BTreeMap<String, Lines> {
         let mut gone = self.gone.clone();
-        for stream in self.files.values().filter(|f| f.is_stream()) {
+        for (_, stream) in self.files.iter().filter(|(file, _)| file.is_stream()) {
             *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
         }
         gone

@@ -2,19 +2,21 @@
 //! steps as time passes, and hands what is due to the courier.
 
 pub mod files;
-mod former;
 mod health;
 mod keeper;
 mod live;
 mod notices;
 mod past;
 mod rebuild;
+mod view;
 
 use crate::clock::Steady;
 use crate::config::Config;
+use crate::control::{Desk, Doors};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
+use crate::inputs::streams::Streams;
 use crate::message::About;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
@@ -22,9 +24,8 @@ use crate::service::Service;
 use crate::settings::Live;
 use crate::state::cadence::Changed;
 use crate::state::lock::Lock;
-use crate::state::{AgentState, Counters, EngineState, Snapshot, Store};
+use crate::state::{AgentState, Counters, Snapshot, Store};
 use files::LiveFiles;
-use former::Former;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::Engine;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use view::Answers;
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -52,6 +54,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LAST_WRITE: Duration = Duration::from_secs(1);
 /// What deliveries under way get at the end.
 const GRACE: Duration = Duration::from_secs(3);
+/// What sockets' threads get at the end, to hand on what they have received.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Older than this when found, an alert was detected late.
 const LATE: Millis = 10 * 60_000;
 
@@ -83,6 +87,7 @@ pub fn run(live: Live, lock: Lock, load: &Load<'_>, signals: &Signals) -> io::Re
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
+                    agent.refused = Some(agent.clock.now());
                     agent
                         .notices
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
@@ -99,11 +104,11 @@ pub fn run(live: Live, lock: Lock, load: &Load<'_>, signals: &Signals) -> io::Re
 struct Agent {
     config: Config,
     engine: Engine,
-    former: Former,
     files: LiveFiles,
     outbox: Outbox,
     about: About,
     thread: Files,
+    streams: Streams,
     messages: Receiver<Message>,
     /// Until the end.
     courier: Option<Courier>,
@@ -115,6 +120,12 @@ struct Agent {
     notices: Notices,
     health: Health,
     clock: Steady,
+    /// There, but while it is being answered at.
+    desk: Option<Desk>,
+    answers: Answers,
+    started: Millis,
+    /// When a configuration was refused; `None`: the last one was taken.
+    refused: Option<Millis>,
     /// What reads are to be counted by, once the files' thread has taken over.
     next: Option<Live>,
 }
@@ -130,7 +141,12 @@ impl Agent {
         let (sender, messages) = Sender::new();
         let beginning =
             Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
+        let mut streams = Streams::new(sender.clone(), Arc::new(move || clock.now()));
         let thread = file::start(beginning, sender, move || clock.now())?;
+        let doors =
+            Doors { state_dir: live.config.agent.state_dir.clone(), listen: live.config.agent.listen };
+        let desk = Desk::open(doors, clock)?;
+        let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
@@ -144,29 +160,37 @@ impl Agent {
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
         files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
-        let former = Former::new(outbox.open_alerts().filter(|a| !health::is_about_inputs(a)).cloned());
+        files.set_streams(counted, past.cursors);
+        streams.reconfigure(wanted, files.cursors());
         let health = Health::resume(outbox.open_alerts());
-        let mut engine = past.engine;
-        engine.resume(past.incidents, former.numbers());
-        Ok(Agent {
+        let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
             replayed: past.is_rebuilt.then(BTreeMap::new),
-            engine,
-            former,
+            engine: past.engine,
             files,
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
+            streams,
             messages,
             courier: Some(courier),
             outcomes,
             notices,
             health,
             clock,
+            desk: Some(desk),
+            answers: Answers::of(past.counters.told),
+            started: clock.now(),
+            refused: None,
             config,
             next: None,
-        })
+        };
+        agent.tell(past.changes, clock.now());
+        let of_rules = agent.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
+        let orphans = past::orphans(of_rules, &agent.engine, clock.now());
+        agent.tell(orphans, clock.now());
+        Ok(agent)
     }
 
     /// Waits for something to happen, and does what has become due.
@@ -194,8 +218,6 @@ impl Agent {
                 change.alert.detected_late =
                     behind && change.kind == ChangeKind::Firing && now.saturating_sub(change.at) > LATE;
             }
-            changes.iter().for_each(|change| self.former.heard_of(change));
-            changes.append(&mut self.former.over(watermark, &self.config.rules));
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
@@ -209,6 +231,7 @@ impl Agent {
             let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
             self.save(held, now);
         }
+        self.answer(now);
     }
 
     fn take(&mut self, message: Message) {
@@ -268,6 +291,7 @@ impl Agent {
 
     fn done(&mut self, done: &Done, now: Millis) {
         self.notices.outcome(done);
+        self.answers.outcome(done, now);
         self.outbox.done(done.id, &done.outcome, now);
         self.keeper.change(Changed::Something);
     }
@@ -295,10 +319,10 @@ impl Agent {
         let now = self.clock.now();
         let agent = &live.config.agent;
         let now_set = &self.config.agent;
-        if (agent.step, agent.lateness, &agent.state_dir)
-            != (now_set.step, now_set.lateness, &now_set.state_dir)
+        if (agent.step, agent.lateness, &agent.state_dir, agent.listen)
+            != (now_set.step, now_set.lateness, &now_set.state_dir, now_set.listen)
         {
-            self.notices.say("step, lateness and state_dir change at the next start");
+            self.notices.say("step, lateness, state_dir and listen change at the next start");
         }
         self.files.flush(&mut self.engine);
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
@@ -307,7 +331,11 @@ impl Agent {
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
+        let (wanted, counted) = live.streams(&mut self.streams);
+        self.files.reconfigure_streams(counted);
+        self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
+        self.refused = None;
         self.config = live.config.clone();
         self.next = Some(live);
         self.keeper.change(Changed::Something);
@@ -333,19 +361,39 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
-            engine: EngineState { incidents: self.engine.number() },
+            engine: self.engine.state(),
             outbox: self.outbox.state(),
-            counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
+            cursors: self.files.cursors().clone(),
+            counters: Counters {
+                gone: self.files.gone(),
+                state_rebuilt: self.state_rebuilt,
+                told: self.answers.of_these(&self.config.receivers),
+            },
         };
         if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
             self.notices.snapshot(Err(io::Error::other(flaw)));
         }
     }
 
+    /// What sockets have received cannot be read again: it is counted before the end, in a bounded time.
+    fn drain(&mut self) {
+        self.streams.stop();
+        let end = Instant::now() + DRAIN;
+        let mut over = false;
+        while !over && Instant::now() < end {
+            over = self.streams.is_ended();
+            while let Ok(message) = self.messages.recv_timeout(DRAIN / 100) {
+                self.take(message);
+            }
+        }
+        self.files.flush(&mut self.engine);
+    }
+
     /// Ends: what is still to be told is made durable first, deliveries under way get a little time, and the snapshot after
     /// them is the last word.
     fn stop(mut self) {
         self.thread.stop();
+        self.drain();
         let now = self.clock.now();
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {

@@ -7,9 +7,12 @@ use crate::state::former::Former;
 use crate::state::{Counters, FileState, Found, Lines, Snapshot};
 use crate::tail::Position;
 use gatewatch_parsers::Millis;
+use gatewatch_rules::alert::{Alert, Change, ChangeKind, End, State};
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
+use gatewatch_rules::watermark::Mark;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How to begin.
@@ -18,8 +21,8 @@ pub struct Past {
     pub engine: Engine,
     /// What it counts by.
     pub plan: Arc<Plan>,
-    /// The number of the last incident.
-    pub incidents: u64,
+    /// Alerts of rules that are not what they were are over.
+    pub changes: Vec<Change>,
     /// What receivers were told.
     pub outbox: Option<outbox::State>,
     /// Where every file stands.
@@ -28,6 +31,8 @@ pub struct Past {
     pub scanned: Option<Vec<String>>,
     /// What was counted beside.
     pub counters: Counters,
+    /// By input: up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// The number of the snapshot, and when it was taken.
     pub durable: (u64, Option<Millis>),
     /// Counts are rebuilt from the logs: what those say of the past was told, or is no news any more.
@@ -36,12 +41,35 @@ pub struct Past {
     pub said: Vec<String>,
 }
 
+/// Numbers of incidents go on from here where the last one is not known: one that a receiver knows must not come again.
+fn unlike_any(now: Millis) -> u64 {
+    now.unsigned_abs() / 1_000
+}
+
+/// Alerts that receivers believe to fire, and that the engine knows nothing of: its counts are not those of before.
+pub fn orphans<'a>(open: impl Iterator<Item = &'a Alert>, engine: &Engine, now: Millis) -> Vec<Change> {
+    let known = engine.alerts();
+    let is_orphan =
+        |alert: &&Alert| !known.iter().any(|at| at.rule == alert.rule && at.labels == alert.labels);
+    let over = |alert: &Alert| {
+        let (state, end, resolved) = (State::Resolved, Some(End::Config), Some(now));
+        // Of another time: not what holds "now".
+        let (window_errors, window_requests, recent) = (0, 0, (0, 0));
+        let alert = alert.clone();
+        let alert = Alert { state, end, resolved, window_errors, window_requests, recent, ..alert };
+        Change { kind: ChangeKind::Resolved, at: now, alert }
+    };
+    open.filter(is_orphan).map(over).collect()
+}
+
 /// A file of which no more than the position is known.
 fn unread(position: Position, (lateness, step): (Millis, Millis), now: Millis) -> FileState {
     FileState {
         position,
+        followed: false,
         input: String::new(),
         clock: FileClock::new(lateness, step),
+        mark: Mark::default(),
         read: now,
         reading: None,
         held: Vec::new(),
@@ -59,18 +87,19 @@ impl Past {
         let mut past = Past {
             engine: Engine::new(live.config.rules.clone(), Arc::clone(&plan), options),
             plan,
-            incidents: 0,
+            changes: Vec::new(),
             outbox: None,
             files: Vec::new(),
             scanned: None,
             counters: Counters::default(),
+            cursors: BTreeMap::new(),
             durable: (0, None),
             is_rebuilt: false,
             said: found.troubles,
         };
         if let Some((seq, snapshot)) = found.snapshot {
             past.durable = (seq, Some(snapshot.agent.saved));
-            past.go_on(*snapshot);
+            past.go_on(*snapshot, live, now);
         } else if let Some(former) = found.former {
             past.migrate(former, (agent.lateness, agent.step), now);
         } else if found.lost {
@@ -79,25 +108,37 @@ impl Past {
         past
     }
 
-    fn go_on(&mut self, snapshot: Snapshot) {
-        let Snapshot { agent, mut files, inputs, engine, outbox, counters } = snapshot;
+    fn go_on(&mut self, snapshot: Snapshot, live: &Live, now: Millis) {
+        let Snapshot { agent, mut files, inputs, engine, outbox, cursors, counters } = snapshot;
         if agent.program != env!("CARGO_PKG_VERSION") {
             // Another program may know what this one did not.
             for file in &mut files {
                 file.reading = file.reading.take().filter(|reading| reading.format.is_some());
             }
         }
-        self.incidents = engine.incidents;
-        (self.outbox, self.files, self.scanned, self.counters) =
-            (Some(outbox), files, Some(inputs), counters);
+        let options = EngineOptions { step: live.config.agent.step, series_cap: super::SERIES };
+        match Engine::restore(engine, live.config.rules.clone(), Arc::clone(&self.plan), options) {
+            Ok((engine, changes)) => (self.engine, self.changes) = (engine, changes),
+            Err(unsound) => {
+                self.said.push(format!("{unsound}: counts begin anew, where reading stopped"));
+                self.engine.resume(unlike_any(now), []);
+                self.counters.state_rebuilt += 1;
+            }
+        }
+        if agent.step != options.step {
+            self.said.push("agent.step is another one: windows fill anew, totals go on".to_owned());
+        }
+        self.counters.state_rebuilt += counters.state_rebuilt;
+        (self.counters.gone, self.counters.told, self.cursors) = (counters.gone, counters.told, cursors);
+        (self.outbox, self.files, self.scanned) = (Some(outbox), files, Some(inputs));
     }
 
     /// A former program's state had no counts: they begin now, where it stopped reading.
     fn migrate(&mut self, former: Former, (lateness, step): (Millis, Millis), now: Millis) {
         let positions = former.positions.into_iter();
         self.files = positions.map(|position| unread(position, (lateness, step), now)).collect();
-        (self.outbox, self.scanned, self.incidents) =
-            (Some(former.outbox), Some(former.inputs), former.incidents);
+        self.engine.resume(former.incidents, []);
+        (self.outbox, self.scanned) = (Some(former.outbox), Some(former.inputs));
         self.said.push("goes on from the state of a former version: its windows fill anew".to_owned());
     }
 
@@ -111,6 +152,7 @@ impl Past {
         ));
         self.files = positions.into_iter().map(|position| unread(position, terms, now)).collect();
         self.scanned = Some(live.inputs.iter().map(|input| input.name.clone()).collect());
+        self.engine.resume(unlike_any(now), []);
         self.counters.state_rebuilt += 1;
         self.is_rebuilt = true;
     }

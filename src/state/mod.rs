@@ -16,8 +16,11 @@ pub use store::{Found, Refused, Store, decode, encode, peek};
 
 use crate::delivery::outbox;
 use crate::tail::Position;
-use gatewatch_parsers::Millis;
+use gatewatch_parsers::container::Unwrapper;
+use gatewatch_parsers::{Dated, Millis};
 use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::engine::EngineState;
+use gatewatch_rules::watermark::Mark;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -26,7 +29,7 @@ use std::ops::AddAssign;
 ///
 /// Its fields are not named in the file: whoever changes a type in here raises [`frame::VERSION`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Snapshot<E = EngineState, O = outbox::State> {
+pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     /// Who wrote it, and under which settings.
     pub agent: AgentState,
     /// Every file that is followed, or was.
@@ -37,6 +40,8 @@ pub struct Snapshot<E = EngineState, O = outbox::State> {
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
+    /// By input: up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// What is counted beside.
     pub counters: Counters,
 }
@@ -61,6 +66,25 @@ pub struct Counters {
     pub gone: BTreeMap<String, Lines>,
     /// How often counts were lost and rebuilt from the logs.
     pub state_rebuilt: u64,
+    /// By receiver: what it has answered.
+    pub told: BTreeMap<String, Told>,
+}
+
+/// What a receiver has answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// When it last took something.
+    pub last_success: Option<Millis>,
+    /// Since when it takes nothing.
+    pub failing_since: Option<Millis>,
+    /// Why; without secrets.
+    pub why: Option<String>,
+    /// Notifications that arrived.
+    pub sent: u64,
+    /// Tries that were or will be repeated.
+    pub retried: u64,
+    /// Notifications that were refused.
+    pub failed: u64,
 }
 
 /// What lines came to.
@@ -80,11 +104,15 @@ pub struct Lines {
     pub too_long: u64,
     /// Never arrived: messages that a socket dropped. Not in `read`.
     pub lost: u64,
+    /// Files of which another one took the place.
+    pub rotations: u64,
+    /// Times that a file was truncated in place.
+    pub truncations: u64,
 }
 
 impl AddAssign for Lines {
     fn add_assign(&mut self, more: Lines) {
-        let Lines { read, parsed, unparsed, other, late, too_long, lost } = more;
+        let Lines { read, parsed, unparsed, other, late, too_long, lost, rotations, truncations } = more;
         for (sum, more) in [
             (&mut self.read, read),
             (&mut self.parsed, parsed),
@@ -93,6 +121,8 @@ impl AddAssign for Lines {
             (&mut self.late, late),
             (&mut self.too_long, too_long),
             (&mut self.lost, lost),
+            (&mut self.rotations, rotations),
+            (&mut self.truncations, truncations),
         ] {
             *sum = sum.saturating_add(more);
         }
@@ -104,11 +134,15 @@ impl AddAssign for Lines {
 pub struct FileState {
     /// Where its reading stands: just after the last line that was counted or is `held`.
     pub position: Position,
+    /// It was being read when this was taken; else it is remembered, for when it comes back.
+    pub followed: bool,
     /// The input's name.
     pub input: String,
     /// Its time, with the newest end.
     pub clock: FileClock,
-    /// When the newest end was read.
+    /// What others wait for: the newest end, and when it was read.
+    pub mark: Mark,
+    /// From when on a held line waits.
     pub read: Millis,
     /// How its lines are read; `None`: not known yet, so that none was counted.
     pub reading: Option<Reading>,
@@ -125,15 +159,8 @@ pub struct FileState {
 pub struct Reading {
     /// The format's name, which compiles to it; `None`: no format that is known explains the lines.
     pub format: Option<String>,
-    /// The zone of stamps without one.
-    pub zone: String,
-    /// A time that stamps without a year are close to.
-    pub near: Millis,
-}
-
-/// What the engine keeps.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct EngineState {
-    /// The number of the last incident.
-    pub incidents: u64,
+    /// Zone and year of stamps without one.
+    pub dated: Dated,
+    /// Of a container's log: what takes its wrapping off, with lines that were begun.
+    pub unwrapper: Option<Unwrapper>,
 }

@@ -1,8 +1,12 @@
 use super::*;
 use crate::state::{AgentState, Counters, FileState, Lines, Reading};
 use crate::tail::{FileKey, Position, Progress};
+use gatewatch_parsers::{Dated, Zone};
 use gatewatch_rules::clock::FileClock;
+use gatewatch_rules::engine::{Engine, EngineOptions, EngineState};
+use gatewatch_rules::series::Plan;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 const NOW: Millis = 1_800_000_000_000;
@@ -16,15 +20,18 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         key: FileKey { dev: 1, ino: 2, birth: 3 },
         progress: Progress { offset: 4_000, ..Progress::default() },
     };
-    let reading =
-        Reading { format: Some("nginx:combined".to_owned()), zone: "Europe/Berlin".to_owned(), near: NOW };
+    let zone = Zone::parse("Europe/Berlin").unwrap();
+    let dated = Dated { zone, near: NOW, newest: NOW, ambiguous: false };
+    let reading = Reading { format: Some("nginx:combined".to_owned()), dated, unwrapper: None };
     let lines = Lines { read: 9, parsed: 8, unparsed: 1, ..Lines::default() };
     Snapshot {
         agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
         files: vec![FileState {
             position,
+            followed: true,
             input: "edge".to_owned(),
             clock,
+            mark: Default::default(),
             read: NOW,
             reading: Some(reading),
             held: b"GET \xff".to_vec(),
@@ -32,10 +39,22 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             late_needed: 70,
         }],
         inputs: vec!["edge".to_owned()],
-        engine: Default::default(),
+        engine: engine(),
         outbox: Default::default(),
-        counters: Counters { gone: [("edge".to_owned(), lines)].into(), state_rebuilt: 1 },
+        cursors: std::collections::BTreeMap::from([("journal".to_owned(), "s=1;i=2".to_owned())]),
+        counters: Counters {
+            gone: [("edge".to_owned(), lines)].into(),
+            state_rebuilt: 1,
+            told: Default::default(),
+        },
     }
+}
+
+/// An engine that has counted nothing.
+fn engine() -> EngineState<'static> {
+    let options = EngineOptions { step: 5_000, series_cap: 10 };
+    let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), options);
+    postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap()
 }
 
 fn payload(saved: Millis) -> Vec<u8> {

@@ -259,10 +259,38 @@ impl Cursor {
         self.progress.finished = true;
     }
 
+    /// It is not read on, whatever it holds.
+    pub fn end(&mut self) {
+        self.progress.finished = true;
+    }
+
     /// These bytes were left out: the hole before a truncated file's new beginning. What follows begins a line.
     pub fn skip(&mut self, bytes: &[u8], now: Millis) {
         self.advance(bytes, now);
         self.mark();
+    }
+
+    /// A hole was left out, up to there: nothing but NUL, which nobody has to read to know.
+    pub fn jump(&mut self, to: u64, now: Millis) {
+        let zeros = [0; HEAD_LEN];
+        let length = usize::try_from(to.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let zeros = zeros.get(..length).unwrap_or(&zeros);
+        self.extend_head(zeros);
+        self.remember(zeros);
+        self.offset = self.offset.max(to);
+        self.mark();
+        (self.quiet, self.moved, self.progress.finished) = (None, now, false);
+    }
+
+    /// The path shows another file: this one is a rotated one from the start.
+    pub fn leave(&mut self) {
+        self.left = Some(Departure::Rotated);
+    }
+
+    /// The first bytes, as long as there are fewer than [`HEAD_LEN`].
+    #[must_use]
+    pub fn short_head(&self) -> Option<&[u8]> {
+        (!self.head.is_empty()).then_some(&self.head)
     }
 
     /// The cut line at the end was handed out as it is: it will not be read again.

@@ -72,6 +72,11 @@ impl Stat {
         fs::metadata(path).map(|m| Stat::of(&m))
     }
 
+    /// Of what lies there itself, be it a symlink (then of kind [`Kind::Other`]).
+    pub fn of_link(path: &Path) -> io::Result<Stat> {
+        fs::symlink_metadata(path).map(|m| Stat::of(&m))
+    }
+
     /// Of an open file.
     pub fn of_file(file: &File) -> io::Result<Stat> {
         file.metadata().map(|m| Stat::of(&m))

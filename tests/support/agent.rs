@@ -56,7 +56,7 @@ impl Place {
     pub fn configure(&self, tables: &str) -> PathBuf {
         let path = self.path("gatewatch.toml");
         let text = format!(
-            "[agent]\nnode = \"edge-1\"\nstate_dir = {:?}\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n{tables}",
+            "[agent]\nnode = \"edge-1\"\nstate_dir = {:?}\nlisten = \"off\"\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n{tables}",
             self.path("state")
         );
         fs::write(&path, text).unwrap();
