@@ -158,7 +158,7 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     // What Ctrl-C cut short says so itself.
     let cut_short = |e: &std::io::Error| outcome.partial && e.kind() == std::io::ErrorKind::UnexpectedEof;
     for (path, error) in outcome.errors.iter().filter(|e| !cut_short(&e.1)) {
-        complain(&format!("{}: read only in part: {error}", printable(&path)));
+        complain(&format!("{}: read only in part: {error}", printable(path)));
         exit = exit.and(Exit::Error);
     }
     let partial = outcome.partial;
