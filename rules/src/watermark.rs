@@ -354,6 +354,26 @@ mod tests {
     }
 
     #[test]
+    fn a_later_process_knows_a_file_again() {
+        let before = live(&[0, -HOUR]);
+        let mut after = Watermarks::new();
+        for id in [1, 2] {
+            let saved = serde_json::to_vec(&before.mark(id)).unwrap();
+            after.register(id, LATENESS);
+            after.resume(id, serde_json::from_slice(&saved).unwrap());
+            assert_eq!(after.mark(id), before.mark(id));
+        }
+        after.all_placed();
+        // There may be more in both by now.
+        assert_eq!(after.watermark(NOW), Some(NOW - HOUR - LATENESS));
+        after.idle(2, NOW + 60_000);
+        assert_eq!(standing_of(&after, 2, NOW + 60_000), Standing::Skewed { offset: HOUR });
+        after.idle(1, NOW + 60_000);
+        assert_eq!(after.watermark(NOW + 60_000), Some(NOW + 60_000 - LATENESS), "time passed meanwhile");
+        assert_eq!(after.mark(7), Mark::default());
+    }
+
+    #[test]
     fn a_wrong_zone_is_seen_however_many_reads_a_look_takes() {
         let mut all = live(&[0, -HOUR]);
         for i in 1..4 {

@@ -215,6 +215,9 @@ impl LiveFile {
                 self.line(line, collector, on_error);
             }
         }
+        if let Some(unwrapper) = &mut unwrapper {
+            unwrapper.settle();
+        }
         self.lines.too_long += buffer.too_long() - too_long;
         (self.buffer, self.unwrapper) = (buffer, unwrapper);
         self.take_stock();

@@ -5,6 +5,7 @@ pub mod files;
 mod health;
 mod keeper;
 mod live;
+mod memory;
 mod notices;
 mod past;
 mod rebuild;
@@ -32,6 +33,7 @@ use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use health::Health;
 use keeper::Keeper;
+use memory::Memory;
 use notices::Notices;
 use past::Past;
 use std::collections::BTreeMap;
@@ -159,8 +161,9 @@ impl Agent {
             }
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
-        files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
-        files.set_streams(counted, past.cursors);
+        let memory = Memory::of(past.files, past.counters.gone);
+        files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
+        files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
         let health = Health::resume(outbox.open_alerts());
         let mut agent = Agent {
@@ -332,7 +335,7 @@ impl Agent {
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
-        self.files.reconfigure_streams(counted);
+        self.files.set_streams(counted);
         self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
         self.refused = None;
@@ -361,9 +364,9 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
+            cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
-            cursors: self.files.cursors().clone(),
             counters: Counters {
                 gone: self.files.gone(),
                 state_rebuilt: self.state_rebuilt,
@@ -395,6 +398,8 @@ impl Agent {
         self.thread.stop();
         self.drain();
         let now = self.clock.now();
+        self.files.finish_streams(now, &mut self.engine);
+        self.files.flush(&mut self.engine);
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {
             let held = self.outbox.due(now);

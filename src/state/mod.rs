@@ -36,12 +36,12 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub files: Vec<FileState>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
+    /// By input: up to where a journal was counted.
+    pub cursors: BTreeMap<String, String>,
     /// Counts, windows, alerts.
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
-    /// By input: up to where journals were counted.
-    pub cursors: BTreeMap<String, String>,
     /// What is counted beside.
     pub counters: Counters,
 }
@@ -73,6 +73,8 @@ pub struct Counters {
 /// What a receiver has answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// webhook, slack, email.
+    pub kind: String,
     /// When it last took something.
     pub last_success: Option<Millis>,
     /// Since when it takes nothing.
@@ -161,6 +163,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
-    /// Of a container's log: what takes its wrapping off, with lines that were begun.
+    /// Of a container's log: what takes its wrapping off, with what it holds.
     pub unwrapper: Option<Unwrapper>,
 }
