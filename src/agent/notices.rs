@@ -4,7 +4,7 @@ use super::files::LiveFiles;
 use crate::delivery::Done;
 use crate::inputs::file::{Happening, Message};
 use crate::notification::Outcome;
-use crate::reports::text::{percent, printable};
+use crate::reports::text::{percent, printable, printable_lines};
 use crate::reports::{rfc3339, table};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind, End};
@@ -26,7 +26,7 @@ pub struct Notices {
 impl Notices {
     /// Says it.
     pub fn say(&mut self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "gatewatch: {text}");
+        let _ = writeln!(io::stderr().lock(), "gatewatch: {}", printable_lines(text));
     }
 
     /// What happened to files.

@@ -12,6 +12,7 @@ use crate::batch::{self, BatchInput, Outcome};
 use crate::cli::{Analyze, Common, Output};
 use crate::exit::Exit;
 use crate::inputs::{self, Problem, Source};
+use crate::reports::text::printable;
 use crate::reports::{self, Look, REPORTS};
 use crate::settings::{self, Settings};
 use crate::wiring::{self, FileSettings};
@@ -157,7 +158,7 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     // What Ctrl-C cut short says so itself.
     let cut_short = |e: &std::io::Error| outcome.partial && e.kind() == std::io::ErrorKind::UnexpectedEof;
     for (path, error) in outcome.errors.iter().filter(|e| !cut_short(&e.1)) {
-        complain(&format!("{path}: read only in part: {error}"));
+        complain(&format!("{}: read only in part: {error}", printable(path)));
         exit = exit.and(Exit::Error);
     }
     let partial = outcome.partial;
@@ -186,11 +187,11 @@ fn prepare(
     if let Some(note) = recognised.note {
         *warnings += 1;
         if !common.quiet {
-            complain(&format!("{}: {note}", log.shown()));
+            complain(&format!("{}: {note}", printable(&log.shown())));
         }
     }
     if common.verbose > 0 {
-        complain(&format!("{}: read as {}", log.shown(), recognised.title));
+        complain(&format!("{}: read as {}", printable(&log.shown()), recognised.title));
     }
     let job = Job {
         index,
@@ -223,7 +224,8 @@ fn say_selection(found: &inputs::Selection, common: &Common) {
 /// `a, b and 3 more` are no logs: named once.
 fn left_out(paths: &[PathBuf], all: bool) -> String {
     let shown = if all { paths.len() } else { paths.len().min(5) };
-    let names: Vec<_> = paths.iter().take(shown).map(|p| p.display().to_string()).collect();
+    let names: Vec<_> =
+        paths.iter().take(shown).map(|p| printable(&p.display().to_string()).into_owned()).collect();
     let more = paths.len() - shown;
     let more = if more > 0 { format!(" and {more} more (-v names them)") } else { String::new() };
     format!("left out, no logs that are known: {}{more}", names.join(", "))

@@ -62,14 +62,17 @@ fn head(what: &str) -> Result<(Vec<u8>, i64), (Exit, String)> {
         if what.contains([' ', '{', '|', '\t']) {
             return Ok((what.as_bytes().to_vec(), now()));
         }
-        return Err((Exit::Error, format!("{what}: no such file (a log line goes in quotes)")));
+        return Err((Exit::Error, format!("{}: no such file (a log line goes in quotes)", printable(what))));
     }
     let found = inputs::select(&[what.into()], &mut |_| Ok(true));
     if let Some(problem) = found.problems.first() {
         return Err((Exit::Error, problem.to_string()));
     }
-    let source =
-        found.sources.into_iter().next().ok_or_else(|| (Exit::Error, format!("{what}: no log found")))?;
+    let source = found
+        .sources
+        .into_iter()
+        .next()
+        .ok_or_else(|| (Exit::Error, format!("{}: no log found", printable(what))))?;
     let log = Log::look(source, &Arc::default()).map_err(|e| (Exit::Error, e.to_string()))?;
     Ok((log.head, log.modified))
 }

@@ -10,6 +10,7 @@ mod status;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
+use crate::reports::text::printable_lines;
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -53,9 +54,9 @@ fn unwritten(error: &io::Error) -> Exit {
     Exit::Error
 }
 
-/// Says an error, once, on stderr.
+/// Says an error, once, on stderr. Names of files and what logs hold may be in it.
 fn complain(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "gatewatch: {message}");
+    let _ = writeln!(io::stderr().lock(), "gatewatch: {}", printable_lines(message));
 }
 
 /// Writes data to stdout.

@@ -156,11 +156,12 @@ impl Source {
     }
 }
 
-/// One character each, so that the carets keep their column.
-fn printable(c: char) -> char {
+/// One character each, so that the carets keep their column; none that steers a terminal or turns the text around.
+pub(super) fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
         c if c.is_control() => '\u{fffd}',
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
         c => c,
     }
 }

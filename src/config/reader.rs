@@ -1,6 +1,6 @@
 //! Reads a table key by key: what is asked for is known, everything else in it is a mistake.
 
-use super::problem::{Log, Spot};
+use super::problem::{Log, Spot, printable};
 use super::values::{Read, Refusal, did_you_mean, type_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -148,8 +148,7 @@ pub(super) fn inside(log: &Log<'_>, spot: Spot, at: usize) -> Spot {
 
 /// A name from the file as it may stand in a message.
 pub(super) fn shown(name: &str) -> String {
-    let mut shown: String =
-        name.chars().take(64).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = name.chars().take(64).map(printable).collect();
     if shown.len() < name.len() && name.chars().count() > 64 {
         shown.push('…');
     }

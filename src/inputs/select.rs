@@ -21,12 +21,17 @@ pub enum Source {
 
 /// Something that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {text}", path.display())]
+#[error("{}: {text}", on_one_line(path))]
 pub struct Problem {
     /// As it was typed, or found.
     pub path: PathBuf,
     /// Why, and what to do.
     pub text: String,
+}
+
+/// A name must not begin a line of its own, which would look like ours.
+fn on_one_line(path: &Path) -> String {
+    path.display().to_string().replace('\n', "\\u{a}")
 }
 
 impl Problem {

@@ -123,6 +123,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// The same of a text of several lines, which stay lines.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Columns that text takes (no wide characters are made here; log text may have some, and only misaligns).
 #[must_use]
 pub fn columns(text: &str) -> usize {
