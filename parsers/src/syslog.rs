@@ -53,6 +53,7 @@ enum OwnDate {
 }
 
 /// Takes the header off a line whose own format does not begin with a date. Without a header, `rest` is the line.
+#[inline]
 pub fn strip<'a>(line: &'a [u8], sticky: &mut Prefix) -> Header<'a> {
     strip_any(line, sticky, OwnDate::No)
 }
@@ -62,6 +63,7 @@ pub fn strip_before_date<'a>(line: &'a [u8], sticky: &mut Prefix) -> Header<'a> 
     strip_any(line, sticky, OwnDate::Yes)
 }
 
+#[inline(always)]
 fn strip_any<'a>(line: &'a [u8], sticky: &mut Prefix, own: OwnDate) -> Header<'a> {
     if let Prefix::Seen(recent) = sticky
         && let Some(header) = recent.again(line, own)

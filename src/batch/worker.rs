@@ -147,34 +147,40 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     let mut lines = Lines::new(bytes, buffers.at_start);
     for line in &mut lines {
         counted.lines += 1;
-        // A record is some hundred bytes: it is used where it was made.
-        match job.parse(line, &mut context) {
+        // By reference: a record is some hundred bytes, and is used where it was made.
+        match &job.parse(line, &mut context) {
             Ok(Parsed::Record(record)) => {
-                counted.see(record.end);
+                counted.parsed += 1;
+                if !takes_all {
+                    counted.see(record.end);
+                }
                 let place = match clock.admit(record.end) {
                     Admit::Late => Place::Late,
                     _ => Place::Step,
                 };
-                if takes_all || selection.takes(&job.source, &record) {
-                    collector.count(&job.source, &record, place);
+                if takes_all || selection.takes(&job.source, record) {
+                    collector.count(&job.source, record, place);
                 }
             }
             Ok(Parsed::Other) => counted.other += 1,
-            Err(malformed) => counted.keep(line, malformed),
+            Err(malformed) => counted.keep(line, *malformed),
         }
     }
     counted.too_long = lines.too_long();
     counted.clock = Some(clock.take());
     counted.ambiguous = context.dates.saw_ambiguous();
     collector.take(&mut buffers.block);
+    if takes_all {
+        // The block has seen every end already.
+        (counted.first, counted.last) = buffers.block.ends().unzip();
+    }
     counted
 }
 
 impl Counted {
-    /// A record was parsed.
+    /// A record ended then.
     #[inline]
     pub fn see(&mut self, end: Millis) {
-        self.parsed += 1;
         self.first = Some(self.first.map_or(end, |first| first.min(end)));
         self.last = Some(self.last.map_or(end, |last| last.max(end)));
     }

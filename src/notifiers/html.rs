@@ -63,7 +63,7 @@ fn section(out: &mut String, section: &Section, several: bool) {
         let table = "margin:10px 0 0;border-collapse:collapse;font-size:15px";
         out.push_str(&format!("<table role=\"presentation\" style=\"{table}\">\n"));
         for fact in &section.facts {
-            let label = "padding:2px 14px 2px 0;vertical-align:top;color:#6b7280";
+            let label = "white-space:nowrap;padding:2px 14px 2px 0;vertical-align:top;color:#6b7280";
             let text = escaped(&fact.text);
             out.push_str(&format!(
                 "<tr><td style=\"{label}\">{}</td><td style=\"padding:2px 0\">{text}</td></tr>\n",

@@ -27,7 +27,7 @@ impl Recent {
     }
 
     /// The header of a line that bears one of these.
-    #[inline]
+    #[inline(always)]
     pub(super) fn again<'a>(&mut self, line: &'a [u8], own: OwnDate) -> Option<Header<'a>> {
         // Where hosts alternate at random, trying one after the other is a mispredicted branch a line.
         if let Some(key) = key(line, self.key_at) {

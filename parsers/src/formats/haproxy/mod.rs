@@ -95,12 +95,8 @@ impl HaProxy {
 impl HaProxy {
     /// A line that is not plain httplog, or no fine answer.
     #[inline(never)]
-    fn parse_any<'a>(
-        &'a self,
-        line: &'a [u8],
-        header: &Header<'a>,
-        context: &mut Context,
-    ) -> Result<Parsed<'a>, Malformed<'a>> {
+    fn parse_any<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
+        let header = &strip(line, &mut context.prefix);
         if let Some(session) = plain::line(header.rest)
             && let Some(record) = session.record(header, context)
         {
@@ -138,13 +134,13 @@ impl Format for HaProxy {
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         let header = strip(line, &mut context.prefix);
-        // The session never has an address here, so that it is never written to memory.
+        // Neither the header nor the session has an address here, so that they are never written to memory.
         if let Some(session) = plain::line(header.rest)
             && let Some(record) = session.fine(&header, context)
         {
             return Ok(Parsed::Record(record));
         }
-        self.parse_any(line, &header, context)
+        self.parse_any(line, context)
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
