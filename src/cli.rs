@@ -25,6 +25,8 @@ pub enum Command {
     Analyze(Box<Analyze>),
     /// Follow logs and alert: the daemon
     Run(Run),
+    /// Show what a running agent is doing, or what its last snapshot holds
+    Status(Status),
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
     Check(Check),
     /// Say which log format a file is, and how sure
@@ -131,6 +133,30 @@ pub struct Run {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub common: Common,
+}
+
+/// How `gatewatch status` is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    #[default]
+    Table,
+    /// For programs: one object
+    Json,
+}
+
+/// `gatewatch status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// The agent's configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Show the last snapshot in this state directory, whether its agent is running or not
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
 }
 
 /// `gatewatch check`.

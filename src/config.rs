@@ -27,6 +27,7 @@ use gatewatch_rules::presets::presets;
 use gatewatch_rules::rule::Rule;
 use problem::Log;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Labels that every record may bear.
@@ -66,6 +67,8 @@ pub struct Agent {
     pub lateness: Millis,
     /// Of stamps that carry none; `None`: the host's.
     pub timezone: Option<Zone>,
+    /// Where `/metrics` is served; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
     /// Whether the presets stand beside the rules.
     pub presets: bool,
 }

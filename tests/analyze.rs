@@ -287,3 +287,23 @@ fn what_may_not_be_read_is_said_with_what_to_do() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("permission denied: add the user to group adm"), "{said}");
 }
+
+/// The zone is named where a stamp needed it, whatever the format.
+#[test]
+fn the_zone_is_named_where_a_stamp_carries_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    let pattern = "pattern:<time> <status> <uri>";
+    let cases = [
+        ("pattern", pattern, "2026-11-22T10:00:00 502 /a\n", Some("Asia/Tokyo")),
+        ("pattern with a zone", pattern, "2026-11-22T10:00:00Z 502 /a\n", None),
+        ("json", "json:time=t,status=s", "{\"t\":\"2026-11-22T10:00:00\",\"s\":502}\n", Some("Asia/Tokyo")),
+        ("json with a zone", "json:time=t,status=s", "{\"t\":\"2026-11-22T10:00:00Z\",\"s\":502}\n", None),
+    ];
+    for (name, format, line, zone) in cases {
+        fs::write(&log, line.repeat(3)).unwrap();
+        let report = json(&["--timezone", "Asia/Tokyo", "--log-format", format, log.to_str().unwrap()]);
+        assert_eq!(report["timezone"].as_str(), zone, "{name}");
+        assert_eq!(number(&report["requests"]), 3, "{name}");
+    }
+}

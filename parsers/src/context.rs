@@ -5,7 +5,8 @@ use crate::record::{Millis, Status};
 use crate::syslog::Prefix;
 use crate::time::{Dates, Zone};
 
-/// Settings of an input and memory of a file.
+/// Settings of an input and memory of a file. Of the memory, a reading that goes on later needs [`Dates::dated`] only:
+/// the header seen last changes nothing that is found.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Dates → time: the zone of stamps that carry none, and the last second parsed.

@@ -20,5 +20,5 @@ pub use context::Context;
 pub use formats::{Field, Format, Malformed, Parsed};
 pub use reason::{Cause, Origin, Reason};
 pub use record::{EXTRA_LABELS_MAX, Extra, Millis, Outcome, Record, Status};
-pub use time::Zone;
+pub use time::{Dated, Dates, Zone};
 pub use upstreams::{Attempt, Attempts};

@@ -3,6 +3,7 @@
 
 use crate::reason::Cause;
 use crate::upstreams::Attempts;
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds since the epoch, UTC; also lengths of time in milliseconds.
 pub type Millis = i64;
@@ -11,7 +12,8 @@ pub type Millis = i64;
 pub const EXTRA_LABELS_MAX: usize = 8;
 
 /// The status as logged: 0 to 999 (`000`, `009` and `499` are real), or none (`-`, `-1`, a TCP session).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u16")]
 pub struct Status(u16);
 
 impl Status {
@@ -36,6 +38,12 @@ impl Status {
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl From<u16> for Status {
+    fn from(code: u16) -> Status {
+        Status::new(code)
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 
 use chrono::offset::{LocalResult, Offset, TimeZone};
 use chrono::{DateTime, NaiveDateTime};
+use serde::{Deserialize, Serialize};
 
 use crate::record::Millis;
 use crate::text::word_at;
@@ -17,8 +18,9 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// The zone of stamps that carry none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The zone of stamps that carry none. Serialises by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Zone {
     /// A fixed offset: milliseconds east of UTC.
     Fixed(i32),
@@ -75,6 +77,33 @@ impl fmt::Display for Zone {
     }
 }
 
+impl From<Zone> for String {
+    fn from(zone: Zone) -> String {
+        zone.to_string()
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Zone, String> {
+        Zone::parse(&name).ok_or_else(|| format!("`{name}` is no time zone"))
+    }
+}
+
+/// What [`Dates`] know of their file that its lines alone do not tell: for a reading that goes on later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dated {
+    /// The zone in force.
+    pub zone: Zone,
+    /// The time that stamps are close to: it decides a missing year.
+    pub near: Millis,
+    /// How far the file has come: it decides an ambiguous hour.
+    pub newest: Millis,
+    /// An ambiguous stamp was dated.
+    pub ambiguous: bool,
+}
+
 /// Dates of one file → time. Remembers the last minute it parsed: log lines repeat it.
 #[derive(Clone, Debug)]
 pub struct Dates {
@@ -85,6 +114,8 @@ pub struct Dates {
     newest: Millis,
     /// An ambiguous stamp was dated.
     ambiguous: bool,
+    /// A stamp without a zone was dated.
+    zoneless: bool,
     clf: Minute<17>,
     iso: Minute<16>,
 }
@@ -93,7 +124,22 @@ impl Dates {
     /// Dates of a file whose zoneless stamps are in `zone` and close to `near`.
     #[must_use]
     pub fn new(zone: Zone, near: Millis) -> Dates {
-        Dates { zone, near, newest: near, ambiguous: false, clf: Minute::FORGOTTEN, iso: Minute::FORGOTTEN }
+        let (clf, iso) = (Minute::FORGOTTEN, Minute::FORGOTTEN);
+        Dates { zone, near, newest: near, ambiguous: false, zoneless: false, clf, iso }
+    }
+
+    /// For a reading that goes on later. The minute parsed last is left out: it only saves work.
+    #[must_use]
+    pub fn dated(&self) -> Dated {
+        Dated { zone: self.zone, near: self.near, newest: self.newest, ambiguous: self.ambiguous }
+    }
+
+    /// Goes on where an earlier reading was.
+    #[must_use]
+    pub fn going_on(dated: &Dated) -> Dates {
+        let mut dates = Dates::new(dated.zone, dated.near);
+        (dates.newest, dates.ambiguous) = (dated.newest, dated.ambiguous);
+        dates
     }
 
     /// Tells it how far a file that is being written has come.
@@ -124,6 +170,12 @@ impl Dates {
     #[must_use]
     pub fn saw_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// Whether a stamp was dated that carries no zone, so that the setting decided.
+    #[must_use]
+    pub fn saw_zoneless(&self) -> bool {
+        self.zoneless
     }
 
     /// `22/Nov/2026:14:53:53`, then perhaps `.243`, then perhaps ` +0000`.
@@ -255,6 +307,7 @@ impl Dates {
         }
         let (at, ambiguous) = self.zone.resolve(local, self.newest)?;
         self.ambiguous |= ambiguous;
+        self.zoneless = true;
         Some((at, !ambiguous))
     }
 }

@@ -174,6 +174,34 @@ fn zones_have_names() {
 }
 
 proptest! {
+    /// Read on elsewhere, the rest is dated as it would have been here.
+    #[test]
+    fn a_reading_goes_on_later(
+        zone in prop::sample::select(vec!["America/New_York", "+05:30", "UTC"]),
+        near in 1_700_000_000_000..1_900_000_000_000i64,
+        newest in proptest::option::of(1_700_000_000_000..1_900_000_000_000i64),
+        minutes in prop::collection::vec(0..180u32, 2..8),
+        cut in 0usize..8,
+    ) {
+        let mut here = Dates::new(Zone::parse(zone).unwrap(), near);
+        newest.into_iter().for_each(|newest| here.set_newest(newest));
+        let mut there = None;
+        for (i, minute) in minutes.iter().enumerate() {
+            if i == cut {
+                let saved = serde_json::to_vec(&here.dated()).unwrap();
+                there = Some(Dates::going_on(&serde_json::from_slice(&saved).unwrap()));
+            }
+            let clock = format!("{:02}:{:02}:07", minute / 60, minute % 60);
+            for text in [format!("2026-11-01 {clock}"), format!("01/Nov/2026:{clock}"), format!("Nov  1 {clock}")] {
+                let found = here.any(text.as_bytes());
+                if let Some(there) = &mut there {
+                    prop_assert_eq!(there.any(text.as_bytes()), found);
+                    prop_assert_eq!(there.dated(), here.dated());
+                }
+            }
+        }
+    }
+
     #[test]
     fn every_second_equals_chronos(secs in 0i64..7_000_000_000, millis in 0i64..1_000, zone in -18i32 * 4..18 * 4) {
         let utc_time = DateTime::from_timestamp_millis(secs * SECOND + millis).unwrap();

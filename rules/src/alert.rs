@@ -126,6 +126,9 @@ pub struct Alert {
     pub samples: Vec<Sample>,
     /// More than 10 min old when found: the agent was catching up.
     pub detected_late: bool,
+    /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
+    #[serde(default)]
+    pub undercount: u64,
 }
 
 /// Something that others may want to know.

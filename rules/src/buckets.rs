@@ -4,11 +4,18 @@
 
 use crate::block::{Block, FUTURE, LATE};
 use crate::intern::Interner;
+use crate::lost::Lost;
 use crate::series::{LabelSet, Plan, SeriesId};
 use crate::tally::Tally;
+use crate::total::Total;
 use gatewatch_parsers::Millis;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+mod cells;
+mod state;
+
+pub(crate) use state::BucketsState;
 
 /// So many closed steps are held.
 pub const STEPS_HELD: i64 = 60;
@@ -22,6 +29,8 @@ type Cells = VecDeque<(i64, Tally)>;
 struct Series {
     steps: Cells,
     minutes: Cells,
+    /// Everything that was ever added to either.
+    total: Total,
     pinned: bool,
     /// An `__other__` series: what it counts is overflow.
     folded: bool,
@@ -56,6 +65,9 @@ pub struct Buckets {
     /// Ids that have come to name a series, or ceased to, since somebody asked.
     changed: Vec<u32>,
     overflow: u64,
+    /// What belongs to no series: those that left, what was late, what was future.
+    left: Total,
+    lost: Lost,
     generation: u64,
     /// Idle series were looked for since the last close, and left.
     swept: bool,
@@ -84,6 +96,8 @@ impl Buckets {
             in_minute: BTreeMap::new(),
             changed: Vec::new(),
             overflow: 0,
+            left: Total::default(),
+            lost: Lost::default(),
             generation: 0,
             swept: false,
             ids: Vec::new(),
@@ -116,11 +130,10 @@ impl Buckets {
         self.ids.clear();
         self.ids.resize(block.series(), None);
         for cell in block.cells() {
-            if cell.step == LATE || cell.step == FUTURE {
-                continue;
-            }
-            if step_end(cell.step, self.step) <= bound {
-                late += u64::from(cell.numbers.requests);
+            let is_placed = cell.step != LATE && cell.step != FUTURE;
+            if !is_placed || step_end(cell.step, self.step) <= bound {
+                late += u64::from(cell.numbers.requests) * u64::from(is_placed);
+                self.left.add_cell(block, cell);
                 continue;
             }
             let id = match self.ids.get(cell.series as usize) {
@@ -131,6 +144,7 @@ impl Buckets {
             if series.folded {
                 self.overflow += u64::from(cell.numbers.requests);
             }
+            series.total.add_cell(block, cell);
             let (tally, is_new) = cell_of(&mut series.steps, cell.step);
             tally.add_numbers(&cell.numbers);
             for (detail, count) in block.details(cell) {
@@ -177,8 +191,9 @@ impl Buckets {
     fn let_idle_leave(&mut self) {
         // Not those that the block being absorbed has found.
         let taken: BTreeSet<u32> = self.ids.iter().flatten().copied().collect();
-        for (id, series) in (0u32..).zip(&self.series) {
+        for (id, series) in (0u32..).zip(&mut self.series) {
             if series.is_idle() && !taken.contains(&id) && self.interner.set(id).is_some() {
+                self.left.merge(&std::mem::take(&mut series.total));
                 self.interner.remove(id);
                 self.generation += 1;
                 self.changed.push(id);
@@ -202,6 +217,20 @@ impl Buckets {
         }
         self.closed = Some(first_open.saturating_mul(self.step));
         self.swept = false;
+        let minutes = self.minutes_held.saturating_add(1).saturating_mul(self.minute / self.step);
+        self.lost.forget_before(oldest.min(first_open.saturating_sub(minutes)));
+    }
+
+    /// So many messages never arrived, about then.
+    pub(crate) fn lose(&mut self, at: Millis, count: u64) {
+        let first_open = self.closed.map_or(i64::MIN, |closed| closed.div_euclid(self.step));
+        self.lost.add(at.div_euclid(self.step).max(first_open), count);
+    }
+
+    /// How many messages never arrived in the steps that begin in `from..to`.
+    #[must_use]
+    pub fn lost(&self, from: Millis, to: Millis) -> u64 {
+        self.lost.between(from.div_euclid(self.step), to.div_euclid(self.step))
     }
 
     /// Minutes before `next` are whole: those that were not yet are summed up, those that are too old leave.
@@ -258,6 +287,7 @@ impl Buckets {
             let id = self.add_series(&LabelSet::new(carried));
             let Some(to) = self.series.get_mut(id as usize) else { continue };
             to.folded |= series.folded;
+            to.total.merge(&series.total);
             let step = (&series.steps, &mut to.steps, &mut self.in_step);
             let minute = (&series.minutes, &mut to.minutes, &mut self.in_minute);
             for (from, to, index) in [step, minute] {
@@ -334,6 +364,19 @@ impl Buckets {
     /// A series' closed minutes that begin in `from..to`, by their start, ascending.
     pub fn minutes(&self, id: SeriesId, from: Millis, to: Millis) -> impl Iterator<Item = (Millis, &Tally)> {
         self.series.get(id.index()).into_iter().flat_map(move |s| range(&s.minutes, self.minute, from, to))
+    }
+
+    /// What every series that is here came to since the state was new, in no order of meaning. With [`Buckets::left`],
+    /// this is everything.
+    pub fn totals(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
+        let series = (0u32..).zip(&self.series);
+        series.filter_map(|(id, series)| Some((self.interner.set(id)?, &series.total)))
+    }
+
+    /// What belongs to no series: those that have left, what was late, what was future.
+    #[must_use]
+    pub fn left(&self) -> &Total {
+        &self.left
     }
 
     /// A pinned series does not leave.

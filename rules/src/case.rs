@@ -4,17 +4,20 @@
 use crate::alert::{Alert, End, Labels, Sample, State};
 use crate::detectors::Detector;
 use crate::life::{Event, Judgement, Life};
+use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
 use crate::rule::{Counts, Rule, Severity};
 use crate::samples::SAMPLES_MAX;
+use crate::saved::{is_count, is_time};
 use crate::series::{LabelSet, SeriesId};
 use crate::tally::Tally;
 use crate::window::{Point, Window};
-use gatewatch_parsers::{Millis, Origin, Reason};
+use gatewatch_parsers::{Millis, Origin, Reason, Status};
+use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
 
 /// Counts of the group, and of all groups of the rule, over some time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Totals {
     /// The group.
     pub own: Point,
@@ -52,12 +55,25 @@ impl Totals {
         other.origins.into_iter().for_each(|(o, n)| add(&mut self.origins, o, n));
         other.statuses.into_iter().for_each(|(s, n)| add(&mut self.statuses, s, n));
     }
+
+    fn is_sound(&self) -> bool {
+        let [own, all] = [self.own, self.all];
+        let sums = [own.errors, own.requests, all.errors, all.requests];
+        let reasons = self.reasons.iter().map(|r| r.1);
+        let parts = reasons.chain(self.origins.iter().map(|o| o.1)).chain(self.statuses.iter().map(|s| s.1));
+        sums.into_iter().chain(parts).all(is_count)
+            && self.reasons.len() <= Reason::ALL.len()
+            && self.origins.len() <= Origin::ALL.len()
+            && self.statuses.len() <= Status::COUNT
+    }
 }
 
-fn add<K: PartialEq>(to: &mut Vec<(K, u64)>, key: K, count: u64) {
-    match to.iter_mut().find(|(k, _)| *k == key) {
-        Some((_, n)) => *n += count,
-        None => to.push((key, count)),
+/// Sorted by key, so that equal counts are equal values, whatever came first.
+fn add<K: Ord>(to: &mut Vec<(K, u64)>, key: K, count: u64) {
+    let at = to.partition_point(|(k, _)| *k < key);
+    match to.get_mut(at) {
+        Some((k, n)) if *k == key => *n += count,
+        _ => to.insert(at, (key, count)),
     }
 }
 
@@ -69,7 +85,7 @@ fn ranked<K: Copy + Ord>(counts: &[(K, u64)]) -> Vec<(K, u64)> {
 }
 
 /// An alert from pending until it can no longer reopen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Case {
     life: Life,
     /// Counts up over all incidents; `None`: has not fired.
@@ -94,6 +110,8 @@ pub(crate) struct Case {
     /// From there to the last closed step.
     after: Totals,
     samples: Vec<Sample>,
+    /// Messages that never arrived: from the window in which it began until it resolved, and since.
+    lost: (u64, u64),
     /// The series that may not leave while this is open.
     pub pinned: Option<SeriesId>,
 }
@@ -107,6 +125,8 @@ pub(crate) struct Beginning {
     /// From `started` to `last_bad`, and from there to `at`.
     pub confirmed: Totals,
     pub after: Totals,
+    /// Messages that never arrived in its window.
+    pub lost: u64,
 }
 
 impl Case {
@@ -130,6 +150,7 @@ impl Case {
             unsure_until: None,
             after: beginning.after,
             samples: Vec::new(),
+            lost: (beginning.lost, 0),
             pinned: None,
         }
     }
@@ -152,6 +173,12 @@ impl Case {
             self.unsure.add(std::mem::take(&mut self.after));
             self.unsure_until = Some(end);
         }
+    }
+
+    /// So many messages never arrived in the last step.
+    pub fn lose(&mut self, count: u64) {
+        let sum = if self.resolved.is_some() { &mut self.lost.1 } else { &mut self.lost.0 };
+        *sum = sum.saturating_add(count);
     }
 
     /// Judges the step that ends at `at`; its counts are in already.
@@ -188,7 +215,10 @@ impl Case {
                 (self.fired, self.severity, self.escalated) = (Some(at), severity, at);
             }
             Event::Escalated(severity) => (self.severity, self.escalated) = (severity, at),
-            Event::Reopened => (self.resolved, self.end) = (None, None),
+            Event::Reopened => {
+                (self.resolved, self.end) = (None, None);
+                self.lost = (self.lost.0.saturating_add(self.lost.1), 0);
+            }
             Event::Resolved(end) => (self.resolved, self.end) = (Some(at), Some(end)),
         }
     }
@@ -215,8 +245,27 @@ impl Case {
         self.samples.append(&mut lines);
     }
 
-    /// As others are told of it.
-    pub fn alert(&self, rule: &Rule, key: &LabelSet, detector: &Detector, recent: Point) -> Alert {
+    /// Whether it can have been saved when steps were closed up to there.
+    pub fn is_sound(&self, closed: Millis) -> bool {
+        let some = [self.fired, self.resolved, self.unsure_until];
+        let times = [self.started, self.last_bad, self.escalated, self.last_traffic, self.window.0];
+        let is_shown = |sample: &Sample| is_time(sample.end) && sample.line.len() <= SAMPLE_MAX;
+        self.life.is_sound(closed)
+            && times.into_iter().chain(some.into_iter().flatten()).all(is_time)
+            && [&self.confirmed, &self.unsure, &self.after].into_iter().all(Totals::is_sound)
+            && self.samples.len() <= SAMPLES_MAX
+            && self.samples.iter().all(is_shown)
+    }
+
+    /// As others are told of it; `since`: messages lost since the last closed step.
+    pub fn alert(
+        &self,
+        rule: &Rule,
+        key: &LabelSet,
+        detector: &Detector,
+        recent: Point,
+        since: u64,
+    ) -> Alert {
         let labels = labels(rule, key);
         let fingerprint = fingerprint(&rule.name, &labels);
         let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
@@ -255,6 +304,7 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            undercount: self.lost.0.saturating_add(since),
         }
     }
 
@@ -283,6 +333,7 @@ impl Case {
             origins: ranked(&self.confirmed.origins),
             share_of_errors,
             share_of_requests,
+            undercount: self.lost.0,
         })
     }
 

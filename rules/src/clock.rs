@@ -5,7 +5,9 @@
 //! [`FileClock`] is exact, line by line. [`BlockClock`] does the same for a block of lines whose predecessors are not
 //! known yet, so that blocks can be counted in parallel; its [`BlockStats`] tell whether the result is the same.
 
+use crate::saved;
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 
 /// An end further ahead of the file's watermark than this is not believed at once.
 const JUMP: Millis = 3_600_000;
@@ -40,13 +42,18 @@ pub struct Verdict {
 }
 
 /// The time of one file, line by line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileClock {
+    #[serde(deserialize_with = "saved::time")]
     lateness: Millis,
+    #[serde(deserialize_with = "saved::step")]
     step: Millis,
+    #[serde(deserialize_with = "saved::some_time")]
     newest: Option<Millis>,
+    #[serde(deserialize_with = "saved::some_time")]
     held: Option<Millis>,
     /// Time passed since the newest line was read, once a read found nothing more.
+    #[serde(deserialize_with = "saved::time")]
     idle: Millis,
 }
 
@@ -55,6 +62,12 @@ impl FileClock {
     #[must_use]
     pub fn new(lateness: Millis, step: Millis) -> FileClock {
         FileClock { lateness, step: step.max(1), newest: None, held: None, idle: 0 }
+    }
+
+    /// The same file's time, where `lateness` and `step` may have been set anew.
+    #[must_use]
+    pub fn with(self, lateness: Millis, step: Millis) -> FileClock {
+        FileClock { lateness, step: step.max(1), ..self }
     }
 
     /// A record that ended at `end` was read.

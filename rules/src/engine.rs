@@ -13,10 +13,16 @@ use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::Samples;
 use crate::series::{LabelSet, Plan, SeriesId};
+use crate::total::Totals;
 use crate::window::{MINUTE, MINUTES_HELD, Span};
 use gatewatch_parsers::Millis;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+
+mod state;
+
+pub use crate::saved::Unsound;
+pub use state::EngineState;
 
 /// So many incidents that are over are remembered; then the first ones go.
 pub const INCIDENTS_MAX: usize = 10_000;
@@ -63,6 +69,7 @@ pub struct Engine {
     pub(crate) samples: Samples,
     over: VecDeque<Incident>,
     incidents_dropped: u64,
+    totals: Totals,
     /// The number of the last incident.
     pub(crate) number: u64,
     /// Fingerprint → number, of incidents that were open when an earlier process ended.
@@ -91,6 +98,7 @@ impl Engine {
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
             over: VecDeque::new(),
             incidents_dropped: 0,
+            totals: Totals::default(),
             number: 0,
             former: HashMap::new(),
             scratch: Scratch::default(),
@@ -115,7 +123,21 @@ impl Engine {
     /// Adds a block. Cells whose step ends at or before `late_before`, or is closed, are late; returns how many requests
     /// were.
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
-        self.buckets.absorb(block, late_before).late
+        let late = self.buckets.absorb(block, late_before).late;
+        self.totals.absorb(block, late);
+        late
+    }
+
+    /// So many messages never arrived, at about that time: whatever is judged of then or later may be worse than it looks.
+    pub fn lost(&mut self, at: Millis, count: u64) {
+        self.buckets.lose(at.clamp(-FAR, FAR), count);
+        self.totals.lose(count);
+    }
+
+    /// What everything came to since the state was new.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     /// Closes every step that ends at or before the watermark and judges each, once, in order. Where nothing is bad and
@@ -198,10 +220,11 @@ impl Engine {
     /// Takes other rules. Those that judge as before keep their alerts and timers; alerts of the others are over. Blocks
     /// counted under the old plan must have been absorbed before; those of the new plan come after.
     pub fn reload(&mut self, rules: Vec<Rule>, plan: Arc<Plan>) -> Vec<Change> {
+        // Else the groups that are closed now know some series by the ids of others.
+        self.sync();
         let step = self.buckets.step();
         let mut old = std::mem::take(&mut self.rules);
         let mut kept: Vec<(Groups, &'static Detector)> = Vec::new();
-        let is_new_plan = *plan != **self.buckets.plan();
         self.buckets.hold_minutes(minutes(&rules, step));
         for rule in rules {
             let Some(detector) = detectors::find(rule.detector) else { continue };
@@ -217,15 +240,15 @@ impl Engine {
         let changes =
             old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
         self.rules = kept;
-        if is_new_plan {
-            self.buckets.replan(plan);
-        }
-        self.know_anew();
+        self.settle(plan);
         changes
     }
 
-    /// Introduces every series to every rule again.
-    fn know_anew(&mut self) {
+    /// Series carry what the plan says from now on, and every rule knows them.
+    fn settle(&mut self, plan: Arc<Plan>) {
+        if plan != *self.buckets.plan() || self.buckets.is_over_cap() {
+            self.buckets.replan(plan);
+        }
         for id in std::mem::take(&mut self.pins).into_keys() {
             self.buckets.pin(id, false);
         }
@@ -233,6 +256,12 @@ impl Engine {
             groups.rebind(self.buckets.plan());
         }
         self.buckets.take_changed();
+        self.introduce();
+        self.keep_open();
+    }
+
+    /// Introduces every series to every rule.
+    fn introduce(&mut self) {
         self.known.clear();
         for id in self.buckets.ids() {
             self.known.resize(self.known.len().max(id.index() + 1), None);
@@ -241,7 +270,6 @@ impl Engine {
                 self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
             }
         }
-        self.keep_open();
     }
 
     fn close_rule(&mut self, mut groups: Groups, detector: &'static Detector) -> Vec<Change> {
@@ -276,7 +304,7 @@ impl Engine {
                 continue;
             }
             let outcome = judge(groups, &self.buckets, detector, end, &mut self.scratch);
-            self.over.extend(outcome.over);
+            self.over.extend(outcome.over.into_iter().map(|(_, incident)| incident));
             changes.append(&mut self.tell(groups, detector, end, &outcome.events));
         }
         self.rules = rules;

@@ -144,6 +144,29 @@ impl Groups {
         self.groups.get_mut(at as usize)?.as_mut()
     }
 
+    /// What is remembered of the groups to judge, by their labels.
+    pub fn remembered(&self) -> Vec<(&LabelSet, Millis, Option<&Case>)> {
+        let groups = self.active.iter().filter_map(|at| self.group(*at));
+        let mut all: Vec<_> =
+            groups.map(|group| (&group.key, group.last_error, group.case.as_deref())).collect();
+        all.sort_unstable_by_key(|group| group.0);
+        all
+    }
+
+    /// Remembers a group, before any series is added; `false`: it was remembered already.
+    pub fn remember(&mut self, key: LabelSet, last_error: Millis, case: Option<Case>) -> bool {
+        if self.by_key.contains_key(&key) {
+            return false;
+        }
+        let at = self.add_group(key);
+        self.active.push(at);
+        self.has_case |= case.is_some();
+        if let Some(group) = self.group_mut(at) {
+            (group.last_error, group.is_active, group.case) = (last_error, true, case.map(Box::new));
+        }
+        true
+    }
+
     /// Every group with an alert.
     pub fn with_case(&self) -> impl Iterator<Item = (&Group, &Case)> {
         self.active.iter().filter_map(|at| self.group(*at)).filter_map(|g| Some((g, g.case.as_deref()?)))

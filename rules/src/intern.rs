@@ -23,6 +23,35 @@ impl Interner {
         Interner { ids: HashMap::new(), sets: Vec::new(), free: Vec::new(), cap, fold_order: Vec::new() }
     }
 
+    /// As one was whose parts these are; `None`: they do not fit together.
+    pub fn restore(
+        cap: usize,
+        sets: Vec<Option<LabelSet>>,
+        free: Vec<u32>,
+        fold_order: Vec<usize>,
+    ) -> Option<Interner> {
+        let mut all = Interner::new(cap);
+        let holes: HashSet<u32> = free.iter().copied().collect();
+        for (id, set) in (0u32..).zip(&sets) {
+            let is_new = match set {
+                Some(set) => all.ids.insert(set.clone(), id).is_none(),
+                None => holes.contains(&id),
+            };
+            if !is_new {
+                return None;
+            }
+        }
+        // Each hole is named, once, and nothing else.
+        (all.ids.len() + holes.len() == sets.len() && holes.len() == free.len()).then_some(())?;
+        (all.sets, all.free, all.fold_order) = (sets, free, fold_order);
+        Some(all)
+    }
+
+    /// The ids to be given next, the last one first; and the order in which labels are folded.
+    pub fn memory(&self) -> (&[u32], &[usize]) {
+        (&self.free, &self.fold_order)
+    }
+
     /// Every set leaves.
     pub fn clear(&mut self) {
         *self = Interner::new(self.cap);
@@ -35,6 +64,11 @@ impl Interner {
     /// Whether a new set must be folded: a quarter of the cap is kept for folded ones and those that need no folding.
     pub fn is_full(&self) -> bool {
         self.len() >= self.cap - self.cap / 4
+    }
+
+    /// Whether there are more than there may be: those of a time with another cap.
+    pub fn is_over_cap(&self) -> bool {
+        self.len() > self.cap
     }
 
     pub fn find(&self, bytes: &[u8]) -> Option<u32> {

@@ -21,8 +21,8 @@ use gatewatch_parsers::Millis;
 pub(crate) struct Outcome {
     /// Groups whose alerts changed, and how; by group labels.
     pub events: Vec<(u32, Event)>,
-    /// Incidents that can no longer reopen.
-    pub over: Vec<Incident>,
+    /// Incidents that can no longer reopen; by group labels.
+    pub over: Vec<(u32, Incident)>,
 }
 
 /// Memory that is used again from group to group.
@@ -49,7 +49,7 @@ pub(crate) fn judge(
         let mut case = group.case.take();
         if let Some(over) = case.take_if(|case| case.life().is_over(end)) {
             let incident = groups.group(at).and_then(|group| over.incident(&groups.rule, &group.key));
-            outcome.over.extend(incident);
+            outcome.over.extend(incident.map(|incident| (at, incident)));
         }
         let view = View { groups, buckets, detector, end };
         let events = view.judge(at, &mut case, scratch);
@@ -62,6 +62,7 @@ pub(crate) fn judge(
     }
     groups.give_back(active);
     groups.sort(&mut outcome.events);
+    groups.sort(&mut outcome.over);
     outcome
 }
 
@@ -102,6 +103,7 @@ impl View<'_> {
                 }
                 let is_bad = self.is_bad(step.own);
                 case.count(self.end, step, is_bad);
+                case.lose(self.buckets.lost(self.end - self.buckets.step(), self.end));
             }
             None if matches!(judgement, Judgement::Judged { bad: Some(_), .. }) => {
                 *case = Some(Box::new(Case::new(self.beginning(group, scratch))));
@@ -204,6 +206,7 @@ impl View<'_> {
             normal: (normal.requests > 0).then(|| normal.ratio()),
             confirmed: self.totals(group, started, last_bad, scratch),
             after: self.totals(group, last_bad, self.end, scratch),
+            lost: self.buckets.lost(span.from, self.end),
         }
     }
 

@@ -3,7 +3,9 @@
 
 use crate::alert::{End, State};
 use crate::rule::{Rule, Severity};
+use crate::saved::is_time;
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 
 /// Bad again within this of resolving is the same incident.
 pub const REOPEN: Millis = 600_000;
@@ -36,7 +38,7 @@ pub enum Event {
 }
 
 /// Where an alert stands, and since when.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
     state: State,
     /// When it came to this state; while nothing can be said, the time of recovering stands still.
@@ -97,6 +99,13 @@ impl Life {
     #[must_use]
     pub fn has_resolved(&self) -> bool {
         self.resolved.is_some()
+    }
+
+    /// Whether it can have been saved when steps were closed up to there. One with a time beyond would wait for it, and
+    /// keep every step until then from being skipped.
+    pub(crate) fn is_sound(&self, closed: Millis) -> bool {
+        let times = [Some(self.since), self.silent, self.resolved, Some(self.at)];
+        times.into_iter().chain(self.held).flatten().all(|time| is_time(time) && time <= closed)
     }
 
     /// Judges the step that ends at `at`. Two events at most: reopened and escalated.

@@ -3,9 +3,10 @@
 use crate::alert::Labels;
 use crate::rule::Severity;
 use gatewatch_parsers::{Millis, Origin, Reason};
+use serde::{Deserialize, Serialize};
 
 /// Counts of requests, and of what is counted beside them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// Finished requests.
     pub requests: u64,
@@ -39,7 +40,7 @@ pub struct Group {
 }
 
 /// An alert's whole life, as `analyze` and `replay` list it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// The rule.
     pub rule: String,
@@ -71,6 +72,9 @@ pub struct Incident {
     pub share_of_errors: f64,
     /// Its share of all requests then.
     pub share_of_requests: f64,
+    /// Messages that never arrived, of whatever group, in its windows.
+    #[serde(default)]
+    pub undercount: u64,
 }
 
 /// A line that was not understood.
@@ -107,6 +111,10 @@ pub struct Input {
     pub unparsed: u64,
     /// No access-log lines by nature.
     pub other: u64,
+    /// Lines that were cut at the cap: their beginning was parsed.
+    pub too_long: u64,
+    /// Some of its stamps carry no zone, so that the setting decided.
+    pub zoneless: bool,
     /// The first end, over all its records.
     pub first: Option<Millis>,
     /// The last.

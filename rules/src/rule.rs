@@ -7,6 +7,11 @@ use crate::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 
+mod saved;
+
+use saved::Judged;
+pub(crate) use saved::RuleState;
+
 /// At most so many labels in `group_by`.
 pub const GROUP_BY_MAX: usize = 6;
 
@@ -182,41 +187,7 @@ impl Rule {
     /// is only passed on (receivers, labels, runbook) may differ.
     #[must_use]
     pub fn judges_like(&self, other: &Rule) -> bool {
-        // Every key is named, so that a new one cannot be forgotten here.
-        let judged = |rule: &Rule| {
-            let Rule {
-                name,
-                detector,
-                group_by,
-                matchers,
-                counts,
-                status,
-                window,
-                stretch,
-                above,
-                min_requests,
-                min_errors,
-                confidence,
-                min_bad_steps,
-                times_rest,
-                recover_below,
-                for_,
-                keep_firing_for,
-                stale_after,
-                notify: _,
-                repeat_interval: _,
-                labels: _,
-                runbook: _,
-            } = rule;
-            // A regular expression cannot be compared, its text can.
-            let what = format!("{name:?} {detector} {group_by:?} {matchers:?} {counts:?} {status:?}");
-            let bad = format!("{window} {stretch:?} {above:?} {min_requests} {min_errors} {confidence:?}");
-            let life = format!(
-                "{min_bad_steps} {times_rest} {recover_below:?} {for_} {keep_firing_for} {stale_after}"
-            );
-            (what, bad, life)
-        };
-        judged(self) == judged(other)
+        Judged::of(self) == Judged::of(other)
     }
 
     /// Everything that keeps it from being judged as written, by key; empty: it is sound.

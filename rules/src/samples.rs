@@ -1,7 +1,8 @@
 //! Log lines that show a fault, kept by series before anybody knows whether it will be one: a line a step, the last three.
 
 use crate::alert::Sample;
-use crate::redact::redact;
+use crate::redact::{SAMPLE_MAX, redact};
+use crate::saved::is_time;
 use crate::series::LabelSet;
 use gatewatch_parsers::Millis;
 use std::collections::{HashMap, VecDeque};
@@ -40,6 +41,23 @@ impl Samples {
             }
             None => {}
         }
+    }
+
+    /// Every series' lines, by its labels.
+    pub fn all(&self) -> Vec<(&LabelSet, &VecDeque<Sample>)> {
+        let mut all: Vec<_> = self.of.iter().collect();
+        all.sort_unstable_by_key(|(labels, _)| *labels);
+        all
+    }
+
+    /// Takes a series' lines as they were; `false`: they were not so.
+    pub fn restore(&mut self, labels: LabelSet, lines: VecDeque<Sample>) -> bool {
+        let is_kept = |sample: &Sample| is_time(sample.end) && sample.line.len() <= SAMPLE_MAX;
+        let is_sound = (1..=SAMPLES_MAX).contains(&lines.len()) && lines.iter().all(is_kept);
+        if is_sound && self.of.len() < self.cap {
+            self.of.insert(labels, lines);
+        }
+        is_sound
     }
 
     /// The lines of a series, oldest first.

@@ -2,6 +2,8 @@
 
 use crate::matcher::Op;
 use crate::rule::Rule;
+use crate::saved::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 
 pub use crate::source::{Regions, Source};
@@ -30,7 +32,8 @@ pub(crate) enum Label {
 }
 
 /// Which labels a series carries, and in which order: just those that some rule, report or export asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "PlanState", try_from = "PlanState")]
 pub struct Plan {
     names: Vec<String>,
     labels: Vec<Label>,
@@ -40,6 +43,45 @@ pub struct Plan {
     without_upstream: u64,
     /// By `Status::index`: counted by status in each series.
     watched: Vec<bool>,
+}
+
+/// A plan as it is saved.
+#[derive(Serialize, Deserialize)]
+struct PlanState {
+    names: Vec<String>,
+    with_upstream: u64,
+    without_upstream: u64,
+    watched: Vec<u16>,
+}
+
+impl From<Plan> for PlanState {
+    fn from(plan: Plan) -> PlanState {
+        let watched = (0u16..).zip(&plan.watched).filter(|(_, is)| **is).map(|(status, _)| status);
+        PlanState {
+            watched: watched.collect(),
+            names: plan.names,
+            with_upstream: plan.with_upstream,
+            without_upstream: plan.without_upstream,
+        }
+    }
+}
+
+impl TryFrom<PlanState> for Plan {
+    type Error = &'static str;
+
+    fn try_from(state: PlanState) -> Result<Plan, Self::Error> {
+        let is_twice = |(i, name)| state.names.iter().take(i).any(|n: &String| n == name);
+        if state.names.len() > LABELS_MAX || state.names.iter().enumerate().any(is_twice) {
+            return Err("the labels of a series");
+        }
+        Ok(Plan {
+            labels: state.names.iter().map(|name| label(name)).collect(),
+            with_upstream: state.with_upstream,
+            without_upstream: state.without_upstream,
+            watched: watched(state.watched.into_iter()),
+            names: state.names,
+        })
+    }
 }
 
 /// When a label is asked for.
@@ -101,12 +143,7 @@ impl Plan {
             let carried = |name: &String| asked.iter().any(|a| a.0 == name && a.1 != unless);
             names.iter().enumerate().filter(|(_, name)| carried(name)).fold(0, |mask, (i, _)| mask | 1 << i)
         };
-        let mut watched = vec![false; gatewatch_parsers::Status::COUNT];
-        for status in statuses.chain([502, 503, 504]) {
-            if let Some(slot) = watched.get_mut(usize::from(status)) {
-                *slot = true;
-            }
-        }
+        let watched = watched(statuses.chain([502, 503, 504]));
         Plan {
             labels: names.iter().map(|name| label(name)).collect(),
             with_upstream: mask(When::WithoutUpstream),
@@ -153,6 +190,16 @@ impl Plan {
     }
 }
 
+fn watched(statuses: impl Iterator<Item = u16>) -> Vec<bool> {
+    let mut watched = vec![false; gatewatch_parsers::Status::COUNT];
+    for status in statuses {
+        if let Some(slot) = watched.get_mut(usize::from(status)) {
+            *slot = true;
+        }
+    }
+    watched
+}
+
 fn when(rule: &Rule) -> When {
     let upstream = rule.matchers.iter().filter(|m| m.label == "upstream");
     for matcher in upstream {
@@ -179,7 +226,7 @@ fn label(name: &str) -> Label {
 }
 
 /// One series in [`crate::buckets::Buckets`]; may name another series once its own has left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeriesId(pub(crate) u32);
 
 impl SeriesId {
@@ -253,6 +300,24 @@ impl LabelSet {
     #[must_use]
     pub fn with(&self, index: usize, value: &[u8]) -> LabelSet {
         LabelSet::new(self.values().enumerate().map(|(i, old)| if i == index { value } else { old }))
+    }
+}
+
+impl Serialize for LabelSet {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for LabelSet {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<LabelSet, D::Error> {
+        let set = LabelSet(Bytes::deserialize(from)?.0.into());
+        let is_sound = set.parts().is_some_and(|(lengths, values)| {
+            lengths.len() <= LABELS_MAX
+                && lengths.iter().all(|length| usize::from(*length) <= VALUE_MAX)
+                && lengths.iter().map(|length| usize::from(*length)).sum::<usize>() == values.len()
+        });
+        if is_sound { Ok(set) } else { Err(serde::de::Error::custom("no label set")) }
     }
 }
 

@@ -7,9 +7,9 @@ use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::report::{Counted, Group, Report};
 use crate::series::{LabelSet, Plan};
-use crate::tally::{Detail, Kind, Numbers};
 use crate::timeline::Points;
-use gatewatch_parsers::{Millis, Origin, Reason, Status};
+use crate::total::Total;
+use gatewatch_parsers::{Millis, Reason, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Summary {
     plan: Arc<Plan>,
     step: Millis,
     interner: Interner,
-    series: Vec<Total>,
+    series: Vec<Series>,
     statuses: BTreeMap<Status, u64>,
     timeline: Points,
     late: u64,
@@ -35,87 +35,34 @@ pub struct Summary {
 
 /// A series' totals.
 #[derive(Clone, Debug, Default)]
-struct Total {
-    counted: Counted,
-    details: Vec<(Detail, u64)>,
+struct Series {
+    total: Total,
     latency: Latency,
     folded: bool,
 }
 
-impl Total {
-    fn add_detail(&mut self, detail: Detail, count: u64) {
-        match self.details.iter_mut().find(|d| d.0 == detail) {
-            Some(found) => found.1 += count,
-            None => self.details.push((detail, count)),
-        }
-    }
-
-    fn merge(&mut self, other: &Total) {
-        self.counted.add(&other.counted);
-        for (detail, count) in &other.details {
-            self.add_detail(*detail, *count);
-        }
+impl Series {
+    fn merge(&mut self, other: &Series) {
+        self.total.merge(&other.total);
         self.latency.merge(&other.latency);
-    }
-
-    fn status(&self, code: u16) -> u64 {
-        let wanted = Detail::status(Status::new(code));
-        self.details.iter().find(|d| d.0 == wanted).map_or(0, |d| d.1)
-    }
-
-    /// Most first.
-    fn reasons(&self) -> Vec<(Reason, u64)> {
-        let reason = |(detail, count): &(Detail, u64)| match detail.kind() {
-            Some(Kind::Reason(reason)) => Some((reason, *count)),
-            _ => None,
-        };
-        let mut reasons: Vec<_> = self.details.iter().filter_map(reason).collect();
-        reasons.sort_by_key(|(reason, count)| (Reverse(*count), *reason));
-        reasons
-    }
-
-    /// All four.
-    fn origins(&self) -> Vec<(Origin, u64)> {
-        let count = |origin| self.details.iter().find(|d| d.0 == Detail::origin(origin)).map_or(0, |d| d.1);
-        Origin::ALL.iter().map(|origin| (*origin, count(*origin))).collect()
     }
 
     fn into_group(self, labels: Labels) -> Group {
         Group {
             labels,
-            counted: self.counted,
-            status: [502, 503, 504].map(|code| self.status(code)),
-            reasons: self.reasons(),
+            counted: *self.total.counted(),
+            status: [502, 503, 504].map(|code| self.total.status(code)),
+            reasons: reasons(&self.total),
             percentiles: self.latency.percentiles(),
         }
     }
 }
 
-impl Counted {
-    /// Adds another's counts.
-    pub fn add(&mut self, other: &Counted) {
-        self.requests += other.requests;
-        self.gateway_errors += other.gateway_errors;
-        self.attempts += other.attempts;
-        self.failed_attempts += other.failed_attempts;
-        self.masked += other.masked;
-        self.aborted += other.aborted;
-        self.abandoned += other.abandoned;
-    }
-}
-
-impl From<&Numbers> for Counted {
-    fn from(numbers: &Numbers) -> Counted {
-        Counted {
-            requests: numbers.requests.into(),
-            gateway_errors: numbers.gateway_errors.into(),
-            attempts: numbers.attempts.into(),
-            failed_attempts: numbers.failed_attempts.into(),
-            masked: numbers.masked.into(),
-            aborted: numbers.aborted.into(),
-            abandoned: numbers.abandoned.into(),
-        }
-    }
+/// Most first.
+fn reasons(total: &Total) -> Vec<(Reason, u64)> {
+    let mut reasons: Vec<_> = total.reasons().collect();
+    reasons.sort_by_key(|(reason, count)| (Reverse(*count), *reason));
+    reasons
 }
 
 impl Summary {
@@ -158,14 +105,11 @@ impl Summary {
                 _ => self.intern(block, cell.series),
             };
             let counted = Counted::from(&cell.numbers);
-            let Some(total) = self.series.get_mut(id as usize) else { continue };
-            if total.folded {
+            let Some(series) = self.series.get_mut(id as usize) else { continue };
+            if series.folded {
                 self.overflow += counted.requests;
             }
-            total.counted.add(&counted);
-            for (detail, count) in block.details(cell) {
-                total.add_detail(detail, count.into());
-            }
+            series.total.add_cell(block, cell);
             if cell.step == LATE || cell.step == FUTURE || counted.requests == 0 {
                 continue;
             }
@@ -198,7 +142,7 @@ impl Summary {
             if self.interner.is_full() { self.interner.fold(set) } else { self.interner.insert(set.clone()) };
         let folded = self.interner.set(id) != Some(set);
         if self.series.len() < self.interner.slots() {
-            self.series.push(Total { folded, ..Total::default() });
+            self.series.push(Series { folded, ..Series::default() });
         }
         id
     }
@@ -207,8 +151,8 @@ impl Summary {
     pub fn merge_latencies(&mut self, latencies: Vec<(LabelSet, Latency)>) {
         for (set, latency) in latencies {
             let id = self.add_series(&set);
-            if let Some(total) = self.series.get_mut(id as usize) {
-                total.latency.merge(&latency);
+            if let Some(series) = self.series.get_mut(id as usize) {
+                series.latency.merge(&latency);
             }
         }
     }
@@ -232,10 +176,7 @@ impl Summary {
         let by = if by.is_empty() { vec![self.default_label().to_owned()] } else { by.to_vec() };
         let mut all = Total::default();
         // Times apart: nobody asks for percentiles over everything.
-        for total in &self.series {
-            all.counted.add(&total.counted);
-            total.details.iter().for_each(|(detail, count)| all.add_detail(*detail, *count));
-        }
+        self.series.iter().for_each(|series| all.merge(&series.total));
         let head = ["node", "pool", "upstream"];
         let by_label = head.map(|label| {
             let mut groups = self.groups(&[label.to_owned()]);
@@ -246,10 +187,10 @@ impl Summary {
             late: self.late,
             future: self.future,
             series_overflow: self.overflow,
-            counted: all.counted,
+            counted: *all.counted(),
             status: self.statuses.iter().map(|(status, count)| (status_text(*status), *count)).collect(),
-            origin: all.origins(),
-            reasons: all.reasons(),
+            origin: all.origins().collect(),
+            reasons: reasons(&all),
             groups: self.groups(&by),
             by,
             by_label: by_label.into(),
@@ -266,25 +207,25 @@ impl Summary {
         ["upstream", "site"].into_iter().find(|label| has(label)).unwrap_or("node")
     }
 
-    fn sets(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
-        (0u32..).zip(&self.series).filter_map(|(id, total)| Some((self.interner.set(id)?, total)))
+    fn sets(&self) -> impl Iterator<Item = (&LabelSet, &Series)> {
+        (0u32..).zip(&self.series).filter_map(|(id, series)| Some((self.interner.set(id)?, series)))
     }
 
     /// Most gateway errors, then most requests first; ties by labels.
     fn groups(&self, by: &[String]) -> Vec<Group> {
         let places: Vec<Option<usize>> = by.iter().map(|name| self.plan.index(name)).collect();
-        let mut totals: HashMap<Vec<&[u8]>, Total> = HashMap::new();
-        for (set, total) in self.sets() {
+        let mut totals: HashMap<Vec<&[u8]>, Series> = HashMap::new();
+        for (set, series) in self.sets() {
             let values = places.iter().map(|place| place.map_or(b"" as &[u8], |i| set.get(i)));
-            totals.entry(values.collect()).or_default().merge(total);
+            totals.entry(values.collect()).or_default().merge(series);
         }
         let labels = |values: Vec<&[u8]>| -> Labels {
             let some = by.iter().zip(values).filter(|(_, value)| !value.is_empty());
             some.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
         };
         // A series that has only times would be a group of nothing.
-        let some = totals.into_iter().filter(|(_, total)| total.counted != Counted::default());
-        let mut groups: Vec<Group> = some.map(|(values, total)| total.into_group(labels(values))).collect();
+        let some = totals.into_iter().filter(|(_, series)| *series.total.counted() != Counted::default());
+        let mut groups: Vec<Group> = some.map(|(values, series)| series.into_group(labels(values))).collect();
         groups.sort_by(|a, b| {
             let key =
                 |group: &Group| (Reverse(group.counted.gateway_errors), Reverse(group.counted.requests));

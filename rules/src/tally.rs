@@ -3,6 +3,7 @@
 
 use crate::rule::Counts;
 use gatewatch_parsers::{Origin, Reason, Status};
+use serde::{Deserialize, Serialize};
 
 /// The counts that every tally has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Numbers {
 }
 
 /// A count that only few tallies have: which one, in two bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Detail(u16);
 
 /// What a [`Detail`] counts.
@@ -80,6 +81,22 @@ impl Detail {
     fn is_status(self) -> bool {
         self.0 >= STATUSES
     }
+
+    /// Failed attempts for some reason.
+    pub fn is_failed(self) -> bool {
+        (FAILED..STATUSES).contains(&self.0)
+    }
+
+    /// As a number that [`Detail::from_code`] takes back.
+    pub fn code(self) -> u16 {
+        self.0
+    }
+
+    /// `None`: it counts nothing that is known.
+    pub fn from_code(code: u16) -> Option<Detail> {
+        let known = code <= STATUSES + Status::NONE.index() as u16;
+        Some(Detail(code)).filter(|detail| known && detail.kind().is_some())
+    }
 }
 
 /// Sorted by detail, so that equal counts are equal values.
@@ -124,6 +141,10 @@ impl Tally {
             }
             Err(at) => details.insert(at, (detail, count)),
         }
+    }
+
+    pub(crate) fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     pub(crate) fn details(&self) -> impl Iterator<Item = (Detail, u32)> {

@@ -35,7 +35,8 @@ impl Engine {
             self.gather_samples(&mut case, &members);
             let recent = recent(groups, &self.buckets, &members, at);
             if let Some(group) = groups.group(group) {
-                let alert = case.alert(&groups.rule, &group.key, detector, recent);
+                let lost = self.buckets.lost(at, Millis::MAX);
+                let alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 changes.push(Change { kind: kind(event), at, alert });
             }
             if let Some(group) = groups.group_mut(group) {
@@ -65,7 +66,8 @@ impl Engine {
                 self.unpin(id);
             }
         } else if case.pinned.is_none()
-            && let Some(&id) = members.first()
+            // The least: the same whatever the order in which they came.
+            && let Some(&id) = members.iter().min()
         {
             case.pinned = Some(id);
             *self.pins.entry(id).or_default() += 1;

@@ -1,7 +1,9 @@
 //! How far time has come: the least of all files' watermarks. A file holds the others back while it has lines to be
 //! read; not when it has none, cannot be read, or was read to its end and lies far behind the others.
 
+use crate::saved;
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A file that cannot be read is waited for so long.
@@ -35,6 +37,24 @@ struct File {
     /// When a read last found nothing more; `None`: there may be more.
     at_end: Option<Millis>,
     unreadable_since: Option<Millis>,
+}
+
+/// What a later process must know of a file's time. That it had been read to its end is not part of it: there may be more
+/// by then, to be waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The newest end, and when it was read; `None`: no line was counted yet.
+    newest: Option<Read>,
+    /// It was written while the file was being followed.
+    fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Read {
+    #[serde(deserialize_with = "saved::time")]
+    end: Millis,
+    #[serde(deserialize_with = "saved::time")]
+    at: Millis,
 }
 
 /// Where a file stands.
@@ -115,6 +135,12 @@ impl Watermarks {
         self.placed = true;
     }
 
+    /// Whether the first scan has registered every file.
+    #[must_use]
+    pub fn are_placed(&self) -> bool {
+        self.placed
+    }
+
     /// A file to be read.
     pub fn register(&mut self, file: FileId, lateness: Millis) {
         self.files.entry(file).or_default().lateness = lateness;
@@ -131,6 +157,20 @@ impl Watermarks {
     pub fn restore(&mut self, file: FileId, newest: Millis, read: Millis) {
         if let Some(file) = self.files.get_mut(&file) {
             file.newest = Some((newest, read));
+        }
+    }
+
+    /// What a later process must know of a file.
+    #[must_use]
+    pub fn mark(&self, file: FileId) -> Mark {
+        let Some(file) = self.files.get(&file) else { return Mark::default() };
+        Mark { newest: file.newest.map(|(end, at)| Read { end, at }), fresh: file.fresh }
+    }
+
+    /// A registered file that an earlier process knew so.
+    pub fn resume(&mut self, file: FileId, mark: Mark) {
+        if let Some(file) = self.files.get_mut(&file) {
+            (file.newest, file.fresh) = (mark.newest.map(|read| (read.end, read.at)), mark.fresh);
         }
     }
 

@@ -2,6 +2,7 @@
 //! doubling for groups with little traffic.
 
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 
 pub use crate::buckets::STEPS_HELD;
 /// So many whole minutes are held behind them.
@@ -67,7 +68,7 @@ pub fn lengths(window: Millis, stretch: Option<Millis>) -> impl Iterator<Item = 
 }
 
 /// Errors among requests (or attempts) in one step or minute.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     /// Errors.
     pub errors: u64,

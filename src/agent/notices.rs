@@ -17,7 +17,8 @@ use std::io::{self, Write};
 pub struct Notices {
     /// Path → what was said of its time last.
     standings: BTreeMap<String, &'static str>,
-    snapshot_failed: bool,
+    /// Why the snapshot cannot be written.
+    snapshot_failed: Option<String>,
     /// Receiver → why it does not take what it is sent.
     failing: BTreeMap<String, String>,
 }
@@ -123,20 +124,25 @@ impl Notices {
         }
     }
 
+    /// Why the snapshot cannot be written.
+    pub fn snapshot_trouble(&self) -> Option<String> {
+        self.snapshot_failed.clone()
+    }
+
     /// Whether the snapshot could be written: said when that changes.
     pub fn snapshot(&mut self, result: io::Result<()>) {
         match result {
-            Ok(()) if self.snapshot_failed => self.say("the snapshot is written again"),
-            Err(e) if !self.snapshot_failed => {
+            Ok(()) if self.snapshot_failed.is_some() => self.say("the snapshot is written again"),
+            Err(e) if self.snapshot_failed.is_none() => {
                 self.say(&format!(
                     "the snapshot cannot be written ({e}): a restart would begin anew; set agent.state_dir"
                 ));
-                self.snapshot_failed = true;
+                self.snapshot_failed = Some(e.to_string());
                 return;
             }
             Err(_) => return,
             Ok(()) => {}
         }
-        self.snapshot_failed = false;
+        self.snapshot_failed = None;
     }
 }

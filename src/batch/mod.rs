@@ -349,6 +349,8 @@ impl<'a> Driver<'a> {
             row.parsed += counted.parsed;
             row.unparsed += counted.unparsed;
             row.other += counted.other;
+            row.too_long += counted.too_long;
+            row.zoneless |= counted.zoneless;
             row.first = row.first.into_iter().chain(counted.first).min();
             row.last = row.last.max(counted.last);
         }

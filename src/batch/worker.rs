@@ -76,6 +76,8 @@ pub struct Counted {
     pub samples: Vec<UnparsedSample>,
     /// Holds stamps that only the lines before it can date: to be read again in order.
     pub ambiguous: bool,
+    /// Holds stamps without a zone.
+    pub zoneless: bool,
 }
 
 /// Performs tasks, and keeps the request latencies of all of them.
@@ -169,6 +171,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     counted.too_long = lines.too_long();
     counted.clock = Some(clock.take());
     counted.ambiguous = context.dates.saw_ambiguous();
+    counted.zoneless = context.dates.saw_zoneless();
     collector.take(&mut buffers.block);
     if takes_all {
         // The block has seen every end already.

@@ -150,7 +150,6 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     labels_exist(args, &asked, &open)?;
     let selection = Arc::new(selection(args, &asked, &open)?);
     let plan = Arc::new(Plan::for_report(&asked.settings.rules, &args.by));
-    let needs_zone = open.iter().any(|i| i.job.format.as_ref().is_some_and(|f| f.needs_zone()));
     let options = EngineOptions { step: selection.step, series_cap: SERIES };
     let engine = Engine::new(asked.settings.rules.clone(), Arc::clone(&plan), options);
     let outcome = count(args, &asked, open, engine, &plan, &selection, &stop);
@@ -163,7 +162,7 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     }
     let partial = outcome.partial;
     let mut report = report(args, outcome);
-    if needs_zone {
+    if report.inputs.iter().any(|input| input.zoneless) {
         report.timezone = Some(asked.settings.file.zone.name.clone());
         report.timezone_assumed = asked.settings.file.zone.assumed;
     }

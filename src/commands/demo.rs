@@ -83,7 +83,7 @@ fn say(text: &str) {
 
 fn configuration(folder: &Path, log: &Path, url: &str) -> io::Result<config::Config> {
     let text = format!(
-        "[agent]\nnode = \"demo\"\nstate_dir = {:?}\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n\
+        "[agent]\nnode = \"demo\"\nstate_dir = {:?}\nlisten = \"off\"\nstep = \"1s\"\nlateness = \"1s\"\npresets = false\n\
          [input.file.demo]\npaths = [{:?}]\nstart = \"beginning\"\n\
          [rule.ratio.errors]\ngroup_by = [\"upstream\"]\nmatch = ['upstream!=\"\"']\nwindow = \"10s\"\n\
          above = {{ critical = \"20%\" }}\nmin_requests = 50\nmin_errors = 20\nmin_bad_steps = 2\nkeep_firing_for = \"2s\"\n\

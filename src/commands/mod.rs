@@ -6,6 +6,7 @@ mod demo;
 mod detect;
 mod explain;
 mod run;
+mod status;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -27,6 +28,7 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Analyze(args) => analyze::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::run(&args),
         Command::Check(args) => check(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -5,12 +5,16 @@ use super::reader::{Reader, Section, in_order, shown};
 use super::values::{self, print_duration};
 use super::{Agent, Outside};
 use gatewatch_parsers::Millis;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Minutes are made of steps, and both are aligned to the epoch.
 const MINUTE: Millis = 60_000;
 const SHORTEST_STEP: Millis = 100;
 const LONGEST_LATENESS: Millis = 60 * MINUTE;
+/// Where `/metrics` is unless told otherwise: a port that no exporter is known for and that the system gives to no
+/// client. (All of 9100 to 9999, Prometheus' own list of ports, is taken.)
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 25_024);
 
 /// What holds without `[agent]`.
 pub(super) fn defaults(outside: &Outside<'_>) -> Agent {
@@ -21,6 +25,7 @@ pub(super) fn defaults(outside: &Outside<'_>) -> Agent {
         step: 5_000,
         lateness: 2_000,
         timezone: None,
+        listen: Some(LISTEN),
         presets: true,
     }
 }
@@ -50,6 +55,13 @@ pub(super) fn agent(section: Option<&Section<'_>>, outside: &Outside<'_>, log: &
     }
     agent.timezone = reader.value("timezone", values::zone);
     agent.presets = reader.value("presets", values::boolean).unwrap_or(agent.presets);
+    if let Some(listen) = reader.read("listen", values::listen) {
+        if listen.value.is_some_and(|at| !at.ip().is_loopback()) {
+            let label = "whoever reaches it sees upstreams, sites and their errors: no password, no TLS";
+            reader.log.warn(listen.written, "`listen` is not a loopback address".to_owned(), label);
+        }
+        agent.listen = listen.value;
+    }
     reader.finish();
     agent
 }

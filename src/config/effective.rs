@@ -101,6 +101,7 @@ fn agent(out: &mut Toml, config: &Config) {
         out.text("timezone", &zone.to_string());
     }
     out.put("presets", agent.presets);
+    out.text("listen", &agent.listen.map_or("off".to_owned(), |at| at.to_string()));
 }
 
 fn input_table(out: &mut Toml, input: &Input) {

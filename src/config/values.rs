@@ -2,6 +2,7 @@
 
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::rule::{Counts, Severity};
+use std::net::SocketAddr;
 use toml::de::DeValue;
 
 /// Why a value was refused.
@@ -248,6 +249,15 @@ pub(super) fn label_name(value: &DeValue<'_>) -> Read<String> {
         Ok(name.to_owned())
     } else {
         Err(Refusal::new(WANTS, "letters, digits and _, no digit first"))
+    }
+}
+
+/// Where to listen, or nowhere.
+pub(super) fn listen(value: &DeValue<'_>) -> Read<Option<SocketAddr>> {
+    const WANTS: &str = "an address and a port, or \"off\"";
+    match text(value).map_err(|r| Refusal { wants: WANTS.to_owned(), ..r })? {
+        off if off == "off" => Ok(None),
+        at => at.parse().map(Some).map_err(|_| Refusal::new(WANTS, "like 127.0.0.1:25024 or [::1]:25024")),
     }
 }
 

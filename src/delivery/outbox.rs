@@ -48,6 +48,20 @@ pub struct State {
     now: Millis,
 }
 
+impl State {
+    /// How much news waits, or is on its way.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.queues.values().flat_map(|queue| queue.entries.values()).filter(|entry| entry.is_news()).count()
+    }
+
+    /// What has happened to deliveries.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
 /// Less is dropped first.
 type Rank = (bool, bool, Severity, Reverse<Millis>);
 
@@ -211,13 +225,13 @@ impl Outbox {
     /// How much news waits, or is on its way.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.state.queues.values().flat_map(|q| q.entries.values()).filter(|entry| entry.is_news()).count()
+        self.state.pending()
     }
 
     /// What has happened to deliveries.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.state.counters
+        self.state.counters()
     }
 
     /// A clock that was set back must hold up nothing: what was due in a second is due in a second still.

@@ -6,18 +6,12 @@
 
 pub use crate::tail::identity::Compression;
 use crate::tail::identity::{MAGIC_LEN, read_at};
+use crate::tail::unpack::unpack;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// What an xz archive may need: the dictionary of `xz -9` (64 MiB) and a little. A hostile header can ask for 4 GiB.
-const XZ_MEMORY: u64 = 80 << 20;
-/// What a zstd archive may need, as a power of two: the window of `zstd --long`, zstd's own limit.
-const ZSTD_WINDOW_LOG: u32 = 27;
-/// Compressed bytes are read so many at a time.
-const COMPRESSED_CHUNK: usize = 64 * 1024;
+use std::sync::atomic::AtomicU64;
 
 /// A stream that is open.
 pub struct Opened {
@@ -70,96 +64,15 @@ pub fn open_stream(mut stream: impl Read + Send + 'static) -> io::Result<Opened>
 }
 
 fn decoded(raw: impl Read + Send + 'static, compression: Compression) -> io::Result<Opened> {
-    let done = Arc::new(AtomicU64::new(0));
-    let counted = Counted { raw, done: Arc::clone(&done) };
-    let reader: Box<dyn Read + Send> = if compression == Compression::Plain {
-        Box::new(counted)
-    } else {
-        let counted = BufReader::with_capacity(COMPRESSED_CHUNK, counted);
-        let reader: Box<dyn Read + Send> = match compression {
-            Compression::Plain | Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(counted)),
-            Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(counted)),
-            Compression::Xz => {
-                let flags = liblzma::stream::CONCATENATED;
-                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, flags)?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(counted, stream))
-            }
-            Compression::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(counted)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
-        };
-        Box::new(Explained { reader, compression, given: 0, done: Arc::clone(&done), ended: false })
-    };
+    let (reader, done) = unpack(raw, compression)?;
     Ok(Opened { reader, compression, size: None, done })
-}
-
-/// Counts what is taken from the disk.
-struct Counted<R> {
-    raw: R,
-    done: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.raw.read(buffer)?;
-        self.done.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
-/// Says what is wrong with an archive in words that help, once; then it is at its end.
-struct Explained<R> {
-    reader: R,
-    compression: Compression,
-    given: u64,
-    done: Arc<AtomicU64>,
-    ended: bool,
-}
-
-impl<R: Read> Read for Explained<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.ended {
-            return Ok(0);
-        }
-        match self.reader.read(buffer) {
-            Ok(n) => {
-                self.given += n as u64;
-                Ok(n)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                self.ended = true;
-                Err(self.explain(&error))
-            }
-        }
-    }
-}
-
-impl<R> Explained<R> {
-    fn explain(&self, error: &io::Error) -> io::Error {
-        let (name, given) = (self.compression.name(), self.given);
-        let text = error.to_string();
-        let too_big = text.contains("memory") || text.contains("Memory");
-        let (kind, what) = if error.raw_os_error().is_some() {
-            (error.kind(), format!("cannot be read on ({text})"))
-        } else if too_big {
-            (io::ErrorKind::InvalidData, "needs more memory to decompress than is allowed".to_owned())
-        } else if error.kind() == io::ErrorKind::UnexpectedEof {
-            (io::ErrorKind::UnexpectedEof, "ends early (cut off, or still being written)".to_owned())
-        } else {
-            let at = self.done.load(Ordering::Relaxed);
-            (io::ErrorKind::InvalidData, format!("is damaged before byte {at} ({text})"))
-        };
-        io::Error::new(kind, format!("the {name} archive {what}; {given} bytes of it were decompressed"))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::sync::atomic::Ordering;
 
     fn text() -> Vec<u8> {
         (0..60_000)

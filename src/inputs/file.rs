@@ -2,7 +2,9 @@
 //! full, the thread waits, and what was not read yet stays where it is best kept: in the files.
 
 use crate::tail::wake::Wake;
-use crate::tail::{CHUNK, Event, FileId, FileKey, Input, Place, Placed, Position, Progress, Tailer, Trouble};
+use crate::tail::{
+    CHUNK, Counters, Event, FileId, FileKey, Input, Loss, Place, Placed, Position, Progress, Tailer, Trouble,
+};
 use gatewatch_parsers::Millis;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +67,13 @@ pub enum Happening {
         /// The file.
         file: FileId,
     },
+    /// So many of its messages never arrived.
+    Lost {
+        /// The file: a stream.
+        file: FileId,
+        /// How many.
+        count: u64,
+    },
     /// Another file has its path.
     Rotated {
         /// The file.
@@ -105,6 +114,15 @@ pub enum Happening {
         /// As in `Unreadable`.
         path: PathBuf,
     },
+    /// Lines may be lost.
+    PossibleLoss {
+        /// Where they were written to.
+        path: PathBuf,
+        /// What happened.
+        loss: Loss,
+    },
+    /// What the tail counted since the start, each time that it changed.
+    Counted(Counters),
     /// Every file that was there at the start has been placed.
     FirstScanDone,
     /// Every file was looked at: those that are idle still are.
@@ -181,6 +199,7 @@ impl Happening {
                 Happening::Unreadable { file, path: path.to_path_buf(), trouble: trouble.clone(), repeated }
             }
             Event::Recovered { file, path } => Happening::Recovered { file, path: path.to_path_buf() },
+            Event::PossibleLoss { path, loss } => Happening::PossibleLoss { path: path.to_path_buf(), loss },
             Event::FirstScanDone => Happening::FirstScanDone,
             Event::Reconciled => Happening::Reconciled,
         }
@@ -272,6 +291,7 @@ pub fn start(
 fn follow(tailer: &mut Tailer, orders: &Receiver<Order>, sender: &Sender, clock: &impl Fn() -> Millis) {
     let mut wake = Wake::new(thread::current());
     let mut heard = true;
+    let mut counted = Counters::default();
     while heard {
         match orders.try_recv() {
             Ok(Order::Inputs(inputs)) => {
@@ -288,6 +308,10 @@ fn follow(tailer: &mut Tailer, orders: &Receiver<Order>, sender: &Sender, clock:
         let next = tailer.poll(now, &mut |event| {
             heard = heard && sender.send(now, Happening::owned(event));
         });
+        if tailer.counters() != counted {
+            counted = tailer.counters();
+            heard = heard && sender.send(now, Happening::Counted(counted));
+        }
         if wake.watch(&tailer.quiet_directories(now), now) {
             // What happened before the watch was there made no event.
             tailer.hint();

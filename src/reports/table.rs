@@ -76,7 +76,9 @@ pub fn main_reason(reasons: &[(Reason, u64)]) -> String {
         .map_or(String::new(), |(reason, n)| format!("{} {}", reason.name(), share(ratio(*n, all))))
 }
 
-pub(super) fn plural(n: u64, word: &str) -> String {
+/// `1 line`, `3,000 lines`, `2 entries`.
+#[must_use]
+pub fn plural(n: u64, word: &str) -> String {
     if n == 1 {
         return format!("1 {word}");
     }
@@ -108,6 +110,9 @@ fn head(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
         }
         if input.other > 0 {
             let _ = write!(counts, ", {} other", commas(input.other));
+        }
+        if input.too_long > 0 {
+            let _ = write!(counts, ", {} cut at 64 KiB", commas(input.too_long));
         }
         lines.push(input_line(&printable(&input.path), &input.title, &counts, look.width));
     }
@@ -211,7 +216,13 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
 }
 
 /// Drops columns, in the order given, until the rows fit.
-fn fitting(mut rows: Vec<Vec<String>>, align: &[Align], width: usize, spare: &[usize]) -> Vec<Vec<String>> {
+#[must_use]
+pub fn fitting(
+    mut rows: Vec<Vec<String>>,
+    align: &[Align],
+    width: usize,
+    spare: &[usize],
+) -> Vec<Vec<String>> {
     let mut dropped: Vec<usize> = Vec::new();
     for column in spare {
         let needs: usize = (0..align.len())

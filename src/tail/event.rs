@@ -3,6 +3,7 @@
 use super::cursor::Progress;
 use super::identity::{Compression, FileKey, Kind};
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub enum Placed {
     End,
     /// Where it was left, the evidence agreeing.
     Resumed,
+    /// Where another file of this key was left, the evidence agreeing: its archive, its copy, or it on another inode.
+    Continued(FileKey),
     /// From its beginning: what was read of it is no longer there.
     Replaced,
 }
@@ -132,10 +135,51 @@ pub enum Event<'a> {
         /// As in `Unreadable`.
         path: &'a Path,
     },
+    /// Lines may be lost: what was not read yet is found nowhere.
+    PossibleLoss {
+        /// Where they were written to.
+        path: &'a Path,
+        /// What happened.
+        loss: Loss,
+    },
     /// Every file that was there at the start has been placed.
     FirstScanDone,
     /// Every file was looked at: those that are idle still are.
     Reconciled,
+}
+
+/// How lines may have been lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// The file was truncated, and no rotated file holds what it held.
+    #[error("was truncated: what was written since the last read is lost, if anything was")]
+    Truncated,
+    /// A file is gone, and no rotated file holds what it held.
+    #[error("a file that was not read to its end is gone, and no rotated file or archive holds the rest")]
+    Gone,
+    /// An archive cannot be read on.
+    #[error("a rotated archive cannot be read to its end: what follows is lost")]
+    Damaged,
+    /// An archive comes to more bytes than can be true.
+    #[error("a rotated archive is far too large for a log: it is not read on")]
+    Bomb,
+}
+
+/// What happened since the start, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Files that another one took the path of.
+    pub rotations: u64,
+    /// Files that were truncated or refilled in place.
+    pub truncations: u64,
+    /// Rotated files, copies and archives that were found to hold what was not read yet.
+    pub recovered: u64,
+    /// Bytes read out of archives, decompressed.
+    pub archive_bytes: u64,
+    /// Times that lines may have been lost.
+    pub possible_losses: u64,
+    /// Bytes of holes that were skipped.
+    pub hole_bytes: u64,
 }
 
 /// Why something cannot be read.
@@ -155,6 +199,11 @@ pub enum Trouble {
     /// Archives do not grow.
     #[error("is compressed ({}): not followed (`gatewatch analyze` reads it)", .0.name())]
     Compressed(Compression),
+    /// A symlink that somebody else may have placed.
+    #[error(
+        "is a symlink that leads out of its directory: not followed (name it without wildcards, or match the files where they are)"
+    )]
+    LinkAway,
     /// No file matches.
     #[error("matches no file yet")]
     NoMatch,

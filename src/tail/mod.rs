@@ -8,29 +8,40 @@
 //! - `tracked` one open file · `scan` what is there against what is followed · [`wake`] notify, a hint
 
 pub mod cursor;
+mod design;
 mod event;
+mod family;
 pub mod identity;
+mod open;
 pub mod paths;
+mod remembered;
 mod scan;
+pub mod siblings;
 mod tracked;
+pub mod unpack;
 pub mod wake;
 
 pub use cursor::Progress;
-pub use event::{Event, FileId, HINT_PERMISSION, Place, Placed, Trouble};
+pub use design::Design;
+pub use event::{Counters, Event, FileId, HINT_PERMISSION, Loss, Place, Placed, Trouble};
 pub use identity::FileKey;
 
 use gatewatch_parsers::Millis;
+use identity::Stat;
 use paths::Pattern;
-use scan::{Candidate, Remembered};
+use remembered::Remembered;
+use scan::Candidate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
+pub use tracked::position_at;
 use tracked::{Tracked, Visit};
 
 /// One read gives so many bytes, at most: few enough to stay in the cache.
 pub const CHUNK: usize = 64 * 1024;
 /// A file's turn: the others wait no longer than this takes.
-pub const TURN: usize = 256 * 1024;
+pub const TURN: usize = 64 * 1024;
 /// A file that gives lines is read so often,
 pub const HOT_EVERY: Millis = 100;
 /// and counts as giving lines for so long after the last one.
@@ -117,6 +128,8 @@ pub struct Tailer {
     last_listing: Option<Millis>,
     next_id: u64,
     buffer: Vec<u8>,
+    counters: Counters,
+    design: Design,
 }
 
 impl Tailer {
@@ -144,15 +157,24 @@ impl Tailer {
             last_listing: None,
             next_id: FileId::STDIN.0 + 1,
             buffer: vec![0; tracked::BUFFER],
+            counters: Counters::default(),
+            design: Design::default(),
         }
+    }
+
+    /// Puts a wrong design back, to see that it is found out.
+    #[cfg(any(test, feature = "wrong-designs"))]
+    pub fn set_design(&mut self, design: Design) {
+        self.design = design;
     }
 
     /// Goes on where an earlier process was, before the first poll: files at these positions, and inputs that it followed.
     /// A file that is in none of them is then a later file, read from its beginning.
     pub fn restore(&mut self, positions: Vec<Position>, inputs: impl IntoIterator<Item = String>) {
         self.scanned.extend(inputs);
-        for position in positions {
-            self.remembered.keep(position, None, 0);
+        for mut position in positions {
+            position.key = self.design.key(position.key);
+            self.remembered.restore(position);
         }
     }
 
@@ -160,12 +182,14 @@ impl Tailer {
     /// all it was given keeps the [`Progress`] of its last counted chunk instead.
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
-        let followed = self.files.values().map(|file| Position {
-            path: file.path.clone(),
-            key: file.key,
-            progress: file.cursor.progress(),
-        });
-        followed.chain(self.remembered.positions()).collect()
+        let followed = self.files.values().map(Tracked::position);
+        followed.chain(self.remembered.positions().cloned()).collect()
+    }
+
+    /// What happened since the start, in numbers.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Something may have changed: look at the next poll.
@@ -240,36 +264,72 @@ impl Tailer {
         (file.after, file.due) = (None, Millis::MAX);
         let path = file.path.clone();
         if file.handle.is_none() {
-            match file.reopen(&path) {
-                Ok(()) if file.handle.is_none() => return,
-                Ok(()) => self.open += 1,
+            match file.reopen(self.design) {
+                Ok(()) if file.handle.is_some() => self.open += 1,
+                // Where it is now is asked by the next scan; an archive is asked for here only.
+                Ok(()) if file.archive.is_some() => return self.lose(id, now, out),
+                Ok(()) => return,
                 Err(trouble) => return self.troubles.report(now, Some(id), &path, trouble, out),
             }
         }
-        match file.visit(now, &mut self.buffer, out) {
+        match file.visit(now, self.design, &mut self.buffer, &mut self.counters, out) {
             Ok(Visit::More | Visit::Nothing) => {}
+            Ok(Visit::Replaced) => return self.replaced(id, now, out),
             Ok(Visit::Compressed(what)) => {
                 self.forget(id, now);
                 out(Event::Dropped { file: id });
                 return self.refuse(&path, now, Trouble::Compressed(what), out);
             }
-            Err(error) => {
-                // Opened anew by the next scan: a stale handle of a network filesystem heals so.
-                if file.cursor.left().is_none() {
-                    file.close(&mut self.open);
-                }
-                return self.troubles.report(now, Some(id), &path, Trouble::from(&error), out);
-            }
+            Ok(Visit::Ended) => return self.finish(id, now, out),
+            Ok(Visit::Bomb) => return self.give_up(id, Loss::Bomb, now, out),
+            Err(error) => return self.failed(id, &error, now, out),
         }
         if self.open > self.max_open && file.cursor.left().is_none() {
             file.close(&mut self.open);
         }
     }
 
+    fn replaced(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        if self.files.get(&id).is_some_and(|file| file.archive.is_some()) {
+            self.give_up(id, Loss::Damaged, now, out);
+        } else {
+            self.truncated(id, now, out);
+        }
+    }
+
+    fn failed(&mut self, id: FileId, error: &io::Error, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let damaged = matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+        let stamp = file.handle.as_ref().and_then(|handle| Stat::of_file(handle).ok()).map(|stat| stat.stamp);
+        let path = file.path.clone();
+        if let Some(archive) = &file.archive
+            && damaged
+            && archive.began == stamp
+        {
+            self.troubles.report(now, Some(id), &path, Trouble::from(error), out);
+            return self.give_up(id, Loss::Damaged, now, out);
+        }
+        // Opened anew by the next scan: a stale handle of a network filesystem heals so.
+        if file.cursor.left().is_none() {
+            file.close(&mut self.open);
+        }
+        self.troubles.report(now, Some(id), &path, Trouble::from(error), out);
+    }
+
+    /// Reads an archive no further; a cut line is no line.
+    fn give_up(&mut self, id: FileId, loss: Loss, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let Some(file) = self.files.get_mut(&id) else { return };
+        let path = file.path.clone();
+        file.cursor.end();
+        self.forget(id, now);
+        out(Event::Dropped { file: id });
+        self.lost(&path, loss, out);
+    }
+
     /// Ends a file's stream at its confirmed end.
     fn finish(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
         let Some(file) = self.files.get_mut(&id) else { return };
-        file.cursor.mark();
+        file.cursor.finish();
         let after = file.cursor.progress();
         self.forget(id, now);
         out(Event::Finished { file: id, after });
@@ -279,11 +339,15 @@ impl Tailer {
     fn forget(&mut self, id: FileId, now: Millis) {
         let Some(mut file) = self.files.remove(&id) else { return };
         self.by_key.remove(&file.key);
-        let progress = file.cursor.progress();
-        let stat = file.handle.as_ref().and_then(|handle| identity::Stat::of_file(handle).ok());
-        let seen = stat.filter(|stat| stat.size == progress.offset).map(|stat| stat.stamp);
+        let position = file.position();
+        let stat = file.handle.as_ref().and_then(|handle| Stat::of_file(handle).ok());
+        let at_end = |stat: &Stat| match file.archive {
+            Some(_) => position.progress.finished,
+            None => stat.size == position.progress.offset,
+        };
+        let whole = stat.filter(at_end);
         file.close(&mut self.open);
-        self.remembered.keep(Position { path: file.path, key: file.key, progress }, seen, now);
+        self.remembered.keep(position, whole.as_ref(), now);
     }
 
     fn refuse(&mut self, path: &Path, now: Millis, trouble: Trouble, out: &mut impl FnMut(Event<'_>)) {
@@ -296,7 +360,5 @@ impl Tailer {
     }
 }
 
-#[cfg(test)]
-mod random;
 #[cfg(test)]
 mod tests;

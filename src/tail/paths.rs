@@ -128,6 +128,27 @@ impl Pattern {
         self.parts.iter().all(|part| matches!(part, Part::Literal(_)))
     }
 
+    /// Where its first wildcard begins: everything that it finds lies below.
+    #[must_use]
+    pub fn fixed(&self) -> PathBuf {
+        let mut fixed = self.root.clone();
+        let before_last = self.parts.len().saturating_sub(1);
+        for part in self.parts.iter().take(before_last) {
+            let Part::Literal(name) = part else { break };
+            fixed.push(name);
+        }
+        fixed
+    }
+
+    /// The labels of a path that it would find, were it there.
+    #[must_use]
+    pub fn would_find(&self, path: &Path) -> Option<Vec<(String, String)>> {
+        let inside = path.strip_prefix(&self.root).ok()?;
+        let names: Vec<&[u8]> = inside.components().map(|part| part.as_os_str().as_bytes()).collect();
+        let mut labels = Vec::new();
+        along(&self.parts, &names, &mut labels).then_some(labels)
+    }
+
     /// The labels that it captures.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.parts
@@ -152,6 +173,26 @@ impl Pattern {
             listing.found.extend(guessed.into_iter().filter(|found| may_exist(&found.path)));
         }
     }
+}
+
+fn along(parts: &[Part], names: &[&[u8]], labels: &mut Vec<(String, String)>) -> bool {
+    let Some((part, rest)) = parts.split_first() else { return names.is_empty() };
+    if *part == Part::Deep {
+        let most = names.len().min(DEEPEST);
+        return (0..=most).any(|n| along(rest, names.get(n..).unwrap_or_default(), labels));
+    }
+    let Some((name, names)) = names.split_first() else { return false };
+    let before = labels.len();
+    let fits = match part {
+        Part::Literal(literal) => literal.as_bytes() == *name,
+        Part::Wild(tokens) => matches(tokens, name).map(|mut found| labels.append(&mut found)).is_some(),
+        Part::Deep => false,
+    };
+    if fits && along(rest, names, labels) {
+        return true;
+    }
+    labels.truncate(before);
+    false
 }
 
 /// Only "no" means no: what cannot be looked at has to be said.
@@ -450,6 +491,27 @@ mod tests {
             Pattern::new("/<node>/<site>.log").unwrap().labels().collect::<Vec<_>>(),
             ["node", "site"]
         );
+    }
+
+    #[test]
+    fn what_would_be_found() {
+        let cases = [
+            ("/var/log/*.log", "/var/log/a.log", Some("")),
+            ("/var/log/*.log", "/var/log/a.log.1", None),
+            ("/var/log/<node>/haproxy.log", "/var/log/fra1/haproxy.log", Some("node=fra1")),
+            ("/var/**/<site>.log", "/var/a/b/x.log", Some("site=x")),
+            ("/var/**/<site>.log", "/var/x.log", Some("site=x")),
+            ("/var/log/a.log", "/var/log/a.log", Some("")),
+            ("/var/log/a.log", "/var/log/b/a.log", None),
+        ];
+        for (pattern, path, want) in cases {
+            let got = Pattern::new(pattern).unwrap().would_find(Path::new(path));
+            let got = got.map(|l| l.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" "));
+            assert_eq!(got.as_deref(), want, "{pattern} {path}");
+        }
+        for (pattern, fixed) in [("/var/log/*.log", "/var/log"), ("/a/<b>/c.log", "/a"), ("*.log", "")] {
+            assert_eq!(Pattern::new(pattern).unwrap().fixed(), Path::new(fixed));
+        }
     }
 
     #[test]

@@ -1,90 +1,37 @@
 //! What is there against what is followed: the reconcile that everything rests on.
 
 use super::cursor::{Action, AtPath, Cursor, Departure};
-use super::event::{Event, FileId, Place, Placed, Trouble};
-use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stamp, Stat, read_at};
+use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
+use super::family::Why;
+use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stat, read_at};
+use super::open::{Found, open_regular};
 use super::paths::Listing;
-use super::tracked::{Tracked, at_end, open_regular, resume};
+use super::siblings;
+use super::tracked::{Tracked, at_end, resume};
 use super::{NAMES_A_SECOND, Position, RECONCILE_EVERY, Start, Tailer};
 use gatewatch_parsers::Millis;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Files let go are remembered, so that one that comes back (remounted, renamed into a pattern, written again) goes on
-/// where it was: so many, and for so long after they were last seen.
-const REMEMBERED_MAX: usize = 16_384;
-const REMEMBERED_FOR: Millis = 24 * 3_600_000;
 /// A file that gave nothing for so long is closed when others need to be opened.
 const CLOSE_AFTER: Millis = 10_000;
 
 /// A path that some input's pattern matches.
 pub(super) struct Candidate {
     path: PathBuf,
-    input: usize,
-    labels: Vec<(String, String)>,
+    pub(super) input: usize,
+    pub(super) labels: Vec<(String, String)>,
     pub(super) stat: io::Result<Stat>,
+    /// The pattern has wildcards: it found this below this directory.
+    below: Option<PathBuf>,
+    /// Its name could be that of a rotated file.
+    maybe_rotated: bool,
     /// This very file is not for us, and why.
     pub(super) refused: Option<(FileKey, Trouble)>,
-}
-
-struct Memory {
-    position: Position,
-    /// As it was when read to its end; `None`: to be looked at.
-    stamp: Option<Stamp>,
-    seen: Millis,
-}
-
-/// Files that are not followed now, and where they stood.
-#[derive(Default)]
-pub(super) struct Remembered {
-    files: HashMap<FileKey, Memory>,
-}
-
-impl Remembered {
-    pub(super) fn keep(&mut self, position: Position, stamp: Option<Stamp>, now: Millis) {
-        if self.files.len() >= REMEMBERED_MAX
-            && let Some(oldest) =
-                self.files.values().min_by_key(|m| (m.seen, m.position.key)).map(|m| m.position.key)
-        {
-            self.files.remove(&oldest);
-        }
-        self.files.insert(position.key, Memory { position, stamp, seen: now });
-    }
-
-    pub(super) fn positions(&self) -> impl Iterator<Item = Position> {
-        self.files.values().map(|memory| memory.position.clone())
-    }
-
-    /// It is as we left it: nothing to open. A restored one is not yet known to be.
-    fn is_unchanged(&mut self, stat: &Stat, now: Millis) -> bool {
-        self.files.get_mut(&stat.key).is_some_and(|memory| {
-            memory.seen = now;
-            memory.stamp == Some(stat.stamp) && memory.position.progress.offset == stat.size
-        })
-    }
-
-    /// What may be the same file under another key (on another device number after a reboot, or written anew and moved
-    /// over), furthest first.
-    fn at_path(&self, path: &Path) -> Vec<Position> {
-        let here =
-            self.files.values().map(|memory| &memory.position).filter(|position| position.path == path);
-        let mut here: Vec<Position> = here.filter(|position| position.progress.offset > 0).cloned().collect();
-        here.sort_by_key(|position| (std::cmp::Reverse(position.progress.offset), position.key));
-        here
-    }
-
-    fn forget_old(&mut self, now: Millis) {
-        self.files.retain(|_, memory| {
-            if memory.seen == 0 {
-                // Restored: its day begins now.
-                memory.seen = now;
-            }
-            now.saturating_sub(memory.seen) < REMEMBERED_FOR
-        });
-    }
 }
 
 impl Tailer {
@@ -92,15 +39,19 @@ impl Tailer {
         self.troubles.begin_scan();
         self.list(now);
         for candidate in &mut self.candidates {
-            candidate.stat = Stat::of_path(&candidate.path);
+            candidate.stat = Stat::of_path(&candidate.path).map(|stat| self.design.stat(stat));
         }
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
             self.settle(id, now, out);
         }
-        for at in 0..self.candidates.len() {
+        // Logs before their rotated files, which may be known by them.
+        let (rotated, logs): (Vec<usize>, Vec<usize>) =
+            (0..self.candidates.len()).partition(|at| self.is_rotated(*at));
+        for at in logs.into_iter().chain(rotated) {
             self.consider(at, now, out);
         }
+        self.find_missing(now, out);
         self.close_some(now);
         self.remembered.forget_old(now);
         self.report_failures(now, out);
@@ -132,6 +83,7 @@ impl Tailer {
         self.failed.clear();
         for (input, of) in self.inputs.iter().enumerate() {
             for pattern in &of.paths {
+                let below = (!pattern.is_plain()).then(|| pattern.fixed());
                 pattern.find(&mut listing);
                 if listing.found.is_empty() && listing.failed.is_empty() {
                     self.failed.push((PathBuf::from(pattern.text()), Trouble::NoMatch));
@@ -141,11 +93,16 @@ impl Tailer {
                         self.by_path.insert(found.path.clone(), self.candidates.len());
                         let refused = refused.remove(&found.path);
                         let stat = Err(io::ErrorKind::NotFound.into());
+                        let name = found.path.file_name().unwrap_or_default();
+                        let maybe_rotated =
+                            below.is_some() && !siblings::readings(name.as_bytes()).is_empty();
                         self.candidates.push(Candidate {
                             path: found.path,
                             input,
                             labels: found.labels,
                             stat,
+                            below: below.clone(),
+                            maybe_rotated,
                             refused,
                         });
                     }
@@ -156,6 +113,10 @@ impl Tailer {
         }
         (self.directories, self.names) = (listing.directories, listing.names);
         self.last_listing = Some(now);
+    }
+
+    fn is_rotated(&self, at: usize) -> bool {
+        self.candidates.get(at).is_some_and(|candidate| candidate.maybe_rotated)
     }
 
     fn report_failures(&mut self, now: Millis, out: &mut impl FnMut(Event<'_>)) {
@@ -176,7 +137,7 @@ impl Tailer {
         let stat = match self.by_path.get(&file.path).and_then(|at| self.candidates.get(*at)) {
             Some(Candidate { stat: Ok(stat), .. }) => Ok(*stat),
             // A pattern no longer lists it, or looking failed: the path itself has the say.
-            _ => Stat::of_path(&file.path),
+            _ => Stat::of_path(&file.path).map(|stat| self.design.stat(stat)),
         };
         match stat {
             Ok(stat) if stat.key == file.key => (AtPath::Same, Some(stat)),
@@ -194,6 +155,13 @@ impl Tailer {
             return;
         }
         let Some(file) = self.files.get(&id) else { return };
+        if file.archive.is_some() {
+            // It does not grow, and it ends when it was read.
+            if let Some(file) = self.files.get_mut(&id) {
+                file.due = now;
+            }
+            return;
+        }
         let (at_path, mut own) = self.at_path(file);
         let Some(file) = self.files.get_mut(&id) else { return };
         if let Some(handle) = &file.handle
@@ -202,28 +170,79 @@ impl Tailer {
             own = Some(stat);
         }
         loop {
+            let Some(file) = self.files.get_mut(&id) else { return };
             match file.cursor.decide(now, own.as_ref(), at_path) {
                 Action::Wait | Action::Back => {}
                 Action::Read => file.due = now,
                 Action::Truncated => {
-                    file.truncated(now, out);
-                    continue;
+                    if self.truncated(id, now, out) {
+                        continue;
+                    }
                 }
                 Action::Left(departure) => {
                     out(match departure {
                         Departure::Rotated => Event::Rotated { file: id },
                         Departure::Gone => Event::Gone { file: id },
                     });
-                    if own.is_none() {
-                        own = find_again(file);
-                        self.open += usize::from(file.handle.is_some());
+                    self.counters.rotations += u64::from(departure == Departure::Rotated);
+                    if self.design.leave_at_once && departure == Departure::Rotated {
+                        return self.finish(id, now, out);
                     }
                     continue;
                 }
-                Action::Release => return self.finish(id, now, out),
+                Action::Release if own.is_some() => return self.finish(id, now, out),
+                Action::Release => {
+                    // Closed when it was renamed: its inode has another name there.
+                    own = self.open_again(id);
+                    if own.is_some() {
+                        continue;
+                    }
+                    self.lose(id, now, out);
+                }
             }
             return;
         }
+    }
+
+    fn open_again(&mut self, id: FileId) -> Option<Stat> {
+        let file = self.files.get_mut(&id)?;
+        file.reopen(self.design).ok()?;
+        let stat = Stat::of_file(file.handle.as_ref()?).ok()?;
+        self.open += 1;
+        Some(self.design.stat(stat))
+    }
+
+    /// What was there before the offset is there no more: what was not read of it may be in a copy or an archive. False: that
+    /// could not be looked at.
+    pub(super) fn truncated(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) -> bool {
+        let Some(file) = self.files.get(&id) else { return false };
+        let (path, position) = (file.path.clone(), file.position());
+        let why = Why::Displaced(position, Loss::Truncated);
+        let before = match self.catch_up(&path, &why, now, out) {
+            Ok(before) => before,
+            Err(trouble) => {
+                self.troubles.report(now, Some(id), &path, trouble, out);
+                return false;
+            }
+        };
+        self.counters.truncations += 1;
+        if let Some(file) = self.files.get_mut(&id) {
+            file.truncated(now, out);
+            file.after = before;
+        }
+        true
+    }
+
+    /// It was not open, and now its inode is nowhere: what was not read of it may be in an archive.
+    pub(super) fn lose(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let Some(file) = self.files.get(&id) else { return };
+        let (path, position) = (file.path.clone(), file.position());
+        let why = Why::Displaced(position, Loss::Gone);
+        if let Err(trouble) = self.catch_up(&path, &why, now, out) {
+            return self.troubles.report(now, Some(id), &path, trouble, out);
+        }
+        self.forget(id, now);
+        out(Event::Dropped { file: id });
     }
 
     /// After another list of inputs: the input and labels that a file has now. False: none, and it is followed no longer.
@@ -276,15 +295,40 @@ impl Tailer {
         if self.by_key.contains_key(&stat.key) || self.remembered.is_unchanged(&stat, now) {
             return;
         }
+        // The log's affair, unless it is read on its own already.
+        if self.is_log_s_affair(at) && self.remembered.get(&stat.key).is_none() {
+            return;
+        }
         if let Err(trouble) = self.follow(at, now, out) {
             self.troubles.report(now, None, &path, trouble, out);
         }
     }
 
+    /// A rotated file of a log that is known: whether it is to be read is told by what was read of the log. At the very first
+    /// start there is nothing to tell it by: what a pattern matches is followed then.
+    fn is_log_s_affair(&self, at: usize) -> bool {
+        let Some(c) = self.candidates.get(at).filter(|c| c.maybe_rotated) else { return false };
+        let first = self.inputs.get(c.input).is_some_and(|input| !self.scanned.contains(&input.name));
+        let name = c.path.file_name().unwrap_or_default();
+        // `edge.1.log` beside `edge.log` may be a log of its own.
+        let sure = siblings::readings(name.as_bytes()).iter().any(|reading| !reading.doubtful);
+        !first && sure && self.live_of(&c.path).is_some()
+    }
+
     fn follow(&mut self, at: usize, now: Millis, out: &mut impl FnMut(Event<'_>)) -> Result<(), Trouble> {
-        let Some(Candidate { path, input, labels, .. }) = self.candidates.get(at) else { return Ok(()) };
+        let Some(candidate) = self.candidates.get(at) else { return Ok(()) };
+        let Candidate { path, input, labels, below, maybe_rotated, .. } = candidate;
         let (path, input, labels) = (path.clone(), *input, labels.clone());
-        let (handle, stat) = open_regular(&path)?;
+        let found = below.as_deref().map_or(Found::Named, Found::Below);
+        let live = if *maybe_rotated { self.live_of(&path) } else { None };
+        let (handle, stat) = match open_regular(&path, found) {
+            Err(trouble @ Trouble::LinkAway) => {
+                self.refuse(&path, now, trouble, out);
+                return Ok(());
+            }
+            opened => opened?,
+        };
+        let stat = self.design.stat(stat);
         // It may have changed hands since it was looked at.
         if self.by_key.contains_key(&stat.key) {
             return Ok(());
@@ -294,9 +338,19 @@ impl Tailer {
         let length = read_at(&handle, &mut magic, 0).map_err(failed)?;
         let what = Compression::of(magic.get(..length).unwrap_or_default());
         if what != Compression::Plain {
-            self.refuse(&path, now, Trouble::Compressed(what), out);
+            // A rotated file of a log that is followed is no surprise.
+            if live.is_none() {
+                self.refuse(&path, now, Trouble::Compressed(what), out);
+            }
             return Ok(());
         }
+        if let Some(live) = live
+            && self.remembered.get(&stat.key).is_none()
+            && self.is_copy(&live, &handle, &stat).map_err(failed)?
+        {
+            return Ok(());
+        }
+        let handle = Arc::new(handle);
         let before = self.files.values().rev().find(|file| file.path == path).map(|file| file.id);
         if let Some(before) = before
             && self.goes_on(before, &handle, &stat).map_err(failed)?
@@ -304,7 +358,10 @@ impl Tailer {
             self.hand_over(before, handle, &stat, now, out);
             return Ok(());
         }
-        let (cursor, placed) = self.place(&path, input, &handle, &stat, now).map_err(failed)?;
+        let (cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
+        let rotated = why.map(|why| self.catch_up(&path, &why, now, out)).transpose()?.flatten();
+        self.remembered.forget(&stat.key);
+        let before = rotated.or(before);
         let id = FileId(self.next_id);
         self.next_id += 1;
         let place = Place { path: &path, input, labels: &labels, key: stat.key };
@@ -327,6 +384,7 @@ impl Tailer {
             input,
             labels,
             handle,
+            archive: None,
             cursor,
             after: before,
             due: now,
@@ -341,7 +399,7 @@ impl Tailer {
     /// Is the new file at its path the old one written anew? Only if that took its last name: what was rotated keeps one.
     fn goes_on(&self, before: FileId, handle: &File, stat: &Stat) -> io::Result<bool> {
         let Some(file) = self.files.get(&before) else { return Ok(false) };
-        let own = file.handle.as_ref().map(Stat::of_file).transpose()?;
+        let own = file.handle.as_deref().map(Stat::of_file).transpose()?;
         let replaced = own.is_none_or(|own| own.links == 0) && file.cursor.left().is_some();
         Ok(replaced && stat.size >= file.cursor.offset() && file.continues_in(handle)?)
     }
@@ -349,7 +407,7 @@ impl Tailer {
     fn hand_over(
         &mut self,
         id: FileId,
-        handle: File,
+        handle: Arc<File>,
         stat: &Stat,
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
@@ -363,7 +421,7 @@ impl Tailer {
         out(Event::Moved { file: id, place: file.place() });
     }
 
-    /// Where to begin in a file that is new to us.
+    /// Where to begin in a file that is new to us, why there, and what of its log's rotated files is to be read before.
     fn place(
         &mut self,
         path: &Path,
@@ -371,26 +429,37 @@ impl Tailer {
         handle: &File,
         stat: &Stat,
         now: Millis,
-    ) -> io::Result<(Cursor, Placed)> {
-        let beginning = || Cursor::new(0, &[], super::identity::Print::default(), now);
-        if let Some(memory) = self.remembered.files.remove(&stat.key) {
-            let resumed = resume(handle, &memory.position.progress, now)?;
-            return Ok(resumed.map_or((beginning(), Placed::Replaced), |cursor| (cursor, Placed::Resumed)));
+    ) -> Result<(Cursor, Placed, Option<Why>), Trouble> {
+        let failed = |error: io::Error| Trouble::from(&error);
+        let beginning = || Cursor::at_beginning(now);
+        if let Some(position) = self.remembered.get(&stat.key).cloned() {
+            let resumed = resume(handle, &position.progress, self.design, now).map_err(failed)?;
+            let why = Why::Displaced(position, Loss::Truncated);
+            return Ok(match resumed {
+                Some(cursor) => (cursor, Placed::Resumed, None),
+                None => (beginning(), Placed::Replaced, Some(why)),
+            });
         }
         // Another inode at a path where we were: the same bytes, and the old inode nowhere to be seen.
-        for Position { key, progress, .. } in self.remembered.at_path(path) {
-            let elsewhere = self.candidates.iter().any(|c| c.stat.as_ref().is_ok_and(|stat| stat.key == key));
-            if !elsewhere && let Some(cursor) = resume(handle, &progress, now)? {
-                self.remembered.files.remove(&key);
-                return Ok((cursor, Placed::Resumed));
+        let positions = self.remembered.at_path(path);
+        let siblings = if positions.is_empty() { Ok(Vec::new()) } else { siblings::of(path) };
+        let siblings = siblings.or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Ok(Vec::new()),
+            _ => Err(failed(error)),
+        })?;
+        for Position { key, progress, .. } in positions {
+            let elsewhere = self.is_listed(&key) || siblings.iter().any(|s| s.stat.key == key);
+            if !elsewhere && let Some(cursor) = resume(handle, &progress, self.design, now).map_err(failed)? {
+                self.remembered.forget(&key);
+                return Ok((cursor, Placed::Continued(key), None));
             }
         }
         let input = self.inputs.get(input);
         let present_at_start = input.is_some_and(|input| !self.scanned.contains(&input.name));
         if present_at_start && input.is_some_and(|input| input.start == Start::End) {
-            return Ok((at_end(handle, stat.size, now)?, Placed::End));
+            return Ok((at_end(handle, stat.size, now).map_err(failed)?, Placed::End, None));
         }
-        Ok((beginning(), Placed::Beginning))
+        Ok((beginning(), Placed::Beginning, (!present_at_start).then_some(Why::New)))
     }
 
     /// When the limit of open files is reached, those that gave nothing for a while make room; they are opened again when
@@ -406,13 +475,4 @@ impl Tailer {
             }
         }
     }
-}
-
-/// A closed file that was renamed: its inode under another name in the same directory.
-fn find_again(file: &mut Tracked) -> Option<Stat> {
-    let parent = file.path.parent()?.to_path_buf();
-    let entries = fs::read_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { &parent }).ok()?;
-    let renamed = entries.filter_map(Result::ok).find(|entry| entry.ino() == file.key.ino)?;
-    file.reopen(&renamed.path()).ok()?;
-    file.handle.as_ref().and_then(|handle| Stat::of_file(handle).ok())
 }

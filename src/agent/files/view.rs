@@ -1,0 +1,63 @@
+//! What `status` shows of the files.
+
+use super::{Followed, LiveFiles};
+use crate::state::Lines;
+use crate::status::{self, InputView, Standing, seconds};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::watermark::{self, Mark};
+
+impl LiveFiles {
+    /// What is read and was read, by path.
+    pub fn shown(&self, now: Millis) -> Vec<InputView> {
+        let mut shown: Vec<InputView> = self.files.values().map(Followed::shown).collect();
+        for report in self.watermarks.reports(now) {
+            let Some(at) = self.files.keys().position(|file| file.0 == report.file) else { continue };
+            let Some(one) = shown.get_mut(at) else { continue };
+            one.behind = report.watermark.map(|watermark| seconds(now.saturating_sub(watermark).max(0)));
+            (one.standing, one.why) = standing(report.standing, one.standing);
+        }
+        let lost = self.remembered.values().filter(|(_, file)| file.lines != Lines::default());
+        shown.extend(lost.map(|(_, file)| InputView { standing: Standing::Gone, ..status::input(file) }));
+        status::inputs(shown, &self.gone)
+    }
+
+    /// Whether every file that was there at the start was placed.
+    pub fn is_scanned(&self) -> bool {
+        self.watermarks.are_placed()
+    }
+}
+
+impl Followed {
+    fn shown(&self) -> InputView {
+        let shown = status::input(&self.state(Mark::default()));
+        InputView {
+            size: self.size.max(shown.offset),
+            standing: if self.backlog { Standing::CatchingUp } else { Standing::Fine },
+            ..shown
+        }
+    }
+}
+
+/// What its time says goes before what its reading does.
+fn standing(of_time: watermark::Standing, of_reading: Standing) -> (Standing, String) {
+    match of_time {
+        watermark::Standing::Fine => (of_reading, String::new()),
+        watermark::Standing::Empty => match of_reading {
+            Standing::CatchingUp => (Standing::CatchingUp, String::new()),
+            _ => (Standing::Empty, String::new()),
+        },
+        watermark::Standing::Unreadable { waited_for, .. } => {
+            let why =
+                if waited_for { "it cannot be read" } else { "it cannot be read, and is not waited for" };
+            (Standing::Unreadable, why.to_owned())
+        }
+        watermark::Standing::Stalled { behind } => {
+            let why = format!("read to its end, {} s behind the others, and not waited for", behind / 1_000);
+            (Standing::Stalled, why)
+        }
+        watermark::Standing::Skewed { offset } => {
+            let why = format!("its times are off by {} min: is its timezone set right?", offset / 60_000);
+            (Standing::Skewed, why)
+        }
+    }
+}

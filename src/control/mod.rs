@@ -1,0 +1,133 @@
+//! Where others ask a running agent how it does: `/metrics`, `/healthz` and `/readyz` on a port, `/status` too on a socket
+//! in the state directory. One thread serves both; the agent answers between two turns and waits for nobody.
+
+pub mod client;
+mod server;
+mod socket;
+
+pub use socket::{NAME, measure};
+
+use crate::clock::Steady;
+use crate::metrics::Picture;
+use gatewatch_parsers::Millis;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+
+/// Questions that wait for the agent's next turn; more are refused.
+const QUESTIONS_MAX: usize = 64;
+/// The agent makes no more than one picture in so long, however many ask.
+const PICTURE_EVERY: Millis = 100;
+
+type Question = oneshot::Sender<Arc<Picture>>;
+
+/// What the serving thread tells the agent.
+pub(crate) enum Word {
+    /// Worth saying on stderr.
+    Say(String),
+    /// The port is open, here.
+    Listens(SocketAddr),
+}
+
+/// The agent's end: questions come in, pictures go out.
+pub struct Desk {
+    questions: Receiver<Question>,
+    words: Receiver<Word>,
+    /// When the agent last turned, by its clock.
+    beat: Arc<AtomicI64>,
+    answered: Option<Millis>,
+    listens: Option<SocketAddr>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Where to serve.
+pub struct Doors {
+    /// The state directory: the socket's place.
+    pub state_dir: PathBuf,
+    /// The port; `None`: none.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Desk {
+    /// Opens. A door that cannot be opened is said, and tried again: it stops nothing.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    pub fn open(doors: Doors, clock: Steady) -> io::Result<Desk> {
+        let (asking, questions) = mpsc::sync_channel(QUESTIONS_MAX);
+        let (saying, words) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let beat = Arc::new(AtomicI64::new(clock.now()));
+        let asked = Asked { questions: asking, beat: Arc::clone(&beat), clock };
+        let thread = server::start(doors, asked, saying, stopped)?;
+        Ok(Desk {
+            questions,
+            words,
+            beat,
+            answered: None,
+            listens: None,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// To be called every turn: who has asked is answered. What is worth saying comes back.
+    pub fn turn(&mut self, now: Millis, picture: impl FnOnce(Option<SocketAddr>) -> Picture) -> Vec<String> {
+        self.beat.store(now, Ordering::Relaxed);
+        let mut said = Vec::new();
+        for word in self.words.try_iter() {
+            match word {
+                Word::Say(text) => said.push(text),
+                Word::Listens(at) => self.listens = Some(at),
+            }
+        }
+        if self.answered.is_some_and(|at| (0..PICTURE_EVERY).contains(&(now - at))) {
+            return said;
+        }
+        if let Ok(first) = self.questions.try_recv() {
+            self.answered = Some(now);
+            let picture = Arc::new(picture(self.listens));
+            for question in std::iter::once(first).chain(self.questions.try_iter()) {
+                // Who has gone needs no answer.
+                let _gone = question.send(Arc::clone(&picture));
+            }
+        }
+        said
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// The other end of a [`Desk`].
+#[derive(Clone)]
+pub(crate) struct Asked {
+    questions: SyncSender<Question>,
+    beat: Arc<AtomicI64>,
+    clock: Steady,
+}
+
+impl Asked {
+    /// The picture of the agent's next turn; `None`: too many ask already, or it has ended.
+    fn ask(&self) -> Option<oneshot::Receiver<Arc<Picture>>> {
+        let (reply, answer) = oneshot::channel();
+        self.questions.try_send(reply).ok().map(|()| answer)
+    }
+
+    /// How long ago the agent last turned.
+    fn since_turn(&self) -> Millis {
+        self.clock.now().saturating_sub(self.beat.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,191 @@
+//! From what an agent keeps, in its memory or in its snapshot, to what is shown of it.
+
+use super::{
+    AgentView, AlertView, Deliveries, InputView, Lines, Losses, Promise, ReceiverView, SCHEMA, SnapshotView,
+    Standing, View, seconds,
+};
+use crate::delivery::outbox;
+use crate::state::{Counters, FileState, Snapshot, Told};
+use gatewatch_parsers::Millis;
+use gatewatch_rules::engine::Standing as AlertStanding;
+use gatewatch_rules::filter::status_text;
+use gatewatch_rules::total::Totals;
+use std::collections::BTreeMap;
+
+/// A file, as far as a snapshot would know it.
+#[must_use]
+pub fn input(file: &FileState) -> InputView {
+    let key = file.position.key;
+    let offset = file.position.progress.offset;
+    InputView {
+        path: file.position.path.display().to_string(),
+        format: file.reading.as_ref().and_then(|reading| reading.format.clone()).unwrap_or_default(),
+        offset,
+        size: offset,
+        input: file.input.clone(),
+        kind: "file".to_owned(),
+        standing: if file.followed { Standing::Fine } else { Standing::Gone },
+        newest: file.clock.newest(),
+        key: Some((key.dev, key.ino)),
+        ..counted(file.lines)
+    }
+}
+
+fn counted(lines: Lines) -> InputView {
+    let promise = if lines.truncations > 0 { Promise::Copytruncate } else { Promise::Exact };
+    InputView {
+        lines: lines.read,
+        parsed: lines.parsed,
+        unparsed: lines.unparsed,
+        other: lines.other,
+        late: lines.late,
+        rotations: lines.rotations,
+        truncations: lines.truncations,
+        promise,
+        ..InputView::default()
+    }
+}
+
+/// One a path: what is read now through it, with the counts of what was read through it before. What an input counted in
+/// files that nobody remembers any more belongs to its one path, or stands by itself.
+#[must_use]
+pub fn inputs(files: Vec<InputView>, gone: &BTreeMap<String, Lines>) -> Vec<InputView> {
+    let mut by_path: BTreeMap<(String, String), InputView> = BTreeMap::new();
+    let (followed, remembered): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.standing != Standing::Gone);
+    for file in followed {
+        // The newest file of a path is the last.
+        let path = (file.input.clone(), file.path.clone());
+        let before = by_path.remove(&path);
+        by_path.insert(path, before.map_or(file.clone(), |before| file.after(&before)));
+    }
+    for file in remembered.into_iter().filter(|file| file.lines > 0 || file.truncations > 0) {
+        let path = (file.input.clone(), file.path.clone());
+        let sum = by_path.remove(&path).map_or(file.clone(), |now| now.after(&file));
+        by_path.insert(path, sum);
+    }
+    for (input, lines) in gone.iter().filter(|(_, lines)| **lines != Lines::default()) {
+        let gone = InputView { input: input.clone(), standing: Standing::Gone, ..counted(*lines) };
+        let mut own = by_path.iter_mut().filter(|((of, _), _)| of == input);
+        match (own.next(), own.next()) {
+            (Some((_, only)), None) => *only = only.clone().after(&gone),
+            _ => drop(by_path.insert((input.clone(), String::new()), gone)),
+        }
+    }
+    by_path.into_values().collect()
+}
+
+impl InputView {
+    /// With the counts of what was read in its place before.
+    fn after(self, before: &InputView) -> InputView {
+        InputView {
+            lines: self.lines + before.lines,
+            parsed: self.parsed + before.parsed,
+            unparsed: self.unparsed + before.unparsed,
+            other: self.other + before.other,
+            late: self.late + before.late,
+            rotations: self.rotations + before.rotations,
+            truncations: self.truncations + before.truncations,
+            promise: self.promise.max(before.promise),
+            ..self
+        }
+    }
+}
+
+impl View {
+    /// The part that agents and snapshots have alike.
+    #[must_use]
+    pub fn of(inputs: Vec<InputView>, outbox: &outbox::State, counters: &Counters) -> View {
+        let mut lines = Lines::default();
+        for one in &inputs {
+            lines += Lines {
+                read: one.lines,
+                parsed: one.parsed,
+                unparsed: one.unparsed,
+                other: one.other,
+                late: one.late,
+                rotations: one.rotations,
+                truncations: one.truncations,
+                ..Lines::default()
+            };
+        }
+        let deliveries = outbox.counters();
+        View {
+            schema: SCHEMA,
+            inputs,
+            lines,
+            outbox: outbox.pending() as u64,
+            deliveries: Deliveries {
+                sent: deliveries.sent,
+                retried: deliveries.retried,
+                failed: deliveries.failed,
+            },
+            losses: Losses {
+                deliveries_dropped: deliveries.deliveries_dropped,
+                state_rebuilt: counters.state_rebuilt,
+                ..Losses::default()
+            },
+            ..View::default()
+        }
+    }
+}
+
+impl View {
+    /// With what everything came to.
+    #[must_use]
+    pub fn with_totals(self, totals: &Totals) -> View {
+        View {
+            requests: totals.counted.requests,
+            gateway_errors: totals.counted.gateway_errors,
+            status: totals.status.iter().map(|(status, n)| (status_text(*status), *n)).collect(),
+            late: totals.late,
+            future: totals.future,
+            ..self
+        }
+    }
+}
+
+/// A receiver, by what it has answered.
+#[must_use]
+pub fn receiver(name: &str, kind: &str, told: &Told) -> ReceiverView {
+    ReceiverView {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        last_success: told.last_success,
+        failing_since: told.failing_since,
+        why: told.why.clone(),
+        deliveries: Deliveries { sent: told.sent, retried: told.retried, failed: told.failed },
+    }
+}
+
+/// An alert as it stands.
+#[must_use]
+pub fn alert(standing: AlertStanding<'_>) -> AlertView {
+    AlertView {
+        rule: standing.rule.to_owned(),
+        labels: standing.labels,
+        state: standing.state,
+        since: Some(standing.since),
+        severity: standing.severity,
+    }
+}
+
+/// What a snapshot holds.
+#[must_use]
+pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
+    let files = snapshot.files.iter().map(input).collect();
+    let inputs = inputs(files, &snapshot.counters.gone);
+    let age = now.saturating_sub(snapshot.agent.saved).max(0);
+    View {
+        snapshot: SnapshotView { seq, age: Some(seconds(age)), error: None },
+        agent: AgentView {
+            version: snapshot.agent.program.clone(),
+            node: snapshot.agent.node.clone(),
+            scanned: true,
+            ..AgentView::default()
+        },
+        alerts: Vec::<AlertView>::new(),
+        receivers: snapshot.counters.told.iter().map(|(name, told)| receiver(name, "", told)).collect(),
+        ..View::of(inputs, &snapshot.outbox, &snapshot.counters)
+    }
+}

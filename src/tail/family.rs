@@ -1,0 +1,466 @@
+//! A log and its rotated files, which are one stream of lines: what of it was not read yet, found wherever it lies now.
+//!
+//! The invariant that this rests on, the *frontier*: in the order of rotation, every file newer than the newest one that we
+//! know was never read, and every unknown file older than that one was there before us. It holds since files are opened
+//! oldest first and the log itself last: whatever part of that a snapshot holds is a frontier, too. What we know of a file
+//! is its key, else the bytes at its head and before our place, be it plain, a copy or an archive. If no known file is left,
+//! the time of the last write stands in: what was written after the last write that we saw is new, and something may be lost.
+
+use super::cursor::Cursor;
+use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
+use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Print, Stat};
+use super::open::{Found, open_regular};
+use super::siblings::{self, Sibling};
+use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
+use super::unpack::{self, Reached};
+use super::{Position, Tailer};
+use gatewatch_parsers::Millis;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a log's rotated files are looked at.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// Another file is at its path, or nothing is known of this one.
+    New,
+    /// What was at its path until this place is there no more.
+    Displaced(Position, Loss),
+    /// The file at its path is known: none of its rotated files is new, but known ones may not be read to their end.
+    Known,
+    /// Nothing is at its path.
+    Empty,
+}
+
+/// One that was known, and whether it was found.
+struct Stream {
+    position: Position,
+    /// It is open, and read from there.
+    is_followed: bool,
+    /// It may not have been read to its end.
+    is_wanted: bool,
+    located: bool,
+}
+
+/// A rotated file that is to be read.
+struct Next {
+    sibling: Sibling,
+    handle: Arc<File>,
+    compression: Compression,
+    cursor: Cursor,
+    placed: Placed,
+}
+
+enum Located {
+    /// It is known, and there is more.
+    Rest(Box<Next>),
+    /// It is known, and was read.
+    Done,
+    /// It is not known.
+    Unknown(Box<Next>),
+}
+
+impl Tailer {
+    /// Opens what is to be read of a log's rotated files, oldest first. Gives the last of them, which the log comes after.
+    ///
+    /// # Errors
+    /// Not everything could be looked at: nothing is concluded from that, and nothing may be opened that would count as known.
+    pub(super) fn catch_up(
+        &mut self,
+        live: &Path,
+        why: &Why,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> Result<Option<FileId>, Trouble> {
+        let Some((input, labels)) = self.belongs(live) else { return Ok(None) };
+        let siblings = match siblings::of(live) {
+            Ok(siblings) => siblings,
+            // For good, perhaps: the log itself is read all the same, and the trouble was or is told of.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let parent = live.parent().unwrap_or(live);
+                self.troubles.report(now, None, parent, Trouble::from(&error), out);
+                Vec::new()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Trouble::from(&error)),
+        };
+        let mut streams = self.streams(live, why);
+        let chain = self.unread(siblings, &mut streams, why, now, out)?;
+        if !matches!(why, Why::Empty) {
+            self.say_lost(live, &streams, why, out);
+        }
+        let mut before = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_some());
+        let mut last = None;
+        for next in chain {
+            let id = self.open_rotated(live, (input, &labels), next, before.map(|file| file.id), out);
+            (last, before) = (Some(id), self.files.get(&id));
+        }
+        Ok(last)
+    }
+
+    /// The input and labels of a log, also of one that is not there now.
+    fn belongs(&self, live: &Path) -> Option<(usize, Vec<(String, String)>)> {
+        let listed = self.by_path.get(live).and_then(|at| self.candidates.get(*at));
+        let known = listed.map(|c| (c.input, c.labels.clone()));
+        let followed = || self.files.values().find(|f| f.path == live).map(|f| (f.input, f.labels.clone()));
+        let would = || {
+            let all = self.inputs.iter().enumerate();
+            all.flat_map(|(at, input)| input.paths.iter().map(move |pattern| (at, pattern)))
+                .find_map(|(at, pattern)| Some((at, pattern.would_find(live)?)))
+        };
+        known.or_else(followed).or_else(would).filter(|(input, _)| *input < self.inputs.len())
+    }
+
+    fn streams(&self, live: &Path, why: &Why) -> Vec<Stream> {
+        let mut streams = Vec::new();
+        if let Why::Displaced(position, _) = why {
+            streams.push(Stream {
+                position: position.clone(),
+                is_followed: false,
+                is_wanted: true,
+                located: false,
+            });
+        }
+        let displaced = streams.first().map(|stream| stream.position.key);
+        for position in self.remembered.positions().filter(|p| is_of(live, &p.path)) {
+            // What has another path of ours now is not looked for here.
+            let elsewhere = self.by_key.contains_key(&position.key) || self.is_listed(&position.key);
+            if displaced != Some(position.key) {
+                streams.push(Stream {
+                    position: position.clone(),
+                    is_followed: false,
+                    is_wanted: !position.progress.finished && !elsewhere,
+                    located: false,
+                });
+            }
+        }
+        for file in self.files.values().filter(|f| f.path == live && Some(f.key) != displaced) {
+            streams.push(Stream {
+                position: file.position(),
+                is_followed: true,
+                is_wanted: false,
+                located: false,
+            });
+        }
+        // Of two places in one stream the further one.
+        streams.sort_by_key(|s| std::cmp::Reverse(s.position.progress.offset));
+        streams
+    }
+
+    pub(super) fn is_listed(&self, key: &FileKey) -> bool {
+        self.candidates.iter().any(|c| c.stat.as_ref().is_ok_and(|stat| stat.key == *key))
+    }
+
+    /// What is to be read, oldest first.
+    fn unread(
+        &mut self,
+        siblings: Vec<Sibling>,
+        streams: &mut [Stream],
+        why: &Why,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> Result<Vec<Next>, Trouble> {
+        let mut frontier = matches!(why, Why::Known);
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for (age, sibling) in siblings.into_iter().enumerate() {
+            if frontier && streams.iter().all(|stream| stream.located || !stream.is_wanted) {
+                break;
+            }
+            let key = self.design.key(sibling.stat.key);
+            if self.by_key.contains_key(&key) || self.remembered.is_unchanged(&sibling.stat, now) {
+                mark(streams, &key);
+                frontier = true;
+                continue;
+            }
+            let path = sibling.path.clone();
+            match self.locate(sibling, streams, now) {
+                Ok(Located::Rest(next)) => {
+                    known.push((age, next));
+                    frontier = true;
+                }
+                Ok(Located::Done) => frontier = true,
+                Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
+                Ok(Located::Unknown(_)) => {}
+                Err(trouble) if is_its_own(&trouble) => self.troubles.report(now, None, &path, trouble, out),
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        if !frontier {
+            let seen = streams.iter().map(|stream| stream.position.progress.modified).max();
+            let newer =
+                |next: &Next| seen.is_some_and(|seen| next.sibling.stat.stamp.modified > i128::from(seen));
+            unknown.retain(|(_, next)| newer(next));
+        }
+        known.append(&mut unknown);
+        known.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+        Ok(known.into_iter().map(|(_, next)| *next).collect())
+    }
+
+    /// Which known stream a rotated file holds, if any.
+    fn locate(&mut self, sibling: Sibling, streams: &mut [Stream], now: Millis) -> Result<Located, Trouble> {
+        let failed = |error: io::Error| Trouble::from(&error);
+        let (file, stat) = open_regular(&sibling.path, Found::Rotated)?;
+        if stat.key != sibling.stat.key {
+            // Renamed while we looked: looked at again as a whole.
+            return Err(failed(io::ErrorKind::Interrupted.into()));
+        }
+        let (handle, key) = (Arc::new(file), self.design.key(stat.key));
+        let plain = head_of(&handle, HEAD_LEN).map_err(failed)?;
+        let compression = Compression::of(&plain);
+        let head = if compression == Compression::Plain { plain } else { head_in(&handle, compression) };
+        let of_key = streams.iter().position(|stream| stream.position.key == key && !stream.is_followed);
+        let others = (0..streams.len()).filter(|at| Some(*at) != of_key);
+        for at in of_key.into_iter().chain(others).collect::<Vec<_>>() {
+            let Some(stream) = streams.get_mut(at) else { continue };
+            let by_key = Some(at) == of_key;
+            if stream.located || (!by_key && !begins_alike(&head, stream)) {
+                continue;
+            }
+            let Some(rest) = goes_on(&handle, compression, &stat, stream, by_key, now).map_err(failed)?
+            else {
+                continue;
+            };
+            stream.located = true;
+            let (position, is_followed) = (stream.position.clone(), stream.is_followed);
+            // Earlier places in the same stream, left by others.
+            streams
+                .iter_mut()
+                .filter(|s| !s.is_followed && begins_alike(&head, s))
+                .for_each(|s| s.located = true);
+            if position.key != key && !is_followed {
+                self.remembered.forget(&position.key);
+            }
+            let placed = if by_key { Placed::Resumed } else { Placed::Continued(position.key) };
+            return Ok(match rest {
+                Some(cursor) if !is_followed => {
+                    Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed }))
+                }
+                _ => {
+                    self.was_read(position, key, &handle, compression, &stat, now).map_err(failed)?;
+                    Located::Done
+                }
+            });
+        }
+        let cursor = Cursor::new(0, &[], &head, now);
+        let placed = Placed::Beginning;
+        Ok(Located::Unknown(Box::new(Next { sibling, handle, compression, cursor, placed })))
+    }
+
+    /// Remembers a rotated file that holds nothing new, so that nobody takes it for a new one.
+    fn was_read(
+        &mut self,
+        position: Position,
+        key: FileKey,
+        file: &File,
+        compression: Compression,
+        stat: &Stat,
+        now: Millis,
+    ) -> io::Result<()> {
+        let mut progress = position.progress;
+        if compression == Compression::Plain && stat.size < progress.offset {
+            let from = stat.size.saturating_sub(ANCHOR_LEN as u64);
+            let before = read_up_to(file, from, usize::try_from(stat.size - from).unwrap_or(0))?;
+            progress = Cursor::new(stat.size, &before, &head_of(file, HEAD_LEN)?, now).progress();
+        }
+        progress.finished = true;
+        self.remembered.keep(Position { path: position.path, key, progress }, Some(stat), now);
+        Ok(())
+    }
+
+    fn open_rotated(
+        &mut self,
+        live: &Path,
+        (input, labels): (usize, &[(String, String)]),
+        next: Next,
+        before: Option<FileId>,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> FileId {
+        let Next { sibling, handle, compression, mut cursor, placed } = next;
+        let id = FileId(self.next_id);
+        self.next_id += 1;
+        cursor.leave();
+        let key = self.design.key(sibling.stat.key);
+        self.remembered.forget(&key);
+        self.counters.recovered += 1;
+        let archive = Archive::of(compression);
+        // How much an archive holds is known at its end only; that there is something more has to be said now.
+        let size = if archive.is_some() { cursor.offset() + sibling.stat.size } else { sibling.stat.size };
+        let place = Place { path: live, input, labels, key };
+        out(Event::Opened { file: id, place, from: cursor.progress(), size, placed, follows: before });
+        let handle = (self.open < self.max_open).then_some(handle);
+        self.open += usize::from(handle.is_some());
+        self.by_key.insert(key, id);
+        let in_hole = cursor.offset() == 0;
+        let tracked = Tracked {
+            id,
+            key,
+            path: live.to_path_buf(),
+            input,
+            labels: labels.to_vec(),
+            handle,
+            archive,
+            cursor,
+            after: before,
+            due: Millis::MIN,
+            hot_until: Millis::MIN,
+            in_hole,
+            idle: false,
+        };
+        self.files.insert(id, tracked);
+        id
+    }
+
+    /// Says what is nowhere, once.
+    fn say_lost(&mut self, live: &Path, streams: &[Stream], why: &Why, out: &mut impl FnMut(Event<'_>)) {
+        let displaced = match why {
+            Why::Displaced(position, loss) => Some((position.key, *loss)),
+            _ => None,
+        };
+        for stream in streams.iter().filter(|stream| stream.is_wanted && !stream.located) {
+            let key = stream.position.key;
+            let loss = displaced.filter(|(of, _)| *of == key).map_or(Loss::Gone, |(_, loss)| loss);
+            self.remembered.give_up(&key);
+            self.lost(live, loss, out);
+        }
+    }
+
+    pub(super) fn lost(&mut self, path: &Path, loss: Loss, out: &mut impl FnMut(Event<'_>)) {
+        self.counters.possible_losses += 1;
+        out(Event::PossibleLoss { path, loss });
+    }
+
+    /// Files that an earlier process had not read to their end, and that are not where they were: by now rotated, compressed,
+    /// or gone.
+    pub(super) fn find_missing(&mut self, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let gone = self.files.values().filter(|f| f.cursor.left() == Some(super::cursor::Departure::Gone));
+        let mut logs: BTreeSet<PathBuf> = gone.map(|file| file.path.clone()).collect();
+        let missing = self
+            .remembered
+            .missing()
+            .filter(|position| !self.by_key.contains_key(&position.key) && !self.is_listed(&position.key));
+        logs.extend(missing.map(|position| self.live_of(&position.path).unwrap_or(position.path.clone())));
+        for live in logs {
+            let at_path = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_none());
+            let at_path = at_path.map(|file| file.id);
+            let why = if at_path.is_some() { Why::Known } else { Why::Empty };
+            match self.catch_up(&live, &why, now, out) {
+                Ok(Some(last)) => {
+                    if let Some(file) = at_path.and_then(|id| self.files.get_mut(&id)) {
+                        (file.after, file.due) = (Some(last), now);
+                    }
+                }
+                Ok(None) => {}
+                Err(trouble) => self.troubles.report(now, None, &live, trouble, out),
+            }
+        }
+    }
+
+    /// The log that a path is a rotated file of, if we know of it.
+    pub(super) fn live_of(&self, path: &Path) -> Option<PathBuf> {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        siblings::readings(name.as_bytes())
+            .into_iter()
+            .map(|reading| parent.join(std::ffi::OsString::from_vec(reading.live)))
+            .find(|live| self.is_known(live))
+    }
+
+    fn is_known(&self, live: &Path) -> bool {
+        let is_there = |at: &usize| self.candidates.get(*at).is_some_and(|c| c.stat.is_ok());
+        self.by_path.get(live).is_some_and(is_there)
+            || self.files.values().any(|file| file.path == live)
+            || self.remembered.positions().any(|position| position.path == live)
+    }
+
+    /// A copy of what is followed from its original: one stream, one place in it.
+    pub(super) fn is_copy(&self, live: &Path, file: &File, stat: &Stat) -> io::Result<bool> {
+        let head = head_of(file, HEAD_LEN)?;
+        for of in self.files.values().filter(|f| f.path == live && f.archive.is_none()) {
+            let progress = of.cursor.progress();
+            let stream =
+                Stream { position: of.position(), is_followed: true, is_wanted: false, located: false };
+            let begun = of.cursor.short_head().is_some_and(|own| !head.is_empty() && own.starts_with(&head));
+            if begun && stat.size <= head.len() as u64 {
+                return Ok(true);
+            }
+            let alike = progress.offset > 0 && begins_alike(&head, &stream);
+            if alike && (stat.size < progress.offset || resume(file, &progress, self.design, 0)?.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether files of that path belong to this log.
+fn is_of(live: &Path, path: &Path) -> bool {
+    let rotated = || {
+        let (Some(name), Some(of)) = (path.file_name(), live.file_name()) else { return false };
+        path.parent() == live.parent()
+            && siblings::readings(name.as_bytes()).iter().any(|reading| reading.live == of.as_bytes())
+    };
+    path == live || rotated()
+}
+
+fn mark(streams: &mut [Stream], key: &FileKey) {
+    streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// What concerns this one file only: others are looked at all the same.
+fn is_its_own(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Io { kind, .. } => *kind == io::ErrorKind::PermissionDenied,
+        _ => true,
+    }
+}
+
+fn begins_alike(head: &[u8], stream: &Stream) -> bool {
+    let known = stream.position.progress.head;
+    let length = usize::from(known.len);
+    length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known)
+}
+
+/// The first bytes of what an archive holds; none of one that is damaged.
+fn head_in(file: &Arc<File>, compression: Compression) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD_LEN);
+    if let Ok((reader, _)) = unpack::of_file(file, compression) {
+        // What was decoded before an error stays.
+        let _damaged = reader.take(HEAD_LEN as u64).read_to_end(&mut head);
+    }
+    head
+}
+
+/// `None`: it is not this stream. `Some(None)`: it is, and there is nothing more.
+fn goes_on(
+    file: &Arc<File>,
+    compression: Compression,
+    stat: &Stat,
+    stream: &Stream,
+    by_key: bool,
+    now: Millis,
+) -> io::Result<Option<Option<Cursor>>> {
+    let progress = stream.position.progress;
+    if compression == Compression::Plain {
+        if stat.size < progress.offset {
+            // A copy made before we read on; the file itself would have been truncated.
+            return Ok((!by_key).then_some(None));
+        }
+        let cursor = resume(file, &progress, super::Design::default(), now)?;
+        return Ok(cursor.map(|cursor| (stat.size > progress.offset).then_some(cursor)));
+    }
+    Ok(match unpack::unpack_to(file, compression, &progress, now) {
+        Ok(Reached::There(mut reader, cursor)) => {
+            let more = !matches!(reader.read(&mut [0; 1]), Ok(0));
+            Some(more.then_some(*cursor))
+        }
+        Ok(Reached::Shorter) => Some(None),
+        Ok(Reached::Other) => None,
+        // Damaged before the place where we were: nothing of it is to be had.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            None
+        }
+        Err(error) => return Err(error),
+    })
+}
