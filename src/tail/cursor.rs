@@ -28,6 +28,12 @@ pub struct Progress {
     pub anchor: Print,
     /// Fingerprint of the file's first bytes.
     pub head: Print,
+    /// When the file was last written, as seen before that was read; nanoseconds since the epoch.
+    #[serde(default)]
+    pub modified: i64,
+    /// It was read to its confirmed end: nothing of it is missed when it is gone.
+    #[serde(default)]
+    pub finished: bool,
 }
 
 /// What the file's path shows now.
@@ -97,6 +103,8 @@ pub struct Cursor {
     recent: [u8; ANCHOR_LEN],
     recent_len: usize,
     progress: Progress,
+    /// The file's first bytes, until there are [`HEAD_LEN`] of them.
+    head: Vec<u8>,
     /// As the file was when a read last found nothing more.
     quiet: Option<Stamp>,
     left: Option<Departure>,
@@ -105,20 +113,41 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// At `offset`, with the bytes just before it (the last [`ANCHOR_LEN`], if there are so many) and the file's head.
+    /// At `offset`, with the bytes just before it (the last [`ANCHOR_LEN`], if there are so many) and the file's first bytes,
+    /// [`HEAD_LEN`] at most.
     #[must_use]
-    pub fn new(offset: u64, before: &[u8], head: Print, now: Millis) -> Cursor {
+    pub fn new(offset: u64, before: &[u8], head: &[u8], now: Millis) -> Cursor {
         let mut cursor = Cursor {
             offset,
             recent: [0; ANCHOR_LEN],
             recent_len: 0,
-            progress: Progress { offset, anchor: Print::of(last(before)), head },
+            progress: Progress {
+                offset,
+                anchor: Print::of(last(before)),
+                head: Print::of(head),
+                ..Progress::default()
+            },
+            head: if head.len() < HEAD_LEN { head.to_vec() } else { Vec::new() },
             quiet: None,
             left: None,
             moved: now,
         };
         cursor.remember(before);
         cursor
+    }
+
+    /// Where an earlier one stood, with the bytes that proved it.
+    #[must_use]
+    pub fn resumed(progress: &Progress, before: &[u8], head: &[u8], now: Millis) -> Cursor {
+        let mut cursor = Cursor::new(progress.offset, before, head, now);
+        cursor.progress.modified = progress.modified;
+        cursor
+    }
+
+    /// At the beginning.
+    #[must_use]
+    pub fn at_beginning(now: Millis) -> Cursor {
+        Cursor::new(0, &[], &[], now)
     }
 
     /// The next byte that will be handed out.
@@ -215,6 +244,19 @@ impl Cursor {
         self.offset += cut.len() as u64;
         self.quiet = None;
         self.moved = now;
+        self.progress.finished = false;
+    }
+
+    /// The file was last written then, and what is read from now on is at least as new.
+    pub fn modified(&mut self, stamp: Stamp) {
+        let nanos = i64::try_from(stamp.modified).unwrap_or(i64::MAX);
+        self.progress.modified = self.progress.modified.max(nanos);
+    }
+
+    /// This is its confirmed end.
+    pub fn finish(&mut self) {
+        self.mark();
+        self.progress.finished = true;
     }
 
     /// These bytes were left out: the hole before a truncated file's new beginning. What follows begins a line.
@@ -237,7 +279,7 @@ impl Cursor {
     /// Begin again, at 0.
     pub fn reset(&mut self, now: Millis) {
         let left = self.left;
-        *self = Cursor::new(0, &[], Print::default(), now);
+        *self = Cursor::at_beginning(now);
         self.left = left;
     }
 
@@ -246,8 +288,13 @@ impl Cursor {
         if known < HEAD_LEN
             && let Some(skip) = (known as u64).checked_sub(self.offset)
             && let Some(more) = usize::try_from(skip).ok().and_then(|skip| bytes.get(skip..))
+            && !more.is_empty()
         {
-            self.progress.head.extend(more.get(..HEAD_LEN - known).unwrap_or(more));
+            self.head.extend_from_slice(more.get(..HEAD_LEN - known).unwrap_or(more));
+            self.progress.head = Print::of(&self.head);
+            if self.head.len() >= HEAD_LEN {
+                self.head = Vec::new();
+            }
         }
     }
 
@@ -285,7 +332,7 @@ mod tests {
 
     /// A cursor that has read 10 bytes at time 0 and found nothing more of the file at tick 1.
     fn at_ten() -> Cursor {
-        let mut cursor = Cursor::new(0, &[], Print::default(), 0);
+        let mut cursor = Cursor::at_beginning(0);
         cursor.advance(b"123456789\n", 0);
         cursor.found_nothing(stat(10, 1, 1).stamp);
         cursor
@@ -384,7 +431,7 @@ mod tests {
 
     #[test]
     fn progress_stops_at_whole_lines() {
-        let mut cursor = Cursor::new(0, &[], Print::default(), 0);
+        let mut cursor = Cursor::at_beginning(0);
         cursor.advance(b"one\ntw", 0);
         assert_eq!((cursor.offset(), cursor.progress().offset), (6, 4));
         assert_eq!(cursor.progress().anchor, Print::of(b"one\n"));
@@ -403,7 +450,7 @@ mod tests {
     #[test]
     fn the_head_is_known_before_the_place() {
         // Begun at 6 of 12 bytes with the first 8 seen: the head goes on where it stopped.
-        let mut cursor = Cursor::new(6, b"012345", Print::of(b"01234567"), 0);
+        let mut cursor = Cursor::new(6, b"012345", b"01234567", 0);
         cursor.advance(b"6789ab", 0);
         assert_eq!(cursor.progress().head, Print::of(b"0123456789ab"));
     }
@@ -441,7 +488,7 @@ mod tests {
         #[test]
         fn handed_out_is_a_prefix(ops in ops()) {
             let (mut file, mut given) = (Vec::<u8>::new(), Vec::<u8>::new());
-            let mut cursor = Cursor::new(0, &[], Print::default(), 0);
+            let mut cursor = Cursor::at_beginning(0);
             let (mut tick, mut number) = (0i128, 0u32);
             for op in ops.into_iter().chain([Op::Poll(10_000), Op::Poll(10_000), Op::Poll(10_000)]) {
                 match op {

@@ -4,6 +4,7 @@
 //! tells a reused inode apart; the *anchor*, a fingerprint of the bytes just before the offset, tells a file apart that
 //! was truncated and refilled in place; the *head* says whether another inode begins with the same bytes.
 
+use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 /// So many bytes before the offset are fingerprinted, at most.
-pub const ANCHOR_LEN: usize = 64;
+pub const ANCHOR_LEN: usize = 256;
 /// So many bytes of a file's beginning are fingerprinted, at most.
 pub const HEAD_LEN: usize = 1024;
 
@@ -106,46 +107,29 @@ impl Stat {
     }
 }
 
-/// A fingerprint of a run of bytes: FNV-1a of 128 bits, which is stable across versions and grows with its input.
-/// The bytes themselves are not kept, since log lines carry what must not lie in a state file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A fingerprint of a run of bytes: the first 128 bits of SHA-256. A checksum would not do: whoever writes to a log could
+/// make two files look like one, and then one of them is not read. The bytes themselves are not kept, since log lines carry
+/// what must not lie in a state file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Print {
     /// How many bytes.
     pub len: u16,
-    hash: [u64; 2],
-}
-
-impl Default for Print {
-    fn default() -> Print {
-        Print { len: 0, hash: split(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d) }
-    }
+    hash: [u8; 16],
 }
 
 impl Print {
-    /// Of these bytes; at most 65,535 of them.
+    /// Of these bytes; of the first 65,535 of them.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Print {
-        let mut print = Print::default();
-        print.extend(bytes);
-        print
-    }
-
-    /// As if `more` had stood behind what was seen.
-    pub fn extend(&mut self, more: &[u8]) {
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        let room = usize::from(u16::MAX - self.len);
-        let more = more.get(..room).unwrap_or(more);
-        let mut hash = (u128::from(self.hash[0]) << 64) | u128::from(self.hash[1]);
-        for byte in more {
-            hash = (hash ^ u128::from(*byte)).wrapping_mul(PRIME);
+        let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
+        let Ok(len) = u16::try_from(bytes.len()) else { return Print::default() };
+        if len == 0 {
+            return Print::default();
         }
-        self.hash = split(hash);
-        self.len += u16::try_from(more.len()).unwrap_or(0);
+        let digest = digest::digest(&digest::SHA256, bytes);
+        let hash = digest.as_ref().first_chunk().copied().unwrap_or_default();
+        Print { len, hash }
     }
-}
-
-fn split(hash: u128) -> [u64; 2] {
-    [u64::try_from(hash >> 64).unwrap_or(0), u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0)]
 }
 
 /// Compressed by what, told by the first bytes and never by the name.
@@ -217,14 +201,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_grow_as_one() {
-        let mut print = Print::of(b"one ");
-        print.extend(b"two");
-        assert_eq!(print, Print::of(b"one two"));
+    fn prints_tell_bytes_apart() {
+        assert_eq!(Print::of(b"one two"), Print::of(b"one two"));
         assert_ne!(Print::of(b"one two"), Print::of(b"one tw0"));
         assert_ne!(Print::of(b""), Print::of(b"\0"));
-        // The published test vector of FNV-1a, 128 bits: a state file outlives a version.
-        assert_eq!(Print::of(b"a").hash, [0xd228_cb69_6f1a_8caf, 0x7891_2b70_4e4a_8964]);
+        assert_eq!(Print::of(b""), Print::default());
+        // The published test vector of SHA-256: a state file outlives a version.
+        assert_eq!(Print::of(b"abc").hash[..8], [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea]);
+        assert_eq!(Print::of(b"abc").len, 3);
     }
 
     #[test]

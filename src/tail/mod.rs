@@ -8,6 +8,7 @@
 //! - `tracked` one open file · `scan` what is there against what is followed · [`wake`] notify, a hint
 
 pub mod cursor;
+mod design;
 mod event;
 pub mod identity;
 pub mod paths;
@@ -16,6 +17,7 @@ mod tracked;
 pub mod wake;
 
 pub use cursor::Progress;
+pub use design::Design;
 pub use event::{Event, FileId, HINT_PERMISSION, Place, Placed, Trouble};
 pub use identity::FileKey;
 
@@ -25,12 +27,13 @@ use scan::{Candidate, Remembered};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+pub use tracked::position_at;
 use tracked::{Tracked, Visit};
 
 /// One read gives so many bytes, at most: few enough to stay in the cache.
 pub const CHUNK: usize = 64 * 1024;
 /// A file's turn: the others wait no longer than this takes.
-pub const TURN: usize = 256 * 1024;
+pub const TURN: usize = 64 * 1024;
 /// A file that gives lines is read so often,
 pub const HOT_EVERY: Millis = 100;
 /// and counts as giving lines for so long after the last one.
@@ -117,6 +120,7 @@ pub struct Tailer {
     last_listing: Option<Millis>,
     next_id: u64,
     buffer: Vec<u8>,
+    design: Design,
 }
 
 impl Tailer {
@@ -144,14 +148,22 @@ impl Tailer {
             last_listing: None,
             next_id: FileId::STDIN.0 + 1,
             buffer: vec![0; tracked::BUFFER],
+            design: Design::default(),
         }
+    }
+
+    /// Puts a wrong design back, to see that it is found out.
+    #[cfg(any(test, feature = "wrong-designs"))]
+    pub fn set_design(&mut self, design: Design) {
+        self.design = design;
     }
 
     /// Goes on where an earlier process was, before the first poll: files at these positions, and inputs that it followed.
     /// A file that is in none of them is then a later file, read from its beginning.
     pub fn restore(&mut self, positions: Vec<Position>, inputs: impl IntoIterator<Item = String>) {
         self.scanned.extend(inputs);
-        for position in positions {
+        for mut position in positions {
+            position.key = self.design.key(position.key);
             self.remembered.keep(position, None, 0);
         }
     }
@@ -240,13 +252,13 @@ impl Tailer {
         (file.after, file.due) = (None, Millis::MAX);
         let path = file.path.clone();
         if file.handle.is_none() {
-            match file.reopen(&path) {
+            match file.reopen(&path, self.design) {
                 Ok(()) if file.handle.is_none() => return,
                 Ok(()) => self.open += 1,
                 Err(trouble) => return self.troubles.report(now, Some(id), &path, trouble, out),
             }
         }
-        match file.visit(now, &mut self.buffer, out) {
+        match file.visit(now, self.design, &mut self.buffer, out) {
             Ok(Visit::More | Visit::Nothing) => {}
             Ok(Visit::Compressed(what)) => {
                 self.forget(id, now);
@@ -269,7 +281,7 @@ impl Tailer {
     /// Ends a file's stream at its confirmed end.
     fn finish(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
         let Some(file) = self.files.get_mut(&id) else { return };
-        file.cursor.mark();
+        file.cursor.finish();
         let after = file.cursor.progress();
         self.forget(id, now);
         out(Event::Finished { file: id, after });
@@ -296,7 +308,5 @@ impl Tailer {
     }
 }
 
-#[cfg(test)]
-mod random;
 #[cfg(test)]
 mod tests;

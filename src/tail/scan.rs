@@ -1,6 +1,7 @@
 //! What is there against what is followed: the reconcile that everything rests on.
 
 use super::cursor::{Action, AtPath, Cursor, Departure};
+use super::design::Design;
 use super::event::{Event, FileId, Place, Placed, Trouble};
 use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stamp, Stat, read_at};
 use super::paths::Listing;
@@ -92,7 +93,7 @@ impl Tailer {
         self.troubles.begin_scan();
         self.list(now);
         for candidate in &mut self.candidates {
-            candidate.stat = Stat::of_path(&candidate.path);
+            candidate.stat = Stat::of_path(&candidate.path).map(|stat| self.design.stat(stat));
         }
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
@@ -176,7 +177,7 @@ impl Tailer {
         let stat = match self.by_path.get(&file.path).and_then(|at| self.candidates.get(*at)) {
             Some(Candidate { stat: Ok(stat), .. }) => Ok(*stat),
             // A pattern no longer lists it, or looking failed: the path itself has the say.
-            _ => Stat::of_path(&file.path),
+            _ => Stat::of_path(&file.path).map(|stat| self.design.stat(stat)),
         };
         match stat {
             Ok(stat) if stat.key == file.key => (AtPath::Same, Some(stat)),
@@ -214,8 +215,11 @@ impl Tailer {
                         Departure::Rotated => Event::Rotated { file: id },
                         Departure::Gone => Event::Gone { file: id },
                     });
+                    if self.design.leave_at_once && departure == Departure::Rotated {
+                        return self.finish(id, now, out);
+                    }
                     if own.is_none() {
-                        own = find_again(file);
+                        own = find_again(file, self.design);
                         self.open += usize::from(file.handle.is_some());
                     }
                     continue;
@@ -285,6 +289,7 @@ impl Tailer {
         let Some(Candidate { path, input, labels, .. }) = self.candidates.get(at) else { return Ok(()) };
         let (path, input, labels) = (path.clone(), *input, labels.clone());
         let (handle, stat) = open_regular(&path)?;
+        let stat = self.design.stat(stat);
         // It may have changed hands since it was looked at.
         if self.by_key.contains_key(&stat.key) {
             return Ok(());
@@ -372,15 +377,15 @@ impl Tailer {
         stat: &Stat,
         now: Millis,
     ) -> io::Result<(Cursor, Placed)> {
-        let beginning = || Cursor::new(0, &[], super::identity::Print::default(), now);
+        let beginning = || Cursor::at_beginning(now);
         if let Some(memory) = self.remembered.files.remove(&stat.key) {
-            let resumed = resume(handle, &memory.position.progress, now)?;
+            let resumed = resume(handle, &memory.position.progress, self.design, now)?;
             return Ok(resumed.map_or((beginning(), Placed::Replaced), |cursor| (cursor, Placed::Resumed)));
         }
         // Another inode at a path where we were: the same bytes, and the old inode nowhere to be seen.
         for Position { key, progress, .. } in self.remembered.at_path(path) {
             let elsewhere = self.candidates.iter().any(|c| c.stat.as_ref().is_ok_and(|stat| stat.key == key));
-            if !elsewhere && let Some(cursor) = resume(handle, &progress, now)? {
+            if !elsewhere && let Some(cursor) = resume(handle, &progress, self.design, now)? {
                 self.remembered.files.remove(&key);
                 return Ok((cursor, Placed::Resumed));
             }
@@ -409,10 +414,10 @@ impl Tailer {
 }
 
 /// A closed file that was renamed: its inode under another name in the same directory.
-fn find_again(file: &mut Tracked) -> Option<Stat> {
+fn find_again(file: &mut Tracked, design: Design) -> Option<Stat> {
     let parent = file.path.parent()?.to_path_buf();
     let entries = fs::read_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { &parent }).ok()?;
     let renamed = entries.filter_map(Result::ok).find(|entry| entry.ino() == file.key.ino)?;
-    file.reopen(&renamed.path()).ok()?;
+    file.reopen(&renamed.path(), design).ok()?;
     file.handle.as_ref().and_then(|handle| Stat::of_file(handle).ok())
 }

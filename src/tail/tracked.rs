@@ -1,9 +1,10 @@
 //! One followed file: its descriptor and its cursor.
 
 use super::cursor::{Cursor, Got, Progress};
+use super::design::Design;
 use super::event::{Event, FileId, Place, Trouble};
 use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Kind, Print, Stat, read_at};
-use super::{CHUNK, HOT_EVERY, HOT_FOR, TURN};
+use super::{CHUNK, HOT_EVERY, HOT_FOR, Position, TURN};
 use gatewatch_parsers::Millis;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -59,6 +60,7 @@ impl Tracked {
     pub(super) fn visit(
         &mut self,
         now: Millis,
+        design: Design,
         buffer: &mut [u8],
         out: &mut impl FnMut(Event<'_>),
     ) -> io::Result<Visit> {
@@ -67,10 +69,16 @@ impl Tracked {
             let Some(file) = self.handle.as_ref() else { return Ok(Visit::Nothing) };
             // Before the read: what is written after it makes another stamp.
             let stamp = Stat::of_file(file)?.stamp;
+            self.cursor.modified(stamp);
             let window = self.cursor.window();
             let room = buffer.get_mut(..window.check + CHUNK).unwrap_or_default();
             let length = read_once(file, room, window.from)?;
-            let bytes = match self.cursor.judge(room.get(..length).unwrap_or_default()) {
+            let read = room.get(..length).unwrap_or_default();
+            let got = match self.cursor.judge(read) {
+                Got::Replaced if design.no_anchor => Got::More(read.get(window.check..).unwrap_or_default()),
+                got => got,
+            };
+            let bytes = match got {
                 Got::Replaced => {
                     self.truncated(now, out);
                     continue;
@@ -120,9 +128,9 @@ impl Tracked {
     }
 
     /// Opens it again where its path still leads to it.
-    pub(super) fn reopen(&mut self, path: &Path) -> Result<(), Trouble> {
+    pub(super) fn reopen(&mut self, path: &Path, design: Design) -> Result<(), Trouble> {
         let (file, stat) = open_regular(path)?;
-        if stat.key == self.key {
+        if design.key(stat.key) == self.key {
             self.handle = Some(file);
         }
         Ok(())
@@ -147,7 +155,7 @@ impl Tracked {
         let room = room.get_mut(..window.check).unwrap_or_default();
         let length = read_at(file, room, window.from)?;
         let same = matches!(self.cursor.judge(room.get(..length).unwrap_or_default()), Got::More(_));
-        Ok(same && head_of(file, usize::from(progress.head.len))? == progress.head)
+        Ok(same && Print::of(&head_of(file, usize::from(progress.head.len))?) == progress.head)
     }
 }
 
@@ -162,38 +170,69 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, Stat), Trouble> {
     if stat.kind == Kind::Regular { Ok((file, stat)) } else { Err(Trouble::NotRegular(stat.kind)) }
 }
 
-/// The fingerprint of a file's first bytes.
-pub(super) fn head_of(file: &File, length: usize) -> io::Result<Print> {
-    let mut head = [0; HEAD_LEN];
-    let head = head.get_mut(..length.min(HEAD_LEN)).unwrap_or_default();
-    let length = read_at(file, head, 0)?;
-    Ok(Print::of(head.get(..length).unwrap_or_default()))
+/// A file's first bytes.
+pub(super) fn head_of(file: &File, length: usize) -> io::Result<Vec<u8>> {
+    read_up_to(file, 0, length.min(HEAD_LEN))
+}
+
+/// So many bytes from there, fewer if the file ends.
+fn read_up_to(file: &File, from: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut room = vec![0; length];
+    let found = read_at(file, &mut room, from)?;
+    room.truncate(found);
+    Ok(room)
 }
 
 /// A cursor where `progress` stood, if the file has the evidence that it is the same.
-pub(super) fn resume(file: &File, progress: &Progress, now: Millis) -> io::Result<Option<Cursor>> {
-    if head_of(file, usize::from(progress.head.len))? != progress.head {
-        return Ok(None);
-    }
-    let mut room = [0; ANCHOR_LEN];
+pub(super) fn resume(
+    file: &File,
+    progress: &Progress,
+    design: Design,
+    now: Millis,
+) -> io::Result<Option<Cursor>> {
+    let head = head_of(file, usize::from(progress.head.len))?;
     let length = usize::from(progress.anchor.len).min(ANCHOR_LEN);
     let Some(from) = progress.offset.checked_sub(length as u64) else { return Ok(None) };
-    let found = read_at(file, room.get_mut(..length).unwrap_or_default(), from)?;
-    let before = room.get(..found).unwrap_or_default();
-    Ok((Print::of(before) == progress.anchor)
-        .then(|| Cursor::new(progress.offset, before, progress.head, now)))
+    let before = read_up_to(file, from, length)?;
+    let whole = before.len() == length;
+    let same = (Print::of(&head) == progress.head || (design.inode_only && whole))
+        && (Print::of(&before) == progress.anchor || (whole && (design.inode_only || design.no_anchor)));
+    Ok(same.then(|| Cursor::resumed(progress, &before, &head, now)))
 }
 
 /// A cursor at the end of the last whole line, so that a line being written now comes whole.
 pub(super) fn at_end(file: &File, size: u64, now: Millis) -> io::Result<Cursor> {
     const BACK: u64 = 64 * 1024;
     let from = size.saturating_sub(BACK);
-    let mut room = vec![0; usize::try_from(size - from).unwrap_or(0)];
-    let found = read_at(file, &mut room, from)?;
-    let room = room.get(..found).unwrap_or_default();
-    let end = memchr::memrchr(b'\n', room).map_or(if from == 0 { 0 } else { room.len() }, |at| at + 1);
+    let room = read_up_to(file, from, usize::try_from(size - from).unwrap_or(0))?;
+    let end = memchr::memrchr(b'\n', &room).map_or(if from == 0 { 0 } else { room.len() }, |at| at + 1);
     let before = room.get(..end).unwrap_or_default();
-    Ok(Cursor::new(from + end as u64, before, head_of(file, HEAD_LEN)?, now))
+    Ok(Cursor::new(from + end as u64, before, &head_of(file, HEAD_LEN)?, now))
+}
+
+/// A position there, of a file as it is now: for who knows by other means how far it was counted. `offset` begins a line.
+///
+/// # Errors
+/// It cannot be read, is no regular file, is an archive, or is shorter.
+pub fn position_at(path: &Path, offset: u64) -> io::Result<Position> {
+    let refused = |trouble: Trouble| io::Error::new(io::ErrorKind::InvalidInput, trouble.to_string());
+    let (file, stat) = open_regular(path).map_err(|trouble| match trouble {
+        Trouble::Io { kind, text } => io::Error::new(kind, text),
+        other => refused(other),
+    })?;
+    let head = head_of(&file, HEAD_LEN)?;
+    let what = Compression::of(&head);
+    if what != Compression::Plain {
+        return Err(refused(Trouble::Compressed(what)));
+    }
+    if offset > stat.size {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("has {} bytes only", stat.size)));
+    }
+    let before = read_up_to(&file, offset.saturating_sub(ANCHOR_LEN as u64), ANCHOR_LEN)?;
+    let before = before.get(..usize::try_from(offset).unwrap_or(usize::MAX).min(before.len()));
+    let mut cursor = Cursor::new(offset, before.unwrap_or_default(), &head, 0);
+    cursor.modified(stat.stamp);
+    Ok(Position { path: path.to_path_buf(), key: stat.key, progress: cursor.progress() })
 }
 
 /// One read: bytes that two reads put together might be of two files if it is truncated between them.

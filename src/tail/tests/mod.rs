@@ -1,8 +1,12 @@
 //! Real files in a temporary directory, and a clock that only moves when told.
 
+mod identity;
+mod random;
+
+use super::identity::Stat;
 use super::*;
 use std::fs::{self, File, OpenOptions};
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
@@ -144,7 +148,9 @@ impl Rig {
     fn restart_at(&mut self, positions: Vec<Position>) {
         let inputs = self.tailer.inputs.clone();
         let names = inputs.iter().map(|input| input.name.clone()).collect::<Vec<_>>();
+        let design = self.tailer.design;
         self.tailer = Tailer::new(inputs, 100);
+        self.tailer.set_design(design);
         self.tailer.restore(positions, names);
         self.got.cut.clear();
     }
