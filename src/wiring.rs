@@ -114,6 +114,31 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
 }
 
 impl Recognised {
+    /// A file whose lines were read before: by the format of this name and in this zone still, where the settings leave
+    /// that open. `None`: the name says nothing to this program, and the file is to be looked at anew.
+    #[must_use]
+    pub fn again(
+        path: &str,
+        format: Option<&str>,
+        zone: &str,
+        near: Millis,
+        settings: &FileSettings,
+    ) -> Option<Recognised> {
+        let format = match (&settings.format, format) {
+            (Some(format), _) => Some(Arc::clone(format)),
+            (None, Some(name)) => Some(Arc::from(formats::compile(name).ok()?)),
+            (None, None) => None,
+        };
+        let zone = Zone::parse(zone).filter(|_| settings.zone.assumed).unwrap_or(settings.zone.zone);
+        let mut context = Context::new(zone, near);
+        context.gateway_statuses.clone_from(&settings.gateway_statuses);
+        let title = format.as_ref().map_or_else(|| "unknown format".to_owned(), |f| f.title());
+        let source = Source::default();
+        let mut again = Recognised { format, title, source, context, first_stamp: None, note: None };
+        again.relabel(path, settings);
+        Some(again)
+    }
+
     /// Labels as the settings of its input and its path say.
     pub fn relabel(&mut self, path: &str, settings: &FileSettings) {
         self.source = Source {

@@ -6,6 +6,7 @@
 //! known yet, so that blocks can be counted in parallel; its [`BlockStats`] tell whether the result is the same.
 
 use gatewatch_parsers::Millis;
+use serde::{Deserialize, Serialize};
 
 /// An end further ahead of the file's watermark than this is not believed at once.
 const JUMP: Millis = 3_600_000;
@@ -40,7 +41,7 @@ pub struct Verdict {
 }
 
 /// The time of one file, line by line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileClock {
     lateness: Millis,
     step: Millis,
@@ -55,6 +56,12 @@ impl FileClock {
     #[must_use]
     pub fn new(lateness: Millis, step: Millis) -> FileClock {
         FileClock { lateness, step: step.max(1), newest: None, held: None, idle: 0 }
+    }
+
+    /// The same time under other settings.
+    #[must_use]
+    pub fn under(self, lateness: Millis, step: Millis) -> FileClock {
+        FileClock { lateness, step: step.max(1), ..self }
     }
 
     /// A record that ended at `end` was read.

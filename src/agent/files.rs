@@ -2,7 +2,8 @@
 
 use super::live::LiveFile;
 use crate::inputs::file::{Happening, Message, Placing};
-use crate::tail::{FileId, FileKey, Position, Progress};
+use crate::state::{FileState, Lines};
+use crate::tail::{FileId, FileKey, Placed, Position, Progress};
 use crate::wiring::FileSettings;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::block::Block;
@@ -30,8 +31,15 @@ struct Followed {
 const REMEMBERED_MAX: usize = 1_000;
 
 impl Followed {
-    fn position(&self) -> Position {
-        Position { path: self.place.path.clone(), key: self.place.key, progress: self.progress }
+    fn state(&self) -> FileState {
+        let Placing { path, key, .. } = &self.place;
+        let position = Position { path: path.clone(), key: *key, progress: self.progress };
+        self.live.state(position, self.read)
+    }
+
+    /// No file: what it gave is not there to be read again, and there is no place in it to go on from.
+    fn is_stream(&self) -> bool {
+        self.place.key == FileKey { dev: 0, ino: 0, birth: 0 }
     }
 }
 
@@ -42,8 +50,17 @@ pub struct LiveFiles {
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
-    /// Files that are not followed now: gone, or not to be read since the start.
-    remembered: BTreeMap<FileKey, Position>,
+    /// Files that are not followed now: gone, or not to be read since the start; and in which order they went.
+    remembered: BTreeMap<FileKey, (u64, FileState)>,
+    forgotten: u64,
+    /// By input: what the lines came to of files that are gone.
+    gone: BTreeMap<String, Lines>,
+    /// Inputs whose files were placed once: what appears in them later begins at its beginning.
+    scanned: Vec<String>,
+    /// Something was read or placed since this was last asked.
+    changed: bool,
+    /// The list of inputs is new since the last scan.
+    relisted: bool,
     /// Some file was not read to its end when this was last asked.
     behind: bool,
     step: Millis,
@@ -61,6 +78,11 @@ impl LiveFiles {
             block: Block::default(),
             watermarks: Watermarks::new(),
             remembered: BTreeMap::new(),
+            forgotten: 0,
+            gone: BTreeMap::new(),
+            scanned: Vec::new(),
+            changed: false,
+            relisted: false,
             behind: false,
             step,
             lateness,
@@ -68,9 +90,16 @@ impl LiveFiles {
         }
     }
 
-    /// Where an earlier process was in files that may not be followed yet.
-    pub fn remember(&mut self, positions: Vec<Position>) {
-        self.remembered.extend(positions.into_iter().map(|position| (position.key, position)));
+    /// Where an earlier process was: in files that may not be followed yet; which inputs' files it had placed; and what the
+    /// lines of those came to that were gone.
+    pub fn remember(&mut self, files: Vec<FileState>, scanned: Vec<String>, gone: BTreeMap<String, Lines>) {
+        files.into_iter().for_each(|file| self.keep(file));
+        (self.scanned, self.gone) = (scanned, gone);
+    }
+
+    fn keep(&mut self, file: FileState) {
+        self.remembered.insert(file.position.key, (self.forgotten, file));
+        self.forgotten += 1;
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -80,14 +109,26 @@ impl LiveFiles {
 
     /// The inputs' settings from now on.
     pub fn reconfigure(&mut self, settings: Vec<FileSettings>) {
-        self.settings = settings;
+        (self.settings, self.relisted) = (settings, true);
     }
 
     /// What the files' thread tells.
     pub fn take(&mut self, message: Message, engine: &mut Engine) {
         let at = message.at;
+        self.changed |= !matches!(
+            message.what,
+            Happening::Idle { .. }
+                | Happening::Reconciled
+                | Happening::Unreadable { .. }
+                | Happening::Recovered { .. }
+                | Happening::Rotated { .. }
+                | Happening::Gone { .. }
+                | Happening::Warning(_)
+        );
         match message.what {
-            Happening::Opened { file, place, from, size, .. } => self.open(file, place, from, size, at),
+            Happening::Opened { file, place, from, size, placed, .. } => {
+                self.open(file, place, (from, placed), size, at);
+            }
             Happening::Moved { file, place } => {
                 let settings = self.settings_of(&place);
                 if let Some(f) = self.files.get_mut(&file) {
@@ -100,6 +141,9 @@ impl LiveFiles {
             Happening::Reconciled => {
                 for file in self.files.iter().filter(|f| f.1.caught_up).map(|f| *f.0).collect::<Vec<_>>() {
                     self.idle(file, at);
+                }
+                if std::mem::take(&mut self.relisted) {
+                    self.all_scanned();
                 }
             }
             Happening::Truncated { file } => {
@@ -116,7 +160,12 @@ impl LiveFiles {
                 }
                 self.close(file);
             }
-            Happening::Dropped { file } => self.close(file),
+            Happening::Dropped { file } => {
+                if let Some(f) = self.files.get_mut(&file) {
+                    f.live.settle(&mut self.collector);
+                }
+                self.close(file);
+            }
             Happening::Unreadable { file: Some(file), .. } => {
                 // No time passes for it until it is read again.
                 if let Some(f) = self.files.get_mut(&file) {
@@ -124,7 +173,10 @@ impl LiveFiles {
                 }
                 self.watermarks.unreadable(file.0, at);
             }
-            Happening::FirstScanDone => self.watermarks.all_placed(),
+            Happening::FirstScanDone => {
+                self.watermarks.all_placed();
+                self.all_scanned();
+            }
             _ => {}
         }
     }
@@ -135,28 +187,69 @@ impl LiveFiles {
         Some(settings)
     }
 
-    fn open(&mut self, file: FileId, place: Placing, from: Progress, size: u64, at: Millis) {
+    fn all_scanned(&mut self) {
+        self.scanned = self.settings.iter().map(|settings| settings.input.clone()).collect();
+        self.changed = true;
+    }
+
+    fn open(
+        &mut self,
+        file: FileId,
+        place: Placing,
+        (from, placed): (Progress, Placed),
+        size: u64,
+        at: Millis,
+    ) {
         let Some(settings) = self.settings_of(&place) else { return };
         let path = place.path.display().to_string();
-        let live = LiveFile::new(path, from.offset, settings, self.lateness, self.step);
+        let terms = (self.lateness, self.step);
         self.watermarks.register(file.0, self.lateness);
-        self.remembered.remove(&place.key);
         self.behind = true;
         if size > from.offset {
             self.watermarks.has_lines(file.0);
         }
-        self.files.insert(
-            file,
-            Followed { live, place, progress: from, backlog: true, caught_up: false, read: at },
-        );
+        let (live, read) = match self.recall(&place, from, placed) {
+            Some(known) => {
+                let read = known.read;
+                if let Some(newest) = known.clock.newest() {
+                    self.watermarks.restore(file.0, newest, read);
+                }
+                (LiveFile::restored(path, from.offset, settings, known, terms), read)
+            }
+            None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
+        };
+        let followed = Followed { live, place, progress: from, backlog: true, caught_up: false, read };
+        self.files.insert(file, followed);
+    }
+
+    /// What is remembered of a file that is followed again: under its key; or, if it has another one by now (written anew,
+    /// or on another device number), by the place that was found in it. One that was replaced in place goes on as if it
+    /// had been truncated while it was followed.
+    fn recall(&mut self, place: &Placing, from: Progress, placed: Placed) -> Option<FileState> {
+        if matches!(placed, Placed::Beginning | Placed::End) {
+            return None;
+        }
+        let same_place = |file: &FileState| placed == Placed::Resumed && file.position.progress == from;
+        let key = match self.remembered.get(&place.key) {
+            Some(_) => place.key,
+            None => *self.remembered.iter().find(|(_, (_, file))| same_place(file))?.0,
+        };
+        self.remembered.remove(&key).map(|(_, file)| file)
     }
 
     fn close(&mut self, file: FileId) {
         self.watermarks.gone(file.0);
         let Some(f) = self.files.remove(&file) else { return };
-        self.remembered.insert(f.place.key, f.position());
-        if self.remembered.len() > REMEMBERED_MAX {
-            self.remembered.pop_first();
+        *self.gone.entry(f.live.input().to_owned()).or_default() += f.live.lines;
+        if f.is_stream() {
+            return;
+        }
+        self.keep(FileState { lines: Lines::default(), ..f.state() });
+        while self.remembered.len() > REMEMBERED_MAX
+            && let Some(oldest) = self.remembered.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
+            && let Some((_, file)) = self.remembered.remove(&oldest)
+        {
+            *self.gone.entry(file.input).or_default() += file.lines;
         }
     }
 
@@ -188,6 +281,7 @@ impl LiveFiles {
         f.live.idle(at.saturating_sub(f.read), at, &mut self.collector);
         if f.live.clock.newest() > newest {
             f.read = at;
+            self.changed = true;
         }
         if let Some(newest) = f.live.clock.newest() {
             self.watermarks.read(file.0, newest, at);
@@ -248,8 +342,31 @@ impl LiveFiles {
         paths.next().filter(|_| paths.next().is_none())
     }
 
-    /// Where every file stands, for the snapshot: what comes before is counted.
-    pub fn positions(&self) -> Vec<Position> {
-        self.files.values().map(Followed::position).chain(self.remembered.values().cloned()).collect()
+    /// Every file, for the snapshot: what comes before its position is counted.
+    pub fn states(&self) -> Vec<FileState> {
+        let followed = self.files.values().filter(|f| !f.is_stream()).map(Followed::state);
+        let mut remembered: Vec<&(u64, FileState)> = self.remembered.values().collect();
+        remembered.sort_by_key(|(age, _)| *age);
+        followed.chain(remembered.into_iter().map(|(_, file)| file.clone())).collect()
+    }
+
+    /// The inputs whose files were placed once.
+    pub fn scanned(&self) -> &[String] {
+        &self.scanned
+    }
+
+    /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
+    pub fn gone(&self) -> BTreeMap<String, Lines> {
+        let mut gone = self.gone.clone();
+        for stream in self.files.values().filter(|f| f.is_stream()) {
+            *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
+        }
+        gone
+    }
+
+    /// Whether something was read or placed since this was last asked. Time that passes does not count: a restart comes to
+    /// the same by itself.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 }

@@ -1,6 +1,8 @@
 //! One followed file: bytes in any pieces → lines → records → leaves, by the file's own clock.
 
 use crate::reports::text::printable;
+use crate::state::{FileState, Lines, Reading};
+use crate::tail::Position;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::LineBuffer;
 use gatewatch_parsers::{Context, Format, Millis, Parsed};
@@ -13,23 +15,6 @@ use gatewatch_rules::source::Source;
 const HEAD: usize = 64 * 1024;
 /// Lines of a head that are enough to give up on.
 const HEAD_LINES: usize = 50;
-
-/// What a file's lines came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
-    pub read: u64,
-    pub parsed: u64,
-    pub unparsed: u64,
-    pub other: u64,
-}
-
-/// Lines that came after their step was closed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Late {
-    lines: u64,
-    /// The longest that one was behind.
-    needed: Millis,
-}
 
 /// What was said already.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +43,8 @@ pub struct LiveFile {
     /// The line that the clock holds.
     held: Vec<u8>,
     pub lines: Lines,
-    late: Late,
+    /// The longest that a line was behind.
+    late_needed: Millis,
     told: Told,
     /// Worth saying, once.
     pub notes: Vec<String>,
@@ -85,10 +71,59 @@ impl LiveFile {
             step: step.max(1),
             held: Vec::new(),
             lines: Lines::default(),
-            late: Late::default(),
+            late_needed: 0,
             told: Told::default(),
             notes: Vec::new(),
         }
+    }
+
+    /// A file of which a snapshot tells: read on from `offset` as it was read before, under these settings.
+    #[must_use]
+    pub fn restored(
+        path: String,
+        offset: u64,
+        settings: FileSettings,
+        known: FileState,
+        (lateness, step): (Millis, Millis),
+    ) -> LiveFile {
+        let again = |Reading { format, zone, near }| {
+            Recognised::again(&path, format.as_deref(), &zone, near, &settings)
+        };
+        let recognised = known.reading.and_then(again);
+        LiveFile {
+            recognised,
+            clock: known.clock.under(lateness, step),
+            held: known.held,
+            lines: known.lines,
+            late_needed: known.late_needed,
+            ..LiveFile::new(path, offset, settings, lateness, step)
+        }
+    }
+
+    /// What a snapshot keeps of it, `position` and `read` being known to whoever reads it.
+    #[must_use]
+    pub fn state(&self, position: Position, read: Millis) -> FileState {
+        let reading = |recognised: &Recognised| Reading {
+            format: recognised.format.as_ref().map(|format| format.name().to_owned()),
+            zone: recognised.context.dates.zone().to_string(),
+            near: recognised.context.dates.near(),
+        };
+        FileState {
+            position,
+            input: self.settings.input.clone(),
+            clock: self.clock.clone(),
+            read,
+            reading: self.recognised.as_ref().map(reading),
+            held: if self.clock.holds() { self.held.clone() } else { Vec::new() },
+            lines: self.lines,
+            late_needed: self.late_needed,
+        }
+    }
+
+    /// The name of its input.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        &self.settings.input
     }
 
     /// Whether it is known what its lines are: before, none is counted.
@@ -144,16 +179,18 @@ impl LiveFile {
 
     fn count(&mut self, mut bytes: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
         let mut buffer = std::mem::take(&mut self.buffer);
+        let too_long = buffer.too_long();
         while let Some(line) = buffer.next_line(&mut bytes) {
             self.line(line, collector, on_error);
         }
+        self.lines.too_long += buffer.too_long() - too_long;
         self.buffer = buffer;
         self.take_stock();
     }
 
     /// Says once what no one would see in the figures.
     fn take_stock(&mut self) {
-        let Lines { read, parsed, unparsed, .. } = self.lines;
+        let Lines { read, parsed, unparsed, late, .. } = self.lines;
         if !self.told.unparsed && unparsed >= ENOUGH && unparsed * 100 > read {
             self.told.unparsed = true;
             self.notes.push(format!(
@@ -161,12 +198,11 @@ impl LiveFile {
                 printable(&self.path)
             ));
         }
-        if !self.told.late && self.late.lines >= ENOUGH && self.late.lines * 100 > parsed {
+        if !self.told.late && late >= ENOUGH && late * 100 > parsed {
             self.told.late = true;
             self.notes.push(format!(
-                "{} of {parsed} lines came too late to be judged: agent.lateness = \"{}s\" would have been enough",
-                self.late.lines,
-                self.late.needed.div_euclid(1_000) + 1
+                "{late} of {parsed} lines came too late to be judged: agent.lateness = \"{}s\" would have been enough",
+                self.late_needed.div_euclid(1_000) + 1
             ));
         }
     }
@@ -202,9 +238,10 @@ impl LiveFile {
             Admit::Hold => None,
         };
         if let (Admit::Late, Some(watermark)) = (verdict.this, before) {
-            self.late.lines += 1;
+            self.lines.late += 1;
             let step_end = record.end.div_euclid(self.step).saturating_add(1).saturating_mul(self.step);
-            self.late.needed = self.late.needed.max(watermark + self.lateness - step_end);
+            self.late_needed =
+                self.late_needed.max(watermark.saturating_add(self.lateness).saturating_sub(step_end));
         }
         if let Some(held) = verdict.held {
             settle(format.as_ref(), source, context, &self.held, held, collector);
@@ -248,9 +285,16 @@ impl LiveFile {
             }
         }
         let mut buffer = std::mem::take(&mut self.buffer);
+        let too_long = buffer.too_long();
         if let Some(line) = buffer.finish() {
             self.line(line, collector, on_error);
         }
+        self.lines.too_long += buffer.too_long() - too_long;
+        self.settle(collector);
+    }
+
+    /// Nothing more will come to decide about a held line.
+    pub fn settle(&mut self, collector: &mut Collector) {
         if let Some(held) = self.clock.finish() {
             settle_in(&mut self.recognised, &self.held, held, collector);
         }

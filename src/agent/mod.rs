@@ -3,8 +3,10 @@
 
 pub mod files;
 mod former;
+mod keeper;
 mod live;
 mod notices;
+mod past;
 
 use crate::clock::Steady;
 use crate::config::Config;
@@ -12,24 +14,27 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::message::About;
-use crate::notification::Outcome;
+use crate::notification::{Notification, Outcome};
 use crate::notifiers;
 use crate::settings::Live;
-use crate::state::{Snapshot, Store};
+use crate::state::cadence::Changed;
+use crate::state::{AgentState, Counters, EngineState, Snapshot, Store};
 use files::LiveFiles;
 use former::Former;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Change, ChangeKind};
-use gatewatch_rules::engine::{Engine, EngineOptions};
+use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
+use keeper::Keeper;
 use notices::Notices;
+use past::Past;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Series held at most.
 const SERIES: usize = 2_000;
@@ -37,8 +42,8 @@ const SERIES: usize = 2_000;
 const BURST: u64 = 32;
 /// How long it waits for something to happen, at most.
 const TICK: Duration = Duration::from_millis(100);
-/// Time between snapshots.
-const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+/// What a snapshot gets to be written, at the end.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 /// What deliveries under way get at the end.
 const GRACE: Duration = Duration::from_secs(3);
 /// Older than this when found, an alert was detected late.
@@ -59,7 +64,7 @@ pub type Load<'a> = dyn Fn() -> Result<Live, String> + 'a;
 /// Runs until it is told to stop.
 ///
 /// # Errors
-/// A thread could not be started.
+/// A thread could not be started, or a newer program's snapshot is in the way.
 pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
     let mut agent = Agent::start(live)?;
     while !signals.stop.load(Ordering::Relaxed) {
@@ -88,10 +93,11 @@ struct Agent {
     about: About,
     thread: Files,
     messages: Receiver<Message>,
-    courier: Courier,
+    /// Until the end.
+    courier: Option<Courier>,
     outcomes: Receiver<Done>,
-    store: Store,
-    saved: Instant,
+    keeper: Keeper,
+    state_rebuilt: u64,
     notices: Notices,
     clock: Steady,
     /// What reads are to be counted by, once the files' thread has taken over.
@@ -102,41 +108,33 @@ impl Agent {
     fn start(live: Live) -> io::Result<Agent> {
         let clock = Steady::start();
         let mut notices = Notices::default();
-        let store = Store::new(&live.config.agent.state_dir);
-        let snapshot = store.load().unwrap_or_else(|e| {
-            notices.say(&format!("the snapshot cannot be read ({e}): starting anew"));
-            None
-        });
+        let mut store = Store::new(&live.config.agent.state_dir);
+        let found = store.load(clock.now()).map_err(io::Error::other)?;
+        let past = Past::of(found, &live, clock.now());
+        past.said.iter().for_each(|text| notices.say(text));
         let (sender, messages) = Sender::new();
-        let (positions, outbox, incidents) = match snapshot {
-            Some(Snapshot { positions, inputs, outbox, incidents, .. }) => {
-                (Some((positions, inputs)), Some(outbox), incidents)
-            }
-            None => (None, None, 0),
-        };
-        let known = positions.iter().flat_map(|(positions, _)| positions).cloned().collect();
         let beginning =
-            Beginning { inputs: live.inputs.clone(), restore: positions, max_open: file::max_open() };
+            Beginning { inputs: live.inputs.clone(), restore: past.restore(), max_open: file::max_open() };
         let thread = file::start(beginning, sender, move || clock.now())?;
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
         let Live { config, settings, .. } = live;
-        let outbox = match outbox {
+        let outbox = match past.outbox {
             Some(state) => Outbox::restored(state, &config.receivers, &config.rules, clock.now()),
             // Differs between hosts and starts, so that retries do not come together.
             None => {
                 Outbox::new(&config.receivers, &config.rules, RandomState::new().hash_one(&config.agent.node))
             }
         };
-        let plan = Arc::new(Plan::new(&config.rules, &[]));
-        let mut files = LiveFiles::new(settings, Arc::clone(&plan), config.agent.step, config.agent.lateness);
-        files.remember(known);
+        let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
+        files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
         let former = Former::new(outbox.open_alerts().cloned());
-        let options = EngineOptions { step: config.agent.step, series_cap: SERIES };
-        let mut engine = Engine::new(config.rules.clone(), plan, options);
-        engine.resume(incidents, former.numbers());
+        let mut engine = past.engine;
+        engine.resume(past.incidents, former.numbers());
         Ok(Agent {
+            keeper: Keeper::start(store, past.durable, config.agent.step)?,
+            state_rebuilt: past.counters.state_rebuilt,
             engine,
             former,
             files,
@@ -144,10 +142,8 @@ impl Agent {
             about: About { zone, node: config.agent.node.clone(), log_file: None },
             thread,
             messages,
-            courier,
+            courier: Some(courier),
             outcomes,
-            store,
-            saved: Instant::now(),
             notices,
             clock,
             config,
@@ -186,8 +182,12 @@ impl Agent {
         }
         self.notices.files(&mut self.files, now);
         self.deliver(now);
-        if self.saved.elapsed() >= SNAPSHOT_EVERY {
-            self.save();
+        if self.files.take_changed() {
+            self.keeper.change(Changed::Something);
+        }
+        if self.keeper.is_due(now) {
+            let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
+            self.save(held, now);
         }
     }
 
@@ -203,6 +203,9 @@ impl Agent {
 
     fn tell(&mut self, changes: Vec<Change>, now: Millis) {
         self.outbox.set_catching_up(self.files.catching_up());
+        if !changes.is_empty() {
+            self.keeper.change(Changed::Alert);
+        }
         for change in changes {
             if self.config.receivers.is_empty() {
                 self.notices.change(&change);
@@ -211,31 +214,40 @@ impl Agent {
         }
     }
 
-    /// Hands on what is due, and learns what became of what was handed on.
+    /// Hands on what is due and durable, and learns what became of what was handed on.
     fn deliver(&mut self, now: Millis) {
         while let Ok(done) = self.outcomes.try_recv() {
-            self.notices.outcome(&done);
-            self.outbox.done(done.id, &done.outcome, now);
+            self.done(&done, now);
         }
         self.about.log_file = self.files.only_path();
-        for notification in self.outbox.due(now) {
-            let receiver = self.config.receivers.iter().find(|r| r.name == notification.receiver);
-            let rendered = match receiver {
-                Some(receiver) => notifiers::render(&notification, receiver, &self.about),
-                None => Err("no such receiver any more".to_owned()),
-            };
-            let refused = match rendered {
-                Ok(delivery) => self.courier.send(delivery).err(),
-                Err(why) => Some(Done {
-                    id: notification.id,
-                    receiver: notification.receiver,
-                    outcome: Outcome::Failed { why },
-                }),
-            };
-            if let Some(done) = refused {
-                self.notices.outcome(&done);
-                self.outbox.done(done.id, &done.outcome, now);
-            }
+        let mut ready = self.keeper.hear(now, Duration::ZERO, &mut self.notices);
+        if self.keeper.may_tell() {
+            ready.extend(self.outbox.due(now));
+        }
+        ready.into_iter().for_each(|notification| self.send(notification, now));
+    }
+
+    fn done(&mut self, done: &Done, now: Millis) {
+        self.notices.outcome(done);
+        self.outbox.done(done.id, &done.outcome, now);
+        self.keeper.change(Changed::Something);
+    }
+
+    fn send(&mut self, notification: Notification, now: Millis) {
+        let receiver = self.config.receivers.iter().find(|r| r.name == notification.receiver);
+        let rendered = match receiver {
+            Some(receiver) => notifiers::render(&notification, receiver, &self.about),
+            None => Err("no such receiver any more".to_owned()),
+        };
+        let (id, receiver) = (notification.id, notification.receiver);
+        let refused = match (rendered, &self.courier) {
+            (Ok(delivery), Some(courier)) => courier.send(delivery).err(),
+            // It goes out after the next start.
+            (Ok(_), None) => None,
+            (Err(why), _) => Some(Done { id, receiver, outcome: Outcome::Failed { why } }),
+        };
+        if let Some(done) = refused {
+            self.done(&done, now);
         }
     }
 
@@ -259,32 +271,57 @@ impl Agent {
         self.about.zone = live.zone();
         self.config = live.config.clone();
         self.next = Some(live);
+        self.keeper.change(Changed::Something);
         self.notices.say("configuration reloaded");
     }
 
-    fn save(&mut self) {
-        self.saved = Instant::now();
-        let snapshot = snapshot(&self.config, &self.files, &self.engine, &self.outbox);
-        self.notices.snapshot(self.store.save(&snapshot));
+    /// Takes a snapshot. `held` tells of changes that no snapshot has held yet, and waits for it.
+    fn save(&mut self, held: Vec<Notification>, now: Millis) {
+        let snapshot = Snapshot {
+            agent: AgentState {
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+                node: self.config.agent.node.clone(),
+                step: self.config.agent.step,
+                saved: now,
+            },
+            files: self.files.states(),
+            inputs: self.files.scanned().to_vec(),
+            engine: EngineState { incidents: self.engine.number() },
+            outbox: self.outbox.state(),
+            counters: Counters { gone: self.files.gone(), state_rebuilt: self.state_rebuilt },
+        };
+        if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
+            self.notices.snapshot(Err(io::Error::other(flaw)));
+        }
     }
 
-    /// Ends: deliveries under way get a little time, then the snapshot is the last word.
+    /// Ends: what is still to be told is made durable first, deliveries under way get a little time, and the snapshot after
+    /// them is the last word.
     fn stop(mut self) {
         self.thread.stop();
         let now = self.clock.now();
-        self.deliver(now);
-        self.courier.stop(GRACE);
-        while let Ok(done) = self.outcomes.try_recv() {
-            self.outbox.done(done.id, &done.outcome, now);
+        let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
+        if !self.keeper.may_tell() && !self.keeper.is_writing() {
+            let held = self.outbox.due(now);
+            self.save(held, now);
+            ready.extend(self.keeper.hear(now, LAST_WRITE, &mut self.notices));
         }
-        let snapshot = snapshot(&self.config, &self.files, &self.engine, &self.outbox);
-        self.notices.snapshot(self.store.save(&snapshot));
+        ready.into_iter().for_each(|notification| self.send(notification, now));
+        self.deliver(now);
+        if let Some(courier) = self.courier.take() {
+            courier.stop(GRACE);
+        }
+        let now = self.clock.now();
+        while let Ok(done) = self.outcomes.try_recv() {
+            self.done(&done, now);
+        }
+        self.keeper.hear(now, LAST_WRITE, &mut self.notices);
+        if !self.keeper.is_writing() {
+            self.save(Vec::new(), now);
+            self.keeper.hear(now, LAST_WRITE, &mut self.notices);
+        }
         drop(self.messages);
+        self.keeper.stop();
         let _ = self.thread.join();
     }
-}
-
-fn snapshot(config: &Config, files: &LiveFiles, engine: &Engine, outbox: &Outbox) -> Snapshot {
-    let inputs = config.inputs.iter().map(|i| i.name.clone()).collect();
-    Snapshot::new(files.positions(), inputs, engine.number(), outbox.state().clone())
 }

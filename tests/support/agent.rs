@@ -2,10 +2,11 @@
 
 use super::{Process, wait_for};
 use chrono::DateTime;
+use gatewatch::state::Snapshot;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -60,6 +61,11 @@ impl Place {
         );
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// Its newest snapshot.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        gatewatch::state::peek(&self.path("state")).ok().map(|(_, snapshot)| snapshot)
     }
 
     /// Starts it with these arguments, in this folder.
@@ -150,11 +156,8 @@ impl Agent {
         assert!(status.success(), "{status}:\n{}", self.said());
     }
 
-    /// Waits until its snapshot says this.
-    pub fn saved(&self, place: &Place, part: &str) {
-        let path: &Path = &place.path("state/state.json");
-        wait_for(&format!("{part} in the snapshot"), SOON, || {
-            fs::read_to_string(path).ok().filter(|text| text.contains(part))
-        });
+    /// Waits until a snapshot of it is so.
+    pub fn saved(&self, place: &Place, what: &str, is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
+        wait_for(&format!("a snapshot with {what}"), SOON, || place.snapshot().filter(&is_so))
     }
 }

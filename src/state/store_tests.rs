@@ -1,0 +1,276 @@
+use super::*;
+use crate::state::{AgentState, Counters, FileState, Lines, Reading};
+use crate::tail::{FileKey, Position, Progress};
+use gatewatch_rules::clock::FileClock;
+use std::os::unix::fs::symlink;
+use tempfile::TempDir;
+
+const NOW: Millis = 1_800_000_000_000;
+
+/// A snapshot with something of everything, told apart by `saved`.
+pub(crate) fn snapshot(saved: Millis) -> Snapshot {
+    let mut clock = FileClock::new(2_000, 5_000);
+    clock.admit(NOW);
+    let position = Position {
+        path: "/var/log/nginx/access.log".into(),
+        key: FileKey { dev: 1, ino: 2, birth: 3 },
+        progress: Progress { offset: 4_000, ..Progress::default() },
+    };
+    let reading =
+        Reading { format: Some("nginx:combined".to_owned()), zone: "Europe/Berlin".to_owned(), near: NOW };
+    let lines = Lines { read: 9, parsed: 8, unparsed: 1, ..Lines::default() };
+    Snapshot {
+        agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
+        files: vec![FileState {
+            position,
+            input: "edge".to_owned(),
+            clock,
+            read: NOW,
+            reading: Some(reading),
+            held: b"GET \xff".to_vec(),
+            lines,
+            late_needed: 70,
+        }],
+        inputs: vec!["edge".to_owned()],
+        engine: Default::default(),
+        outbox: Default::default(),
+        counters: Counters { gone: [("edge".to_owned(), lines)].into(), state_rebuilt: 1 },
+    }
+}
+
+fn payload(saved: Millis) -> Vec<u8> {
+    encode(&snapshot(saved)).unwrap()
+}
+
+/// A directory in which these were written, one after the other.
+fn written(saved: &[Millis]) -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::new(&folder.path().join("state"));
+    store.load(NOW).unwrap();
+    for saved in saved {
+        store.write(&payload(*saved)).unwrap();
+    }
+    (folder, store)
+}
+
+fn path(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join("state").join(name)
+}
+
+/// What the next process finds: the number, and which one it is.
+fn found(folder: &TempDir) -> (Option<(u64, Millis)>, Found) {
+    let found = Store::new(&folder.path().join("state")).load(NOW).unwrap();
+    let newest = found.snapshot.as_ref().map(|(seq, snapshot)| (*seq, snapshot.agent.saved));
+    let peeked = peek(&folder.path().join("state")).ok();
+    assert_eq!(peeked.map(|(seq, snapshot)| (seq, snapshot.agent.saved)), newest);
+    (newest, found)
+}
+
+fn corrupt(folder: &TempDir) -> Vec<String> {
+    let names = fs::read_dir(folder.path().join("state")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(CORRUPT)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let bytes = frame::wrap(3, &payload(NOW));
+    let (seq, read) = decode(&bytes).unwrap();
+    assert_eq!((seq, encode(&read).unwrap()), (3, payload(NOW)));
+    assert_eq!(read.files, snapshot(NOW).files);
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_seen() {
+    let payload = payload(NOW);
+    let bytes = frame::wrap(3, &payload);
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
+    }
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(decode(&flipped).is_err(), "bit {bit}");
+    }
+    // The same behind a checksum that somebody made fit: refused, or something else that can be read; never a panic.
+    for length in 0..payload.len() {
+        assert!(decode(&frame::wrap(3, &payload[..length])).is_err(), "payload cut at {length}");
+    }
+    for bit in 0..payload.len() * 8 {
+        let mut flipped = payload.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        if let Ok((_, read)) = decode(&frame::wrap(3, &flipped)) {
+            assert!(encode(&read).is_ok(), "bit {bit}");
+        }
+    }
+    let mut more = payload;
+    more.push(0);
+    assert!(decode(&frame::wrap(3, &more)).is_err(), "there is more than it says");
+}
+
+#[test]
+fn generations_alternate_and_the_newest_wins() {
+    let (folder, _) = written(&[]);
+    assert!(found(&folder).0.is_none() && !found(&folder).1.lost, "the very first start");
+    let (folder, mut store) = written(&[1, 2, 3]);
+    assert_eq!(found(&folder).0, Some((3, 3)));
+    assert!(path(&folder, "snapshot.a").exists() && path(&folder, "snapshot.b").exists());
+    assert!(!path(&folder, NEW).exists());
+    // The next process goes on with the generation that is not the newest.
+    store = Store::new(store.folder.as_path());
+    store.load(NOW).unwrap();
+    let newest = fs::read(path(&folder, "snapshot.a")).unwrap();
+    assert_eq!(store.write(&payload(4)).unwrap(), 4);
+    assert_eq!(fs::read(path(&folder, "snapshot.a")).unwrap(), newest);
+    assert_eq!(found(&folder).0, Some((4, 4)));
+    let mode = |name: &str| fs::metadata(path(&folder, name)).unwrap().mode() & 0o777;
+    assert_eq!((mode("snapshot.a"), mode("")), (0o600, 0o700));
+}
+
+#[test]
+fn a_crash_at_any_step_leaves_one_or_the_other() {
+    let third = frame::wrap(3, &payload(3));
+    // While it was written, before and after its sync.
+    for length in [0, 1, third.len() / 2, third.len()] {
+        let (folder, _) = written(&[1, 2]);
+        fs::write(path(&folder, NEW), &third[..length]).unwrap();
+        assert_eq!(found(&folder).0, Some((2, 2)), "{length} bytes written");
+        let mut store = Store::new(&folder.path().join("state"));
+        store.load(NOW).unwrap();
+        assert_eq!(store.write(&payload(4)).unwrap(), 3, "what a crash left is in nobody's way");
+        assert_eq!(found(&folder).0, Some((3, 4)));
+    }
+    // After it was renamed; its directory entry was durable, or was not.
+    let (folder, _) = written(&[1, 2]);
+    fs::write(path(&folder, NEW), &third).unwrap();
+    fs::rename(path(&folder, NEW), path(&folder, "snapshot.a")).unwrap();
+    assert_eq!(found(&folder).0, Some((3, 3)));
+}
+
+#[test]
+fn a_broken_one_is_moved_aside_and_the_other_used() {
+    type Break = fn(&Path);
+    let table: [(&str, Break); 7] = [
+        ("cut", |path| fs::write(path, &fs::read(path).unwrap()[..10]).unwrap()),
+        ("empty", |path| drop(File::create(path).unwrap())),
+        ("zeros", |path| fs::write(path, vec![0; 4_096]).unwrap()),
+        ("a flipped bit", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            bytes[50] ^= 4;
+            fs::write(path, bytes).unwrap();
+        }),
+        ("an older format", |path| {
+            fs::write(path, frame::of_version(&fs::read(path).unwrap(), 0)).unwrap();
+        }),
+        ("a symlink", |path| {
+            fs::rename(path, path.with_extension("elsewhere")).unwrap();
+            symlink(path.with_extension("elsewhere"), path).unwrap();
+        }),
+        ("a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for (what, spoil) in table {
+        let (folder, _) = written(&[1, 2, 3]);
+        spoil(&path(&folder, "snapshot.a"));
+        let (newest, first) = found(&folder);
+        assert_eq!(newest, Some((2, 2)), "{what}");
+        assert!(!first.lost && first.troubles.len() == 1, "{what}: {:?}", first.troubles);
+        assert_eq!(corrupt(&folder), [format!("{CORRUPT}{NOW}-a")], "{what}");
+        // Said once: it is out of the way.
+        assert!(found(&folder).1.troubles.is_empty(), "{what}");
+
+        let (folder, _) = written(&[1, 2, 3]);
+        GENERATIONS.iter().for_each(|name| spoil(&path(&folder, name)));
+        let (newest, first) = found(&folder);
+        assert!(newest.is_none() && first.lost, "{what}");
+        assert_eq!((first.troubles.len(), corrupt(&folder).len()), (2, 2), "{what}");
+    }
+}
+
+#[test]
+fn so_many_broken_ones_are_kept() {
+    let (folder, _) = written(&[1]);
+    for i in 0..20 {
+        fs::write(path(&folder, "snapshot.b"), "junk").unwrap();
+        Store::new(&folder.path().join("state")).load(NOW + i).unwrap();
+    }
+    let kept = corrupt(&folder);
+    assert_eq!(kept.len(), CORRUPT_MAX);
+    assert_eq!(kept.last().unwrap(), &format!("{CORRUPT}{}-b", NOW + 19));
+    assert_eq!(found(&folder).0, Some((1, 1)));
+}
+
+#[test]
+fn a_newer_programs_snapshot_is_left_alone() {
+    for name in GENERATIONS {
+        let (folder, _) = written(&[1, 2]);
+        let newer = frame::of_version(&fs::read(path(&folder, name)).unwrap(), frame::VERSION + 1);
+        fs::write(path(&folder, name), &newer).unwrap();
+        let refused = Store::new(&folder.path().join("state")).load(NOW).unwrap_err();
+        assert!(refused.to_string().contains("a newer gatewatch wrote it"), "{refused}");
+        assert_eq!(fs::read(path(&folder, name)).unwrap(), newer);
+        assert!(corrupt(&folder).is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_written_leaves_both_as_they_are() {
+    let (folder, mut store) = written(&[1, 2]);
+    // Nothing can take the place of a directory that is not empty.
+    let before = fs::read(path(&folder, "snapshot.b")).unwrap();
+    fs::remove_file(path(&folder, "snapshot.a")).unwrap();
+    fs::create_dir_all(path(&folder, "snapshot.a/x")).unwrap();
+    assert!(store.write(&payload(3)).is_err());
+    assert!(!path(&folder, NEW).exists(), "it takes no space");
+    assert_eq!(fs::read(path(&folder, "snapshot.b")).unwrap(), before);
+    fs::remove_dir_all(path(&folder, "snapshot.a")).unwrap();
+    assert_eq!(store.write(&payload(3)).unwrap(), 3, "the same generation is tried again");
+    assert_eq!(found(&folder).0, Some((3, 3)));
+    // A directory that is gone is made again.
+    fs::remove_dir_all(folder.path().join("state")).unwrap();
+    assert_eq!(store.write(&payload(4)).unwrap(), 4);
+    assert_eq!(found(&folder).0, Some((4, 4)));
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let (folder, mut store) = written(&[1]);
+    let target = folder.path().join("target");
+    fs::write(&target, "precious").unwrap();
+    symlink(&target, path(&folder, NEW)).unwrap();
+    symlink(&target, path(&folder, "snapshot.b")).unwrap();
+    assert_eq!(store.write(&payload(2)).unwrap(), 2);
+    assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    assert_eq!(found(&folder).0, Some((2, 2)));
+}
+
+#[test]
+fn what_a_former_program_left_is_read_until_a_snapshot_stands_in_its_place() {
+    let (folder, mut store) = written(&[]);
+    fs::create_dir_all(folder.path().join("state")).unwrap();
+    let outbox = serde_json::to_string(&crate::delivery::outbox::State::default()).unwrap();
+    let text = format!(r#"{{"version":1,"positions":[],"inputs":["edge"],"outbox":{outbox}}}"#);
+    fs::write(path(&folder, former::NAME), text).unwrap();
+    assert_eq!(found(&folder).1.former.unwrap().inputs, ["edge"]);
+    store.write(&payload(1)).unwrap();
+    assert!(!path(&folder, former::NAME).exists());
+    assert!(found(&folder).1.former.is_none());
+    let (folder, _) = written(&[]);
+    fs::create_dir_all(folder.path().join("state")).unwrap();
+    fs::write(path(&folder, former::NAME), "{").unwrap();
+    assert!(found(&folder).1.lost);
+}
+
+#[test]
+fn a_directory_that_others_may_write_in_is_closed_to_them() {
+    let (folder, mut store) = written(&[]);
+    let state = folder.path().join("state");
+    fs::create_dir_all(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    store.write(&payload(1)).unwrap();
+    assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o755);
+}
