@@ -172,7 +172,11 @@ impl Host {
             by_upstream: map(&said["upstreams"]),
             late: number("late"),
             future: number("future"),
-            possible_loss: number("possible_loss"),
+            possible_loss: said["inputs"]
+                .as_array()?
+                .iter()
+                .filter_map(|i| i["possible_loss"].as_u64())
+                .sum(),
         })
     }
 

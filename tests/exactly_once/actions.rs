@@ -27,6 +27,8 @@ pub enum Step {
     Written,
     /// Renamed.
     Renamed,
+    /// And what waited for it is told, which no snapshot knows of.
+    Told,
 }
 
 /// Something happens. A number chooses the log, another one how much.
@@ -110,7 +112,7 @@ impl ReferenceStateMachine for Machine {
     type Transition = Action;
 
     fn init_state() -> BoxedStrategy<Abstract> {
-        Just(Abstract { up: true, sound: 0, full: false }).boxed()
+        Just(Abstract { up: true, sound: 1, full: false }).boxed()
     }
 
     fn transitions(state: &Abstract) -> BoxedStrategy<Action> {
@@ -176,7 +178,7 @@ impl ReferenceStateMachine for Machine {
         match action {
             Action::Crash(step) => {
                 state.up = false;
-                state.sound += usize::from(*step == Step::Renamed && !state.full);
+                state.sound += usize::from(matches!(step, Step::Renamed | Step::Told) && !state.full);
             }
             Action::Kill => state.up = false,
             Action::Stop => {

@@ -8,11 +8,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod actions;
+mod disk;
 mod run;
 mod system;
 mod world;
 
 use actions::{Action, Machine};
+use gatewatch::tail::Design;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestError, TestRunner};
@@ -96,5 +98,20 @@ fn is_found_out(wrong: Wrong) {
 
 #[test]
 fn two_state_files_are_found_out() {
-    is_found_out(Wrong { two_files: true });
+    is_found_out(Wrong { two_files: true, ..Wrong::default() });
+}
+
+#[test]
+fn identity_by_inode_alone_is_found_out() {
+    is_found_out(Wrong { design: Design { inode_only: true, ..Design::default() }, ..Wrong::default() });
+}
+
+#[test]
+fn leaving_a_rotated_file_at_once_is_found_out() {
+    is_found_out(Wrong { design: Design { leave_at_once: true, ..Design::default() }, ..Wrong::default() });
+}
+
+#[test]
+fn no_anchor_is_found_out() {
+    is_found_out(Wrong { design: Design { no_anchor: true, ..Design::default() }, ..Wrong::default() });
 }

@@ -1,6 +1,7 @@
 //! The logs as they really are, and the trivial account of them: which numbered line is in which file.
 
 use crate::actions::{Refill, STREAMS};
+use crate::system::Ledger;
 use chrono::DateTime;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -37,16 +38,16 @@ struct Stream {
     /// Which content the writer writes to.
     to: usize,
     /// The rest of the line that was begun.
-    rest: Option<(Number, String)>,
+    rest: Option<(Number, String, Millis)>,
 }
 
 /// What is known of one line.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Line {
     pub whole: bool,
     /// It was destroyed before anybody could keep that it was counted.
     pub may_be_missing: bool,
-    pub status: u16,
+    pub text: String,
 }
 
 pub struct World {
@@ -126,7 +127,6 @@ impl World {
     fn text(&mut self, long: bool) -> (Number, String) {
         let number = self.lines.len();
         let status = [200, 200, 502, 200, 504, 404][number % 6];
-        self.lines.push(Line { status, ..Line::default() });
         let at = DateTime::from_timestamp_millis(self.now + self.skew).unwrap();
         let path = if long { "y".repeat(1_000 + number * 37 % 3_000) } else { "y".into() };
         let text = format!(
@@ -135,6 +135,7 @@ impl World {
             at.format("%d/%b/%Y:%H:%M:%S %z"),
             number % 3,
         );
+        self.lines.push(Line { text: text.clone(), ..Line::default() });
         (number, text)
     }
 
@@ -170,11 +171,13 @@ impl World {
         let (number, text) = self.text(false);
         let (begun, rest) = text.split_at(length.min(text.len() - 1));
         self.write(s, begun.as_bytes());
-        self.streams[s].rest = Some((number, rest.to_owned()));
+        self.streams[s].rest = Some((number, rest.to_owned(), self.now));
     }
 
     pub fn finish_partial(&mut self, s: usize) {
-        if let Some((number, rest)) = self.streams[s].rest.take() {
+        if let Some((number, rest, begun)) = self.streams[s].rest.take() {
+            // It says when it was begun: later lines may have closed that step.
+            self.disorder |= self.now - begun > 500;
             self.write(s, rest.as_bytes());
             self.whole(s, number);
         }
@@ -237,6 +240,7 @@ impl World {
             let padded =
                 text.replacen("/y ", &format!("/{} ", "y".repeat(target - length - text.len() + 1)), 1);
             self.write(s, padded.as_bytes());
+            self.lines[number].text = padded;
             self.whole(s, number);
         }
     }
@@ -416,13 +420,13 @@ impl World {
     }
 
     /// What nobody can read any more and is not counted by now may be missing in the end.
-    pub fn settle(&mut self, counted: impl Fn(Number) -> bool) {
+    pub fn settle(&mut self, counted: &Ledger) {
         let mut reachable = vec![false; self.lines.len()];
         for content in self.contents.iter().filter(|c| c.held || !c.names.is_empty()) {
             content.lines.iter().for_each(|number| reachable[*number] = true);
         }
         for (number, line) in self.lines.iter_mut().enumerate() {
-            if line.whole && !line.may_be_missing && !reachable[number] && !counted(number) {
+            if line.whole && !line.may_be_missing && !reachable[number] && !counted.contains_key(&number) {
                 line.may_be_missing = true;
                 self.destroyed = true;
             }

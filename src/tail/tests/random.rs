@@ -1,8 +1,8 @@
 //! Any order of writing, rotating, truncating, deleting, looking and dying, on real files, against the trivial account of
 //! what was written: every whole line that was not destroyed unseen comes exactly once.
 
-use super::super::identity::{FileKey, Stat};
 use super::super::Design;
+use super::super::identity::{FileKey, Stat};
 use super::Rig;
 use proptest::prelude::*;
 use std::collections::HashSet;
