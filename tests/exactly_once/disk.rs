@@ -7,9 +7,10 @@ use gatewatch::state::{Snapshot, Store, decode, frame};
 use gatewatch_parsers::Millis;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub struct Disk {
+    _temporary: tempfile::TempDir,
     folder: PathBuf,
     store: Store,
     /// By a snapshot's number: what had been handed out at its instant.
@@ -18,16 +19,21 @@ pub struct Disk {
 }
 
 impl Disk {
-    pub fn new(folder: &Path) -> Disk {
-        let folder = folder.join("state");
-        Disk { store: Store::new(&folder), folder, ledgers: BTreeMap::new(), full: false }
+    /// In memory, where that is possible: a real fsync for each of so many snapshots would make the cases few.
+    pub fn new() -> Disk {
+        let memory = tempfile::tempdir_in("/dev/shm");
+        let temporary = memory.or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = temporary.path().join("state");
+        let store = Store::new(&folder);
+        Disk { _temporary: temporary, store, folder, ledgers: BTreeMap::new(), full: false }
     }
 
     /// A full disk, as the store meets it: what it has to write cannot be written.
     pub fn fill(&mut self, full: bool) {
         self.full = full;
         let in_the_way = self.folder.join(NEW);
-        if full && !in_the_way.exists() {
+        if full && !in_the_way.is_dir() {
+            let _torn = fs::remove_file(&in_the_way);
             fs::create_dir_all(&in_the_way).unwrap();
         } else if !full && in_the_way.is_dir() {
             fs::remove_dir(&in_the_way).unwrap();
@@ -91,7 +97,8 @@ impl Disk {
 
     /// Damages the newest one, if the other one is whole: cut, or a bit turned.
     pub fn corrupt(&mut self, at: u16) {
-        let sound = |name: &&'static str| Some((decode(&fs::read(self.folder.join(name)).ok()?).ok()?.0, *name));
+        let sound =
+            |name: &&'static str| Some((decode(&fs::read(self.folder.join(name)).ok()?).ok()?.0, *name));
         let mut generations: Vec<(u64, &str)> = GENERATIONS.iter().filter_map(sound).collect();
         generations.sort_unstable();
         if let [_, (_, newest)] = generations[..] {

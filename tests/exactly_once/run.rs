@@ -60,7 +60,7 @@ pub struct Run {
 impl Run {
     pub fn new(wrong: Wrong) -> Run {
         let world = World::new();
-        let disk = Disk::new(world.root());
+        let disk = Disk::new();
         let mut run = Run { system: None, world, disk, sink: Sink::default(), wrong };
         run.start();
         // Logs that were never seen have no rotated ones that anybody knows of.
@@ -161,7 +161,7 @@ impl Run {
             Action::Rotate(s) => world.rotate(*s, false),
             Action::RotateCreate(s) => world.rotate(*s, true),
             Action::Reopen(s) => world.reopen(*s),
-            Action::Copy(s) => world.copy(*s),
+            Action::Copy(s) => world.copy(*s, self.disk.ledger().unwrap_or(&BTreeMap::new())),
             Action::Truncate(s, refill) => world.truncate(*s, *refill),
             Action::Delete(s) => world.delete(*s),
             Action::Recreate(s) => world.recreate(*s),
@@ -184,6 +184,7 @@ impl Run {
         }
         for s in 0..STREAMS {
             self.act(&Action::Reopen(s));
+            self.act(&Action::Append(s, 1));
         }
         for wait in [1_500, 1_500, 40_000, 40_000, 700_000, 700_000] {
             self.act(&Action::Poll(wait));

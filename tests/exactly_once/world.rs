@@ -29,8 +29,9 @@ struct Content {
     held: bool,
     /// When a byte came last.
     touched: Millis,
-    /// It was truncated: the agent, when it sees that, leaves the beginning.
     archive: bool,
+    /// A copy of which nothing was ever read proves nothing: nobody can know it for one.
+    known: bool,
 }
 
 struct Stream {
@@ -93,10 +94,6 @@ impl World {
         world
     }
 
-    pub fn root(&self) -> &Path {
-        self.folder.path()
-    }
-
     pub fn logs(&self) -> PathBuf {
         self.folder.path().join("logs")
     }
@@ -111,7 +108,7 @@ impl World {
 
     fn make(&mut self, name: &str, lines: Vec<Number>, archive: bool) -> usize {
         let names = BTreeSet::from([name.to_owned()]);
-        self.contents.push(Content { lines, names, held: false, touched: self.now, archive });
+        self.contents.push(Content { lines, names, held: false, touched: self.now, archive, known: true });
         self.contents.len() - 1
     }
 
@@ -311,14 +308,16 @@ impl World {
         self.open(s);
     }
 
-    pub fn copy(&mut self, s: usize) {
+    pub fn copy(&mut self, s: usize, durable: &Ledger) {
         let name = log(s);
         let Some(at) = self.at(&name) else { return };
         self.shift(s);
         let copy = format!("{name}.1");
         fs::copy(self.path(&name), self.path(&copy)).unwrap();
         let lines = self.contents[at].lines.clone();
-        self.make(&copy, lines, false);
+        let known = lines.iter().any(|number| durable.contains_key(number));
+        let new = self.make(&copy, lines, false);
+        self.contents[new].known = known;
     }
 
     pub fn delete(&mut self, s: usize) {
@@ -371,8 +370,9 @@ impl World {
         let mut encoder = GzEncoder::new(File::create(self.path(&packed)).unwrap(), Compression::fast());
         encoder.write_all(&fs::read(self.path(&plain)).unwrap()).unwrap();
         encoder.finish().unwrap();
-        let lines = self.contents[at].lines.clone();
-        self.make(&packed, lines, true);
+        let (lines, known) = (self.contents[at].lines.clone(), self.contents[at].known);
+        let new = self.make(&packed, lines, true);
+        self.contents[new].known = known;
         self.unlink_name(&plain);
     }
 
@@ -409,7 +409,7 @@ impl World {
                 // Only what it had open before it lost its last name.
                 content.held &= self.now - content.touched < HELD_FOR;
             } else {
-                content.held |= !content.archive;
+                content.held |= !content.archive && content.known;
             }
         }
     }
@@ -422,7 +422,7 @@ impl World {
     /// What nobody can read any more and is not counted by now may be missing in the end.
     pub fn settle(&mut self, counted: &Ledger) {
         let mut reachable = vec![false; self.lines.len()];
-        for content in self.contents.iter().filter(|c| c.held || !c.names.is_empty()) {
+        for content in self.contents.iter().filter(|c| c.held || (c.known && !c.names.is_empty())) {
             content.lines.iter().for_each(|number| reachable[*number] = true);
         }
         for (number, line) in self.lines.iter_mut().enumerate() {
