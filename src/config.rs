@@ -13,6 +13,8 @@ mod notify;
 mod problem;
 mod reader;
 mod rules;
+mod secrets;
+mod streams;
 mod values;
 
 pub use effective::{effective, memory};
@@ -21,6 +23,7 @@ pub use inputs::path_glob;
 pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
+use crate::inputs::streams::Kind;
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
@@ -78,7 +81,7 @@ pub struct Agent {
 pub struct Input {
     /// Unique among inputs.
     pub name: String,
-    /// `file`.
+    /// `file`, `syslog`, `journald`.
     pub kind: &'static str,
     /// Globs; `<label>` in one captures a path part. [`path_glob`] makes plain globs of them.
     pub paths: Vec<String>,
@@ -96,6 +99,8 @@ pub struct Input {
     pub start: Start,
     /// Labels that its format's captures and its paths give.
     pub labels: Vec<String>,
+    /// Of an input that is no file: where it hears what it counts.
+    pub stream: Option<Kind>,
 }
 
 /// Where reading begins in files that are there at the very first start; later files are read from their beginning.
@@ -125,6 +130,8 @@ pub struct Outside<'o> {
     pub file: &'o dyn Fn(&str) -> io::Result<String>,
     /// A variable of the environment (`${env:NAME}`).
     pub variable: &'o dyn Fn(&str) -> Option<String>,
+    /// Whether a file of the configuration may be read by others than its owner.
+    pub exposed: &'o dyn Fn(&str) -> bool,
     /// The host's name.
     pub node: String,
     /// Where state is kept unless told otherwise.
@@ -139,6 +146,7 @@ pub fn parse_str(name: &str, text: &str) -> Result<Config, Problems> {
     let outside = Outside {
         file: &|_| Err(io::ErrorKind::NotFound.into()),
         variable: &|_| None,
+        exposed: &|_| false,
         node: "localhost".to_owned(),
         state_dir: PathBuf::from("/var/lib/gatewatch"),
     };

@@ -3,11 +3,13 @@
 use crate::cli::Common;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::inputs::streams::{Streams, Wanted};
 use crate::tail::{self, paths::Pattern};
 use crate::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::source::Regions;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +31,26 @@ impl Live {
     pub fn zone(&self) -> Zone {
         let host = || ZoneSetting::new(None).map_or(Zone::Fixed(0), |host| host.zone);
         self.config.agent.timezone.unwrap_or_else(host)
+    }
+}
+
+impl Live {
+    /// The inputs that are no files; and by their numbers, how their lines are counted.
+    #[must_use]
+    pub fn streams(&self, known: &mut Streams) -> (Vec<Wanted>, BTreeMap<usize, FileSettings>) {
+        let mut wanted = Vec::new();
+        let mut counted = BTreeMap::new();
+        for (input, settings) in self.config.inputs.iter().zip(&self.settings) {
+            let Some(kind) = input.stream.clone() else { continue };
+            counted.insert(known.number(&input.name), settings.clone());
+            wanted.push(Wanted {
+                name: input.name.clone(),
+                kind,
+                has_node: input.node.is_some() || settings.node_is_flag,
+                counted_by: format!("{settings:?}"),
+            });
+        }
+        (wanted, counted)
     }
 }
 

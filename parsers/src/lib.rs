@@ -3,6 +3,7 @@
 //!
 //! The data path: bytes → [`lines::LineBuffer`] → a [`formats::Format`] → [`Record`].
 
+pub mod container;
 pub mod context;
 pub mod detect;
 mod fields;

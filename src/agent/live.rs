@@ -1,11 +1,13 @@
 //! One followed file: bytes in any pieces → lines → records → leaves, by the file's own clock.
 
+use crate::inputs::unwrapped::unwrapped;
 use crate::reports::text::printable;
 use crate::state::{FileState, Lines, Reading};
 use crate::tail::Position;
 use crate::wiring::{self, FileSettings, Recognised};
+use gatewatch_parsers::container::{Runtime, Unwrapper};
 use gatewatch_parsers::lines::LineBuffer;
-use gatewatch_parsers::{Context, Format, Millis, Parsed};
+use gatewatch_parsers::{Context, Dated, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::LabelSet;
@@ -38,6 +40,8 @@ pub struct LiveFile {
     /// What came before it was recognised.
     head: Vec<u8>,
     buffer: LineBuffer,
+    /// Of a container's log: what takes its wrapping off.
+    unwrapper: Option<Unwrapper>,
     pub clock: FileClock,
     lateness: Millis,
     step: Millis,
@@ -67,6 +71,7 @@ impl LiveFile {
             recognised: None,
             head: Vec::new(),
             buffer: if offset == 0 { LineBuffer::new() } else { LineBuffer::inside_a_file() },
+            unwrapper: None,
             clock: FileClock::new(lateness, step),
             lateness,
             step: step.max(1),
@@ -78,6 +83,18 @@ impl LiveFile {
         }
     }
 
+    /// The zone of stamps that carry none.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.settings.zone.zone
+    }
+
+    /// The `lateness` that would have been enough for all lines so far.
+    #[must_use]
+    pub fn late_needed(&self) -> Millis {
+        self.late_needed
+    }
+
     /// A file of which a snapshot tells: read on from `offset` as it was read before, under these settings.
     #[must_use]
     pub fn restored(
@@ -87,10 +104,17 @@ impl LiveFile {
         known: FileState,
         (lateness, step): (Millis, Millis),
     ) -> LiveFile {
-        let again =
-            |Reading { format, dated }| Recognised::again(&path, format.as_deref(), &dated, &settings);
-        let recognised = known.reading.and_then(again);
+        let (reading, unwrapper) = match known.reading {
+            Some(Reading { format, dated, unwrapper }) => (Some((format, dated)), unwrapper),
+            None => (None, None),
+        };
+        let again = |(format, dated): (Option<String>, Dated)| {
+            Recognised::again(&path, format.as_deref(), &dated, &settings)
+        };
+        let recognised = reading.and_then(again);
         LiveFile {
+            // Without its format, all is found anew.
+            unwrapper: unwrapper.filter(|_| recognised.is_some()),
             recognised,
             clock: known.clock.with(lateness, step),
             held: known.held,
@@ -106,6 +130,7 @@ impl LiveFile {
         let reading = |recognised: &Recognised| Reading {
             format: recognised.format.as_ref().map(|format| format.name().to_owned()),
             dated: recognised.context.dates.dated(),
+            unwrapper: self.unwrapper.clone(),
         };
         FileState {
             position,
@@ -162,8 +187,10 @@ impl LiveFile {
             return false;
         }
         let whole = memchr::memrchr(b'\n', &self.head).map_or(self.head.len(), |at| at + 1);
-        let recognised =
-            wiring::recognise(&self.path, self.head.get(..whole).unwrap_or_default(), now, &self.settings);
+        let head = self.head.get(..whole).unwrap_or_default();
+        let runtime = Runtime::of(head);
+        let bare = runtime.map(|runtime| unwrapped(head, runtime));
+        let recognised = wiring::recognise(&self.path, bare.as_deref().unwrap_or(head), now, &self.settings);
         if recognised.format.is_none() && self.head.len() < HEAD && lines < HEAD_LINES {
             return false;
         }
@@ -175,17 +202,24 @@ impl LiveFile {
             self.told.unparsed = true;
         }
         self.recognised = Some(recognised);
+        self.unwrapper = runtime.map(Unwrapper::new);
         true
     }
 
     fn count(&mut self, mut bytes: &[u8], collector: &mut Collector, on_error: &mut OnError<'_>) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let too_long = buffer.too_long();
+        let mut unwrapper = self.unwrapper.take();
         while let Some(line) = buffer.next_line(&mut bytes) {
-            self.line(line, collector, on_error);
+            if let Some(line) = bare(&mut unwrapper, line) {
+                self.line(line, collector, on_error);
+            }
+        }
+        if let Some(unwrapper) = &mut unwrapper {
+            unwrapper.settle();
         }
         self.lines.too_long += buffer.too_long() - too_long;
-        self.buffer = buffer;
+        (self.buffer, self.unwrapper) = (buffer, unwrapper);
         self.take_stock();
     }
 
@@ -274,6 +308,9 @@ impl LiveFile {
     pub fn restart(&mut self) {
         self.buffer = LineBuffer::new();
         self.head.clear();
+        if let Some(unwrapper) = &mut self.unwrapper {
+            unwrapper.restart();
+        }
     }
 
     /// Its end: a cut last line is all there will be of it.
@@ -287,7 +324,11 @@ impl LiveFile {
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let too_long = buffer.too_long();
-        if let Some(line) = buffer.finish() {
+        let mut unwrapper = self.unwrapper.take();
+        if let Some(line) = buffer.finish().and_then(|line| bare(&mut unwrapper, line)) {
+            self.line(line, collector, on_error);
+        }
+        while let Some(line) = unwrapper.as_mut().and_then(Unwrapper::finish) {
             self.line(line, collector, on_error);
         }
         self.lines.too_long += buffer.too_long() - too_long;
@@ -299,6 +340,14 @@ impl LiveFile {
         if let Some(held) = self.clock.finish() {
             settle_in(&mut self.recognised, &self.held, held, collector);
         }
+    }
+}
+
+/// The line without what a container's runtime put around it; `None`: it goes on.
+fn bare<'l>(unwrapper: &'l mut Option<Unwrapper>, line: &'l [u8]) -> Option<&'l [u8]> {
+    match unwrapper {
+        None => Some(line),
+        Some(unwrapper) => unwrapper.line(line),
     }
 }
 

@@ -12,6 +12,7 @@ use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
 use gatewatch_rules::watermark::Mark;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How to begin.
@@ -28,6 +29,8 @@ pub struct Past {
     pub files: Vec<FileState>,
     /// The inputs that were followed; `None`: this is the very first start.
     pub scanned: Option<Vec<String>>,
+    /// Up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// What was counted beside.
     pub counters: Counters,
     /// The number of the snapshot, and when it was taken.
@@ -88,6 +91,7 @@ impl Past {
             outbox: None,
             files: Vec::new(),
             scanned: None,
+            cursors: BTreeMap::new(),
             counters: Counters::default(),
             durable: (0, None),
             is_rebuilt: false,
@@ -105,7 +109,7 @@ impl Past {
     }
 
     fn go_on(&mut self, snapshot: Snapshot, live: &Live, now: Millis) {
-        let Snapshot { agent, mut files, inputs, engine, outbox, counters } = snapshot;
+        let Snapshot { agent, mut files, inputs, cursors, engine, outbox, counters } = snapshot;
         if agent.program != env!("CARGO_PKG_VERSION") {
             // Another program may know what this one did not.
             for file in &mut files {
@@ -125,7 +129,7 @@ impl Past {
             self.said.push("agent.step is another one: windows fill anew, totals go on".to_owned());
         }
         self.counters.state_rebuilt += counters.state_rebuilt;
-        self.counters.gone = counters.gone;
+        (self.counters.gone, self.counters.told, self.cursors) = (counters.gone, counters.told, cursors);
         (self.outbox, self.files, self.scanned) = (Some(outbox), files, Some(inputs));
     }
 

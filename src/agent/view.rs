@@ -21,10 +21,13 @@ impl Answers {
         Answers(told)
     }
 
-    /// Those of receivers that are still there.
+    /// What these receivers have answered; others are forgotten.
     pub fn of_these(&self, receivers: &[Receiver]) -> BTreeMap<String, Told> {
-        let of = |receiver: &Receiver| Some((receiver.name.clone(), self.0.get(&receiver.name)?.clone()));
-        receivers.iter().filter_map(of).collect()
+        let of = |receiver: &Receiver| {
+            let told = self.0.get(&receiver.name).cloned().unwrap_or_default();
+            (receiver.name.clone(), Told { kind: receiver.kind.name().to_owned(), ..told })
+        };
+        receivers.iter().map(of).collect()
     }
 
     /// What became of a delivery.
@@ -78,9 +81,6 @@ impl Agent {
         let view = View::of(self.files.shown(now), self.outbox.state(), &counters);
         let (seq, saved) = self.keeper.durable();
         let told = self.answers.of_these(&self.config.receivers);
-        let nothing = Told::default();
-        let receiver =
-            |r: &Receiver| status::receiver(&r.name, r.kind.name(), told.get(&r.name).unwrap_or(&nothing));
         View {
             series: buckets.len() as u64,
             series_overflow: buckets.series_overflow(),
@@ -91,7 +91,7 @@ impl Agent {
                 error: self.notices.snapshot_trouble(),
             },
             agent: self.itself(now, listen),
-            receivers: self.config.receivers.iter().map(receiver).collect(),
+            receivers: told.iter().map(status::receiver).collect(),
             losses: Losses { incidents_dropped: self.engine.incidents_dropped(), ..view.losses },
             ..view
         }

@@ -3,8 +3,10 @@
 use super::blocks::Stream;
 use super::file::Feed;
 use crate::clock::{millis, now};
+use crate::inputs::unwrapped::{Unwrapped, unwrapped};
 use crate::inputs::{Problem, Source, archive, stdin};
 use gatewatch_parsers::Millis;
+use gatewatch_parsers::container::Runtime;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ pub struct Log {
     /// The reader behind the head, of what can be read only once.
     rest: Option<Box<dyn Read + Send>>,
     compressed: bool,
+    /// Whose wrapping was taken off the head, and will be off the rest.
+    runtime: Option<Runtime>,
     /// Bytes on disk; `None` of a pipe.
     pub size: Option<u64>,
     /// Bytes read of those.
@@ -62,16 +66,26 @@ impl Log {
         if head.is_empty() {
             read.map_err(wrong)?;
         }
+        let once = !matches!(source, Source::File(_));
+        let mut rest = once.then_some(opened.reader);
+        let runtime = Runtime::of(&head);
+        if let Some(runtime) = runtime {
+            let raw = std::mem::take(&mut head);
+            head = unwrapped(&raw, runtime);
+            rest = rest.map(|reader| -> Box<dyn Read + Send> {
+                Box::new(Unwrapped::new(io::Cursor::new(raw).chain(reader), runtime))
+            });
+        }
         let modified = match &source {
             Source::File(path) => {
                 std::fs::metadata(path).and_then(|m| m.modified()).map_or_else(|_| now(), millis)
             }
             _ => now(),
         };
-        let once = !matches!(source, Source::File(_));
         Ok(Log {
             compressed: opened.compression != crate::tail::identity::Compression::Plain,
-            rest: once.then_some(opened.reader),
+            rest,
+            runtime,
             source,
             head,
             modified,
@@ -107,10 +121,14 @@ impl Log {
     /// It can no longer be opened.
     pub fn feed(self, block: usize, done: &mut Vec<Arc<AtomicU64>>) -> io::Result<Feed> {
         match self.source {
-            Source::File(path) if self.compressed => {
+            Source::File(path) if self.compressed || self.runtime.is_some() => {
                 let opened = archive::open(&path)?;
                 done.push(opened.done);
-                Ok(Feed::Stream(Some(Box::new(Stream::new(opened.reader, Vec::new(), block)))))
+                let reader = match self.runtime {
+                    Some(runtime) => Box::new(Unwrapped::new(opened.reader, runtime)),
+                    None => opened.reader,
+                };
+                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, Vec::new(), block)))))
             }
             Source::File(path) => {
                 let file = File::open(path)?;
@@ -120,7 +138,9 @@ impl Log {
             _ => {
                 done.push(self.done);
                 let reader = self.rest.ok_or_else(|| io::Error::other("opened twice"))?;
-                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, self.head, block)))))
+                // What unwraps begins at the beginning.
+                let head = if self.runtime.is_some() { Vec::new() } else { self.head };
+                Ok(Feed::Stream(Some(Box::new(Stream::new(reader, head, block)))))
             }
         }
     }

@@ -35,8 +35,12 @@ struct Family {
     kinds: fn() -> Vec<&'static str>,
 }
 
-const INPUT: Family =
-    Family { word: "input", one: "an input", called: "kind of input", kinds: || vec!["file"] };
+const INPUT: Family = Family {
+    word: "input",
+    one: "an input",
+    called: "kind of input",
+    kinds: || vec!["file", "syslog", "journald"],
+};
 const RULE: Family = Family {
     word: "rule",
     one: "a rule",

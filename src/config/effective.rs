@@ -2,6 +2,9 @@
 
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
+use crate::inputs::streams::Kind;
+use crate::inputs::syslog::address::Listen;
+use crate::inputs::syslog::ring::RING;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Rule;
@@ -106,7 +109,10 @@ fn agent(out: &mut Toml, config: &Config) {
 
 fn input_table(out: &mut Toml, input: &Input) {
     out.table(&format!("input.{}.{}", input.kind, key(&input.name)));
-    out.list("paths", input.paths.iter().map(|p| quoted(p)));
+    match &input.stream {
+        None => out.list("paths", input.paths.iter().map(|p| quoted(p))),
+        Some(stream) => stream_keys(out, stream),
+    }
     for (key, value) in [("log_format", &input.log_format), ("node", &input.node), ("region", &input.region)]
     {
         if let Some(value) = value {
@@ -119,7 +125,40 @@ fn input_table(out: &mut Toml, input: &Input) {
     if let Some(statuses) = &input.gateway_statuses {
         out.list("gateway_statuses", statuses.iter().map(u16::to_string));
     }
-    out.text("start", input.start.name());
+    if input.stream.is_none() {
+        out.text("start", input.start.name());
+    }
+}
+
+fn stream_keys(out: &mut Toml, stream: &Kind) {
+    match stream {
+        Kind::Syslog(syslog) => {
+            out.list("listen", syslog.listen.iter().map(|l| quoted(&l.to_string())));
+            if !syslog.allow.is_empty() {
+                out.list("allow", syslog.allow.iter().map(|a| quoted(&a.to_string())));
+            }
+            if syslog.listen.iter().any(|l| matches!(l, Listen::Unix(_))) {
+                out.text("mode", &format!("{:04o}", syslog.access.mode));
+                if let Some(group) = &syslog.access.group {
+                    out.text("group", group);
+                }
+            }
+            if let Some(tls) = &syslog.tls {
+                out.text("cert_file", &tls.cert.display().to_string());
+                out.text("key_file", &tls.key.display().to_string());
+                if let Some(ca) = &tls.client_ca {
+                    out.text("client_ca_file", &ca.display().to_string());
+                }
+            }
+        }
+        Kind::Journald(journald) => {
+            for (key, list) in [("units", &journald.units), ("identifiers", &journald.identifiers)] {
+                if !list.is_empty() {
+                    out.list(key, list.iter().map(|name| quoted(name)));
+                }
+            }
+        }
+    }
 }
 
 fn rule_table(out: &mut Toml, rule: &Rule) {
@@ -162,7 +201,16 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
 fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
     match &receiver.kind {
-        ReceiverKind::Webhook { url } | ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
+        ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
+        ReceiverKind::Webhook { url, bearer_token, secret } => {
+            out.text("url", &url.to_string());
+            if let Some(token) = bearer_token {
+                out.text("bearer_token", &token.to_string());
+            }
+            if let Some(secret) = secret {
+                out.text("secret", &format!("{secret:?}"));
+            }
+        }
         ReceiverKind::Email(mail) => {
             let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
             let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
@@ -188,6 +236,16 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     if let Some(wait) = receiver.group_wait {
         out.time("group_wait", wait);
     }
+    out.text("rate_limit", &receiver.rate_limit.map_or("off".to_owned(), |rate| rate.to_string()));
+    if let Some(fallback) = &receiver.fallback {
+        out.text("fallback", fallback);
+    }
+    if receiver.fallback_only {
+        out.put("fallback_only", true);
+    }
+    if let Some(proxy) = &receiver.proxy {
+        out.text("proxy", &proxy.to_string());
+    }
 }
 
 /// Active series at most.
@@ -209,7 +267,7 @@ const ALERT_BYTES: u64 = 6 << 10;
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB, where minutes is the longest window that slides by the minute.
+/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
     let held = STEPS_HELD * config.agent.step;
@@ -224,5 +282,6 @@ pub fn memory(config: &Config) -> u64 {
     labels.dedup();
     let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
     let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
-    SERIES_MAX * series + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES + IN_FLIGHT
+    let sockets = config.inputs.iter().filter(|i| matches!(i.stream, Some(Kind::Syslog(_)))).count();
+    SERIES_MAX * series + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES + IN_FLIGHT + sockets as u64 * RING as u64
 }

@@ -1,17 +1,26 @@
-//! `[input.file.NAME]`.
+//! `[input.file.NAME]`, and what the tables of all kinds of inputs have in common.
 
 use super::document::Entry;
 use super::problem::{Log, Spot};
 use super::reader::{Reader, inside};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
-use super::{Input, Start};
+use super::{Input, Start, streams};
+use crate::inputs::streams::Kind;
+use crate::inputs::syslog::address::Listen;
 use gatewatch_parsers::formats::{self, Format};
 use toml::de::DeValue;
+
+/// What stood in an earlier input, and must not stand twice.
+#[derive(Default)]
+struct Seen {
+    paths: Vec<(String, Spot)>,
+    sockets: Vec<(Listen, Spot)>,
+}
 
 /// The inputs; and whether any of them may name upstreams.
 pub(super) fn inputs(entries: &[Entry<'_>], log: &mut Log<'_>) -> (Vec<Input>, bool) {
     let mut inputs = Vec::with_capacity(entries.len());
-    let mut seen: Vec<(String, Spot)> = Vec::new();
+    let mut seen = Seen::default();
     let mut knows_upstream = entries.is_empty();
     for entry in entries {
         inputs.push(input(entry, &mut seen, &mut knows_upstream, log));
@@ -19,14 +28,19 @@ pub(super) fn inputs(entries: &[Entry<'_>], log: &mut Log<'_>) -> (Vec<Input>, b
     (inputs, knows_upstream)
 }
 
-fn input(
-    entry: &Entry<'_>,
-    seen: &mut Vec<(String, Spot)>,
-    knows_upstream: &mut bool,
-    log: &mut Log<'_>,
-) -> Input {
+fn input(entry: &Entry<'_>, seen: &mut Seen, knows_upstream: &mut bool, log: &mut Log<'_>) -> Input {
     let mut reader = Reader::new(&entry.section, None, log);
-    let paths = paths(&mut reader, seen);
+    let (mut paths_read, mut stream, mut start) = (Vec::new(), None, Start::default());
+    match entry.kind {
+        "syslog" => stream = Some(Kind::Syslog(streams::syslog(&mut reader, &mut seen.sockets))),
+        "journald" => stream = Some(Kind::Journald(streams::journald(&mut reader))),
+        _ => {
+            paths_read = paths(&mut reader, &mut seen.paths);
+            let starts = [("end", Start::End), ("beginning", Start::Beginning)];
+            start = reader.value("start", |v| values::one_of(&starts, v)).unwrap_or_default();
+        }
+    }
+    let paths = paths_read;
     let (log_format, compiled) = log_format(&mut reader);
     *knows_upstream |= compiled.as_ref().is_none_or(|format| format.knows_upstream());
     let mut labels = compiled.map_or(Vec::new(), |format| format.extra_labels().to_vec());
@@ -40,8 +54,6 @@ fn input(
         list.dedup();
         list
     });
-    let starts = [("end", Start::End), ("beginning", Start::Beginning)];
-    let start = reader.value("start", |v| values::one_of(&starts, v)).unwrap_or_default();
     reader.finish();
     Input {
         name: entry.name.to_owned(),
@@ -54,6 +66,7 @@ fn input(
         gateway_statuses,
         start,
         labels,
+        stream,
     }
 }
 

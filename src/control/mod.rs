@@ -17,12 +17,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Questions that wait for the agent's next turn; more are refused.
 const QUESTIONS_MAX: usize = 64;
-/// The agent makes no more than one picture in so long, however many ask.
-const PICTURE_EVERY: Millis = 100;
+/// The agent makes no more than one picture in so long, however many ask,
+const PICTURE_EVERY: Duration = Duration::from_millis(100);
+/// and is at it for this part of its time at most: thousands of files take long to be shown.
+const PART: u32 = 50;
 
 type Question = oneshot::Sender<Arc<Picture>>;
 
@@ -40,7 +43,8 @@ pub struct Desk {
     words: Receiver<Word>,
     /// When the agent last turned, by its clock.
     beat: Arc<AtomicI64>,
-    answered: Option<Millis>,
+    /// When the next picture may be made.
+    rested: Instant,
     listens: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -70,7 +74,7 @@ impl Desk {
             questions,
             words,
             beat,
-            answered: None,
+            rested: Instant::now(),
             listens: None,
             stop: Some(stop),
             thread: Some(thread),
@@ -87,16 +91,16 @@ impl Desk {
                 Word::Listens(at) => self.listens = Some(at),
             }
         }
-        if self.answered.is_some_and(|at| (0..PICTURE_EVERY).contains(&(now - at))) {
-            return said;
-        }
-        if let Ok(first) = self.questions.try_recv() {
-            self.answered = Some(now);
+        let begun = Instant::now();
+        if begun >= self.rested
+            && let Ok(first) = self.questions.try_recv()
+        {
             let picture = Arc::new(picture(self.listens));
             for question in std::iter::once(first).chain(self.questions.try_iter()) {
                 // Who has gone needs no answer.
                 let _gone = question.send(Arc::clone(&picture));
             }
+            self.rested = begun + PICTURE_EVERY.max(begun.elapsed() * PART);
         }
         said
     }

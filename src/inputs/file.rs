@@ -67,13 +67,6 @@ pub enum Happening {
         /// The file.
         file: FileId,
     },
-    /// So many of its messages never arrived.
-    Lost {
-        /// The file: a stream.
-        file: FileId,
-        /// How many.
-        count: u64,
-    },
     /// Another file has its path.
     Rotated {
         /// The file.
@@ -123,6 +116,22 @@ pub enum Happening {
     },
     /// What the tail counted since the start, each time that it changed.
     Counted(Counters),
+    /// Lines of several streams of a journal, and the cursor up to which they were read: both are counted, or neither.
+    Journal {
+        /// The input's name.
+        input: String,
+        /// Where to go on after a restart.
+        cursor: String,
+        /// The lines.
+        chunks: Vec<(FileId, Vec<u8>)>,
+    },
+    /// Messages of a socket that never arrived, of this stream or of others of its input.
+    Lost {
+        /// The stream of the input that spoke last.
+        file: FileId,
+        /// How many.
+        count: u64,
+    },
     /// Every file that was there at the start has been placed.
     FirstScanDone,
     /// Every file was looked at: those that are idle still are.

@@ -2,8 +2,12 @@
 
 pub mod archive;
 pub mod file;
+pub mod journald;
 mod select;
 pub mod stdin;
+pub mod streams;
+pub mod syslog;
+pub mod unwrapped;
 
 pub use select::{Problem, Selection, Source, select};
 
@@ -21,6 +25,14 @@ pub static INPUTS: &[InputKind] = &[
     InputKind {
         name: "file",
         summary: "files that are being written: followed through rotation, truncation and restarts",
+    },
+    InputKind {
+        name: "syslog",
+        summary: "sockets that nginx, HAProxy and relays send to (udp, tcp, tls, unix): heard once, losses counted",
+    },
+    InputKind {
+        name: "journald",
+        summary: "the journal of units or programs, through journalctl: read on from where it was left",
     },
     InputKind { name: "stdin", summary: "standard input or a pipe: read once, to its end" },
     InputKind {

@@ -3,11 +3,12 @@
 //! the counts that had not seen it.
 //!
 //! - [`cadence`] when one is due (pure) · [`frame`] whole or not · [`store`] two generations in a directory ·
-//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left
+//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left · [`lock`] whose directory it is
 
 pub mod cadence;
 pub mod former;
 pub mod frame;
+pub mod lock;
 pub mod store;
 pub mod writer;
 
@@ -15,6 +16,7 @@ pub use store::{Found, Refused, Store, decode, encode, peek};
 
 use crate::delivery::outbox;
 use crate::tail::Position;
+use gatewatch_parsers::container::Unwrapper;
 use gatewatch_parsers::{Dated, Millis};
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::engine::EngineState;
@@ -34,6 +36,8 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub files: Vec<FileState>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
+    /// By input: up to where a journal was counted.
+    pub cursors: BTreeMap<String, String>,
     /// Counts, windows, alerts.
     pub engine: E,
     /// What receivers were told, and are still to be told.
@@ -69,6 +73,8 @@ pub struct Counters {
 /// What a receiver has answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
+    /// webhook, slack, email.
+    pub kind: String,
     /// When it last took something.
     pub last_success: Option<Millis>,
     /// Since when it takes nothing.
@@ -157,4 +163,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
+    /// Of a container's log: what takes its wrapping off, with what it holds.
+    pub unwrapper: Option<Unwrapper>,
 }

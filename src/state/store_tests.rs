@@ -22,7 +22,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
     };
     let zone = Zone::parse("Europe/Berlin").unwrap();
     let dated = Dated { zone, near: NOW, newest: NOW, ambiguous: false };
-    let reading = Reading { format: Some("nginx:combined".to_owned()), dated };
+    let reading = Reading { format: Some("nginx:combined".to_owned()), dated, unwrapper: None };
     let lines = Lines { read: 9, parsed: 8, unparsed: 1, ..Lines::default() };
     Snapshot {
         agent: AgentState { program: "0.1.0".to_owned(), node: "edge".to_owned(), step: 5_000, saved },
@@ -39,6 +39,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             late_needed: 70,
         }],
         inputs: vec!["edge".to_owned()],
+        cursors: [("journal".to_owned(), "s=1;i=2".to_owned())].into(),
         engine: engine(),
         outbox: Default::default(),
         counters: Counters {

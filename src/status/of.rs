@@ -147,10 +147,10 @@ impl View {
 
 /// A receiver, by what it has answered.
 #[must_use]
-pub fn receiver(name: &str, kind: &str, told: &Told) -> ReceiverView {
+pub fn receiver((name, told): (&String, &Told)) -> ReceiverView {
     ReceiverView {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
+        name: name.clone(),
+        kind: told.kind.clone(),
         last_success: told.last_success,
         failing_since: told.failing_since,
         why: told.why.clone(),
@@ -176,16 +176,23 @@ pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
     let files = snapshot.files.iter().map(input).collect();
     let inputs = inputs(files, &snapshot.counters.gone);
     let age = now.saturating_sub(snapshot.agent.saved).max(0);
+    let engine = &snapshot.engine;
+    let view = View::of(inputs, &snapshot.outbox, &snapshot.counters);
     View {
+        series: engine.series() as u64,
+        series_overflow: engine.series_overflow(),
+        alerts: engine.alerts().into_iter().map(alert).collect(),
         snapshot: SnapshotView { seq, age: Some(seconds(age)), error: None },
         agent: AgentView {
             version: snapshot.agent.program.clone(),
             node: snapshot.agent.node.clone(),
+            rules: engine.rules() as u64,
             scanned: true,
             ..AgentView::default()
         },
-        alerts: Vec::<AlertView>::new(),
-        receivers: snapshot.counters.told.iter().map(|(name, told)| receiver(name, "", told)).collect(),
-        ..View::of(inputs, &snapshot.outbox, &snapshot.counters)
+        receivers: snapshot.counters.told.iter().map(receiver).collect(),
+        losses: Losses { incidents_dropped: engine.incidents_dropped(), ..view.losses },
+        ..view
     }
+    .with_totals(engine.totals())
 }

@@ -18,6 +18,14 @@ pub struct FileId(pub u64);
 impl FileId {
     /// Standard input, which no tailer gives out.
     pub const STDIN: FileId = FileId(0);
+    /// Streams of inputs that are no files are numbered from here.
+    pub const FIRST_STREAM: u64 = 1 << 48;
+
+    /// Whether it is no file: there is no position to go on from.
+    #[must_use]
+    pub fn is_stream(self) -> bool {
+        self == FileId::STDIN || self.0 >= FileId::FIRST_STREAM
+    }
 }
 
 /// Where a file is read from, and why there.

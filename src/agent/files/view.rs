@@ -5,20 +5,22 @@ use crate::state::Lines;
 use crate::status::{self, InputView, Standing, seconds};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::watermark::{self, Mark};
+use std::collections::BTreeMap;
 
 impl LiveFiles {
     /// What is read and was read, by path.
     pub fn shown(&self, now: Millis) -> Vec<InputView> {
-        let mut shown: Vec<InputView> = self.files.values().map(Followed::shown).collect();
+        let mut shown: BTreeMap<u64, InputView> =
+            self.files.iter().map(|(id, file)| (id.0, file.shown())).collect();
         for report in self.watermarks.reports(now) {
-            let Some(at) = self.files.keys().position(|file| file.0 == report.file) else { continue };
-            let Some(one) = shown.get_mut(at) else { continue };
+            let Some(one) = shown.get_mut(&report.file) else { continue };
             one.behind = report.watermark.map(|watermark| seconds(now.saturating_sub(watermark).max(0)));
             (one.standing, one.why) = standing(report.standing, one.standing);
         }
-        let lost = self.remembered.values().filter(|(_, file)| file.lines != Lines::default());
-        shown.extend(lost.map(|(_, file)| InputView { standing: Standing::Gone, ..status::input(file) }));
-        status::inputs(shown, &self.gone)
+        let lost = self.memory.files().filter(|file| file.lines != Lines::default());
+        let mut shown: Vec<InputView> = shown.into_values().collect();
+        shown.extend(lost.map(|file| InputView { standing: Standing::Gone, ..status::input(file) }));
+        status::inputs(shown, self.memory.gone())
     }
 
     /// Whether every file that was there at the start was placed.
