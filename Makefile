@@ -30,7 +30,10 @@ deny: toolchain  ## licences, bans, sources (needs cargo-deny)
 bench: toolchain ## the numbers of the README: against halog, mawk, goaccess and mtail on a generated log
 	@sh packaging/scripts/bench.sh
 
+chaos: toolchain ## a writer, logrotate and kill -9 for CHAOS_SECONDS (60): exact in the end
+	@sh packaging/scripts/chaos.sh
+
 fuzz: toolchain  ## 60 s for each fuzz target (needs cargo-fuzz)
 	@sh packaging/scripts/fuzz.sh
 
-.PHONY: help toolchain demo test lint deny bench fuzz
+.PHONY: help toolchain demo test lint deny bench chaos fuzz

@@ -104,3 +104,7 @@ import resource, subprocess, sys
 subprocess.run([sys.argv[1], "analyze", "-q", sys.argv[2]], stdout=subprocess.DEVNULL, check=True)
 print(f"analyze: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MiB resident at most")
 P
+
+echo
+echo "## run: step 5 s, lateness 2 s; limits are the design's"
+python3 packaging/scripts/bench_run.py "$gatewatch" target/release/examples/generate "$dir"

@@ -1,0 +1,435 @@
+//! The logs as they really are, and the trivial account of them: which numbered line is in which file.
+
+use crate::actions::{Refill, STREAMS};
+use crate::system::Ledger;
+use chrono::DateTime;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use gatewatch_parsers::Millis;
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// 2026-11-22T12:00:00Z.
+pub const T: Millis = 1_795_348_800_000;
+/// A deleted file is let go after so long without a new byte; a little before that, nobody can rely on it any more.
+const HELD_FOR: Millis = 9_000;
+
+/// A line's number.
+pub type Number = usize;
+
+/// A file with bytes: a log, a rotated one, a copy, an archive.
+#[derive(Clone, Debug)]
+struct Content {
+    lines: Vec<Number>,
+    /// Names below the log directory that the agent is to find it by.
+    names: BTreeSet<String>,
+    /// The running agent has it open.
+    held: bool,
+    /// When a byte came last.
+    touched: Millis,
+    archive: bool,
+    /// A copy of which nothing was ever read proves nothing: nobody can know it for one.
+    known: bool,
+}
+
+struct Stream {
+    file: Option<File>,
+    /// Which content the writer writes to.
+    to: usize,
+    /// The rest of the line that was begun.
+    rest: Option<(Number, String, Millis)>,
+}
+
+/// What is known of one line.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    pub whole: bool,
+    /// It was destroyed before anybody could keep that it was counted.
+    pub may_be_missing: bool,
+    pub text: String,
+}
+
+pub struct World {
+    folder: tempfile::TempDir,
+    contents: Vec<Content>,
+    streams: Vec<Stream>,
+    pub lines: Vec<Line>,
+    pub now: Millis,
+    /// The wall clock's error.
+    pub skew: Millis,
+    /// Lines were destroyed unseen.
+    pub destroyed: bool,
+    /// Something made the order of lines' times impossible to judge by.
+    pub disorder: bool,
+    directories: usize,
+}
+
+pub fn log(stream: usize) -> String {
+    format!("{}.log", ["a", "b"][stream])
+}
+
+impl World {
+    pub fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        let mut world = World {
+            folder,
+            contents: Vec::new(),
+            streams: Vec::new(),
+            lines: Vec::new(),
+            now: T,
+            skew: 0,
+            destroyed: false,
+            disorder: false,
+            directories: 0,
+        };
+        for _ in 0..STREAMS {
+            world.streams.push(Stream { file: None, to: usize::MAX, rest: None });
+        }
+        for s in 0..STREAMS {
+            world.open(s);
+        }
+        world
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.folder.path().join("logs")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.logs().join(name)
+    }
+
+    fn at(&self, name: &str) -> Option<usize> {
+        self.contents.iter().position(|c| c.names.contains(name))
+    }
+
+    fn make(&mut self, name: &str, lines: Vec<Number>, archive: bool) -> usize {
+        let names = BTreeSet::from([name.to_owned()]);
+        self.contents.push(Content { lines, names, held: false, touched: self.now, archive, known: true });
+        self.contents.len() - 1
+    }
+
+    fn open(&mut self, s: usize) {
+        let name = log(s);
+        let to = self.at(&name).unwrap_or_else(|| self.make(&name, Vec::new(), false));
+        let file = OpenOptions::new().append(true).create(true).open(self.path(&name)).unwrap();
+        let stream = &mut self.streams[s];
+        (stream.file, stream.to) = (Some(file), to);
+    }
+
+    /// nginx's line number so and so, of now.
+    fn text(&mut self, long: bool) -> (Number, String) {
+        let number = self.lines.len();
+        let status = [200, 200, 502, 200, 504, 404][number % 6];
+        let at = DateTime::from_timestamp_millis(self.now + self.skew).unwrap();
+        let path = if long { "y".repeat(1_000 + number * 37 % 3_000) } else { "y".into() };
+        let text = format!(
+            "203.0.113.7 - - [{}] \"GET /n/{number}/{path} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/5.0\" rt=0.013 uct=\"0.001\" \
+             uht=\"0.012\" urt=\"0.012\" ua=\"10.0.0.{}:8080\" us=\"{status}\"\n",
+            at.format("%d/%b/%Y:%H:%M:%S %z"),
+            number % 3,
+        );
+        self.lines.push(Line { text: text.clone(), ..Line::default() });
+        (number, text)
+    }
+
+    fn write(&mut self, s: usize, bytes: &[u8]) {
+        let stream = &mut self.streams[s];
+        if let Some(file) = &mut stream.file {
+            file.write_all(bytes).unwrap();
+            self.contents[stream.to].touched = self.now;
+        }
+    }
+
+    fn whole(&mut self, s: usize, number: Number) {
+        let to = self.streams[s].to;
+        self.lines[number].whole = true;
+        self.contents[to].lines.push(number);
+    }
+
+    pub fn append(&mut self, s: usize, count: usize, long: bool) {
+        self.finish_partial(s);
+        let mut all = Vec::new();
+        let mut numbers = Vec::new();
+        for _ in 0..count {
+            let (number, text) = self.text(long);
+            all.extend_from_slice(text.as_bytes());
+            numbers.push(number);
+        }
+        self.write(s, &all);
+        numbers.into_iter().for_each(|number| self.whole(s, number));
+    }
+
+    pub fn partial(&mut self, s: usize, length: usize) {
+        self.finish_partial(s);
+        let (number, text) = self.text(false);
+        let (begun, rest) = text.split_at(length.min(text.len() - 1));
+        self.write(s, begun.as_bytes());
+        self.streams[s].rest = Some((number, rest.to_owned(), self.now));
+    }
+
+    pub fn finish_partial(&mut self, s: usize) {
+        if let Some((number, rest, begun)) = self.streams[s].rest.take() {
+            // It says when it was begun: later lines may have closed that step.
+            self.disorder |= self.now - begun > 500;
+            self.write(s, rest.as_bytes());
+            self.whole(s, number);
+        }
+    }
+
+    /// What was begun is never ended; the line after it is lost in it, and here an empty one is.
+    pub fn abandon(&mut self, s: usize) {
+        if self.streams[s].rest.take().is_some() {
+            self.write(s, b"\n");
+        }
+    }
+
+    pub fn huge(&mut self, s: usize) {
+        self.finish_partial(s);
+        let mut bytes = vec![b'z'; 200_000];
+        bytes.push(b'\n');
+        self.write(s, &bytes);
+    }
+
+    fn cut(&mut self, s: usize) -> u64 {
+        let stream = &mut self.streams[s];
+        stream.rest = None;
+        let Some(file) = &stream.file else { return 0 };
+        let before = file.metadata().unwrap().len();
+        // Two changes within one tick of the kernel's clock look the same by every stamp.
+        let stamp = file.metadata().unwrap().modified().unwrap();
+        file.set_len(0).unwrap();
+        for _ in 0..10_000 {
+            file.set_len(1).unwrap();
+            file.set_len(0).unwrap();
+            if file.metadata().unwrap().modified().unwrap() != stamp {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        let to = stream.to;
+        self.contents[to].lines.clear();
+        self.contents[to].touched = self.now;
+        before
+    }
+
+    pub fn truncate(&mut self, s: usize, refill: Refill) {
+        let before = usize::try_from(self.cut(s)).unwrap();
+        let line = self.text(false).1.len() + 8;
+        let target = match refill {
+            Refill::Nothing => return,
+            Refill::Less => before / 2,
+            Refill::Equal => before,
+            Refill::More => before + 300,
+        };
+        let mut length = 0;
+        while length + 2 * line < target {
+            let (number, text) = self.text(false);
+            length += text.len();
+            self.write(s, text.as_bytes());
+            self.whole(s, number);
+        }
+        if target > length + line {
+            let (number, text) = self.text(false);
+            let padded =
+                text.replacen("/y ", &format!("/{} ", "y".repeat(target - length - text.len() + 1)), 1);
+            self.write(s, padded.as_bytes());
+            self.lines[number].text = padded;
+            self.whole(s, number);
+        }
+    }
+
+    /// As a writer without O_APPEND does.
+    pub fn hole(&mut self, s: usize) {
+        let name = log(s);
+        let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
+        let before = self.cut(s);
+        let (number, text) = self.text(false);
+        let mut file = OpenOptions::new().write(true).open(self.path(&name)).unwrap();
+        file.seek(SeekFrom::Start(before)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        self.contents[at].touched = self.now;
+        self.whole(s, number);
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let Some(at) = self.at(from) else { return };
+        if let Some(over) = self.at(to) {
+            self.contents[over].names.remove(to);
+        }
+        fs::rename(self.path(from), self.path(to)).unwrap();
+        let names = &mut self.contents[at].names;
+        names.remove(from);
+        names.insert(to.to_owned());
+    }
+
+    /// Every rotated one gets the next number, as logrotate does it.
+    fn shift(&mut self, s: usize) {
+        let name = log(s);
+        let prefix = format!("{name}.");
+        let mut numbers: Vec<(u32, String)> = self
+            .contents
+            .iter()
+            .flat_map(|c| &c.names)
+            .filter_map(|n| {
+                let rest = n.strip_prefix(&prefix)?;
+                let (number, suffix) = rest.split_once('.').unwrap_or((rest, ""));
+                Some((number.parse().ok()?, suffix.to_owned()))
+            })
+            .collect();
+        numbers.sort();
+        for (number, suffix) in numbers.into_iter().rev() {
+            let dot = if suffix.is_empty() { "" } else { "." };
+            self.rename(
+                &format!("{prefix}{number}{dot}{suffix}"),
+                &format!("{prefix}{}{dot}{suffix}", number + 1),
+            );
+        }
+    }
+
+    pub fn rotate(&mut self, s: usize, create: bool) {
+        let name = log(s);
+        if self.at(&name).is_none() {
+            return;
+        }
+        self.shift(s);
+        self.rename(&name, &format!("{name}.1"));
+        if create {
+            File::create(self.path(&name)).unwrap();
+            self.make(&name, Vec::new(), false);
+        }
+    }
+
+    pub fn reopen(&mut self, s: usize) {
+        self.finish_partial(s);
+        self.open(s);
+    }
+
+    pub fn copy(&mut self, s: usize, durable: &Ledger) {
+        let name = log(s);
+        let Some(at) = self.at(&name) else { return };
+        self.shift(s);
+        let copy = format!("{name}.1");
+        fs::copy(self.path(&name), self.path(&copy)).unwrap();
+        let lines = self.contents[at].lines.clone();
+        let known = lines.iter().any(|number| durable.contains_key(number));
+        let new = self.make(&copy, lines, false);
+        self.contents[new].known = known;
+    }
+
+    pub fn delete(&mut self, s: usize) {
+        let name = log(s);
+        self.unlink_name(&name);
+    }
+
+    fn unlink_name(&mut self, name: &str) {
+        if let Some(at) = self.at(name) {
+            fs::remove_file(self.path(name)).unwrap();
+            self.contents[at].names.remove(name);
+        }
+    }
+
+    pub fn recreate(&mut self, s: usize) {
+        let before = self.streams[s].file.as_ref().map_or(0, |file| file.metadata().unwrap().len());
+        self.streams[s].rest = None;
+        self.streams[s].file = None;
+        self.delete(s);
+        self.open(s);
+        let mut length = 0;
+        while length <= before {
+            let (number, text) = self.text(true);
+            length += text.len() as u64;
+            self.write(s, text.as_bytes());
+            self.whole(s, number);
+        }
+    }
+
+    pub fn replace(&mut self, s: usize, more: usize) {
+        let name = log(s);
+        let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
+        self.finish_partial(s);
+        let (new, lines) = (self.path("new"), self.contents[at].lines.clone());
+        fs::copy(self.path(&name), &new).unwrap();
+        self.contents[at].names.remove(&name);
+        fs::rename(&new, self.path(&name)).unwrap();
+        self.make(&name, lines, false);
+        self.open(s);
+        self.append(s, more, false);
+    }
+
+    pub fn compress(&mut self, s: usize, number: usize) {
+        let (plain, packed) = (format!("{}.{number}", log(s)), format!("{}.{number}.gz", log(s)));
+        let Some(at) = self.at(&plain) else { return };
+        // Whoever compresses what is still being written loses lines by himself.
+        if self.at(&packed).is_some() || self.streams.iter().any(|stream| stream.to == at) {
+            return;
+        }
+        let mut encoder = GzEncoder::new(File::create(self.path(&packed)).unwrap(), Compression::fast());
+        encoder.write_all(&fs::read(self.path(&plain)).unwrap()).unwrap();
+        encoder.finish().unwrap();
+        let (lines, known) = (self.contents[at].lines.clone(), self.contents[at].known);
+        let new = self.make(&packed, lines, true);
+        self.contents[new].known = known;
+        self.unlink_name(&plain);
+    }
+
+    pub fn hard_link(&mut self, s: usize) {
+        let (name, other) = (log(s), format!("other-{}", log(s)));
+        let Some(at) = self.at(&name) else { return };
+        if self.at(&other).is_none() {
+            fs::hard_link(self.path(&name), self.path(&other)).unwrap();
+            self.contents[at].names.insert(other);
+        }
+    }
+
+    pub fn unlink(&mut self, s: usize) {
+        self.unlink_name(&format!("other-{}", log(s)));
+    }
+
+    pub fn rename_directory(&mut self) {
+        self.directories += 1;
+        fs::rename(self.logs(), self.folder.path().join(format!("old{}", self.directories))).unwrap();
+        fs::create_dir(self.logs()).unwrap();
+        // No pattern leads there.
+        self.contents.iter_mut().for_each(|c| c.names.clear());
+    }
+
+    pub fn set_clock(&mut self, seconds: i64) {
+        self.skew += seconds * 1_000;
+        self.disorder = true;
+    }
+
+    /// The agent has looked at everything there is.
+    pub fn looked(&mut self) {
+        for content in &mut self.contents {
+            if content.names.is_empty() {
+                // Only what it had open before it lost its last name.
+                content.held &= self.now - content.touched < HELD_FOR;
+            } else {
+                content.held |= !content.archive && content.known;
+            }
+        }
+    }
+
+    /// The agent is gone: what it had open is nobody's.
+    pub fn let_go(&mut self) {
+        self.contents.iter_mut().for_each(|content| content.held = false);
+    }
+
+    /// What nobody can read any more and is not counted by now may be missing in the end.
+    pub fn settle(&mut self, counted: &Ledger) {
+        let mut reachable = vec![false; self.lines.len()];
+        for content in self.contents.iter().filter(|c| c.held || (c.known && !c.names.is_empty())) {
+            content.lines.iter().for_each(|number| reachable[*number] = true);
+        }
+        for (number, line) in self.lines.iter_mut().enumerate() {
+            if line.whole && !line.may_be_missing && !reachable[number] && !counted.contains_key(&number) {
+                line.may_be_missing = true;
+                self.destroyed = true;
+            }
+        }
+    }
+}
