@@ -13,6 +13,7 @@ mod notify;
 mod problem;
 mod reader;
 mod rules;
+mod secrets;
 mod streams;
 mod values;
 
@@ -129,6 +130,8 @@ pub struct Outside<'o> {
     pub file: &'o dyn Fn(&str) -> io::Result<String>,
     /// A variable of the environment (`${env:NAME}`).
     pub variable: &'o dyn Fn(&str) -> Option<String>,
+    /// Whether a file of the configuration may be read by others than its owner.
+    pub exposed: &'o dyn Fn(&str) -> bool,
     /// The host's name.
     pub node: String,
     /// Where state is kept unless told otherwise.
@@ -143,6 +146,7 @@ pub fn parse_str(name: &str, text: &str) -> Result<Config, Problems> {
     let outside = Outside {
         file: &|_| Err(io::ErrorKind::NotFound.into()),
         variable: &|_| None,
+        exposed: &|_| false,
         node: "localhost".to_owned(),
         state_dir: PathBuf::from("/var/lib/gatewatch"),
     };

@@ -19,6 +19,7 @@ pub mod notification;
 pub mod notifiers;
 pub mod receiver;
 pub mod reports;
+pub mod service;
 pub mod settings;
 pub mod state;
 pub mod status;

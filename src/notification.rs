@@ -46,12 +46,44 @@ pub struct Item {
 }
 
 /// What a notification's alerts have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Subject {
     /// They changed under this rule.
     Rule(String),
-    /// They came and went unseen: the agent was catching up, or the receiver could not be reached for an hour.
-    Missed,
+    /// They changed under several rules, and the receiver's rate limit leaves one message for all of them.
+    Several,
+    /// They fire already, and the receiver is new.
+    Introduced,
+    /// They are another receiver's, which cannot be told.
+    StandsIn {
+        /// Its name.
+        receiver: String,
+        /// Since when it takes nothing.
+        since: Millis,
+    },
+    /// They came and went while gatewatch was down, and were found when it caught up.
+    WhileDown,
+    /// They came and went while the receiver could not be reached.
+    WhileAway,
+}
+
+impl Subject {
+    /// Whether it sums up what is over and was never told.
+    #[must_use]
+    pub fn is_summary(&self) -> bool {
+        matches!(self, Subject::WhileDown | Subject::WhileAway)
+    }
+}
+
+/// How much a summary sums up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Incidents, those that are not shown included.
+    pub incidents: u64,
+    /// When the first of them began.
+    pub from: Millis,
+    /// When the last of them was over.
+    pub to: Millis,
 }
 
 /// One message for one receiver.
@@ -67,8 +99,10 @@ pub struct Notification {
     pub subject: Subject,
     /// When it was put together.
     pub at: Millis,
-    /// Its alerts: those that fire first, the worst of them first; never empty.
+    /// Its alerts: those that fire first, the worst of them first; never empty. Of a summary only the worst.
     pub items: Vec<Item>,
+    /// Of a summary: all of it.
+    pub totals: Option<Totals>,
 }
 
 impl Notification {
@@ -96,6 +130,8 @@ pub enum Outcome {
         after: Option<Millis>,
         /// What happened; without secrets.
         why: String,
+        /// Nobody knows whether the receiver has it: it must get the very same again, under the same key.
+        may_have_arrived: bool,
     },
     /// The same again would be refused again.
     Failed {

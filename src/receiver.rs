@@ -1,7 +1,10 @@
 //! Who is told: the receivers of the configuration, ready to use. Their secrets are read, and never printed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Severity;
+use ring::hmac;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -20,6 +23,63 @@ pub struct Receiver {
     pub group_wait: Option<Millis>,
     /// Certificates (PEM) that its server's must come from, and no others; `None`: those of the system.
     pub ca_file: Option<PathBuf>,
+    /// How much it is sent at most; `None`: as much as there is.
+    pub rate_limit: Option<Rate>,
+    /// Who is told instead while this one cannot be.
+    pub fallback: Option<String>,
+    /// Told by itself only under rules that name it; else it only stands in for others.
+    pub fallback_only: bool,
+    /// The HTTP proxy on the way there; the environment's is not asked. It may carry a password.
+    pub proxy: Option<Secret>,
+}
+
+impl Receiver {
+    /// A receiver with the defaults.
+    #[must_use]
+    pub fn new(name: &str, kind: ReceiverKind) -> Receiver {
+        Receiver {
+            name: name.to_owned(),
+            kind,
+            severity: Vec::new(),
+            send_resolved: true,
+            group_wait: None,
+            ca_file: None,
+            rate_limit: Some(Rate::DEFAULT),
+            fallback: None,
+            fallback_only: false,
+            proxy: None,
+        }
+    }
+}
+
+/// So many messages in so long, and as many at once after a pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Messages; at least 1.
+    pub count: u32,
+    /// In so long: a second, a minute or an hour.
+    pub per: Millis,
+}
+
+impl Rate {
+    /// Slack takes one a second and channel, PagerDuty 120 a minute, a mail server what it likes, and people less.
+    pub const DEFAULT: Rate = Rate { count: 10, per: 60_000 };
+
+    /// What stands behind the `/`.
+    pub const UNITS: [(&str, Millis); 3] = [("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+    /// The time that one message takes of it.
+    #[must_use]
+    pub fn interval(self) -> Millis {
+        (self.per / Millis::from(self.count.max(1))).max(1)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = Rate::UNITS.iter().find(|(_, per)| *per == self.per).map_or("?", |(unit, _)| unit);
+        write!(f, "{}/{unit}", self.count)
+    }
 }
 
 /// How a receiver is reached.
@@ -29,6 +89,10 @@ pub enum ReceiverKind {
     Webhook {
         /// Where to; it may carry a token.
         url: Secret,
+        /// For `Authorization: Bearer`.
+        bearer_token: Option<Secret>,
+        /// Signs what is sent, by Standard Webhooks.
+        secret: Option<SigningSecret>,
     },
     /// Slack's incoming webhook.
     Slack {
@@ -40,6 +104,12 @@ pub enum ReceiverKind {
 }
 
 impl ReceiverKind {
+    /// A webhook that asks for nothing but its URL.
+    #[must_use]
+    pub fn webhook(url: &str) -> ReceiverKind {
+        ReceiverKind::Webhook { url: Secret::new(url.to_owned()), bearer_token: None, secret: None }
+    }
+
     /// The middle word of `[notify.slack.ops]`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -126,6 +196,40 @@ impl fmt::Display for Secret {
     }
 }
 
+/// A secret of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(Vec<u8>);
+
+impl SigningSecret {
+    /// Reads it; the error says what is wrong and shows nothing of it.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn read(text: &str) -> Result<SigningSecret, &'static str> {
+        let text = text.strip_prefix("whsec_").ok_or("begins with whsec_")?;
+        let bytes = BASE64.decode(text).map_err(|_| "no base64 behind whsec_")?;
+        if (24..=64).contains(&bytes.len()) {
+            Ok(SigningSecret(bytes))
+        } else {
+            Err("it must have 24 to 64 bytes: echo whsec_$(openssl rand -base64 32)")
+        }
+    }
+
+    /// The value of `webhook-signature`.
+    #[must_use]
+    pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", BASE64.encode(tag.as_ref()))
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +239,28 @@ mod tests {
         let kind = ReceiverKind::Slack { url: Secret::new("https://hooks.slack.com/T0/x".into()) };
         assert_eq!(format!("{kind:?}"), "Slack { url: <secret> }");
         assert_eq!(Secret::new("x".into()).to_string(), "<secret>");
+        let secret = SigningSecret::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        assert_eq!(format!("{secret:?}"), "<secret>");
+    }
+
+    /// The example of the specification's reference libraries.
+    #[test]
+    fn signed_as_the_standard_says() {
+        let secret = SigningSecret::read("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature = secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
+        assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn signing_secrets() {
+        let of = |bytes: usize| format!("whsec_{}", BASE64.encode(vec![7; bytes]));
+        for good in [24, 32, 64] {
+            assert!(SigningSecret::read(&of(good)).is_ok(), "{good}");
+        }
+        let bad = [of(23), of(65), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".into(), "whsec_???".into()];
+        for bad in bad {
+            let said = SigningSecret::read(&bad).unwrap_err();
+            assert!(!said.contains(bad.trim_start_matches("whsec_")), "{said}");
+        }
     }
 }

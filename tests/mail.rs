@@ -19,14 +19,12 @@ fn notification() -> Notification {
     let item = Item { news: News::Firing, reopened: 0, alert };
     let (receiver, key) = ("duty".into(), "gw-00c0ffee00c0ffee".into());
     let subject = Subject::Rule("errors".into());
-    Notification { id: 1, key, receiver, subject, at: item.alert.fired, items: vec![item] }
+    Notification { id: 1, key, receiver, subject, at: item.alert.fired, items: vec![item], totals: None }
 }
 
 fn delivery(kind: ReceiverKind, ca_file: Option<PathBuf>) -> Delivery {
     let about = About { zone: Zone::Fixed(0), node: "loghost-1".into(), log_file: None };
-    let name = "duty".into();
-    let receiver =
-        Receiver { name, kind, severity: Vec::new(), send_resolved: true, group_wait: None, ca_file };
+    let receiver = Receiver { ca_file, ..Receiver::new("duty", kind) };
     render(&notification(), &receiver, &about).unwrap()
 }
 
@@ -149,12 +147,12 @@ fn a_webhook_behind_tls() {
     let port = server.port;
     let url = || Secret::new(format!("https://localhost:{port}/hook"));
     let ca = Some(certificates.path("ca.pem"));
-    let outcome = sent(&delivery(ReceiverKind::Webhook { url: url() }, None));
+    let outcome = sent(&delivery(ReceiverKind::webhook(url().expose()), None));
     assert!(matches!(&outcome, Outcome::Retry { why, .. } if why.contains("certificate")), "{outcome:?}");
     assert_eq!(sent(&delivery(ReceiverKind::Slack { url: url() }, ca.clone())), Outcome::Sent);
-    assert_eq!(sent(&delivery(ReceiverKind::Webhook { url: url() }, ca)), Outcome::Sent);
+    assert_eq!(sent(&delivery(ReceiverKind::webhook(url().expose()), ca)), Outcome::Sent);
     assert!(server.next()["blocks"].is_array());
     assert_eq!(server.next()["version"], "4");
-    let outcome = sent(&delivery(ReceiverKind::Webhook { url: url() }, Some(certificates.path("none.pem"))));
+    let outcome = sent(&delivery(ReceiverKind::webhook(url().expose()), Some(certificates.path("none.pem"))));
     assert!(matches!(&outcome, Outcome::Failed { why } if why.contains("none.pem")), "{outcome:?}");
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gatewatch::message::{About, Message};
-use gatewatch::notification::{Item, News, Notification, Subject};
+use gatewatch::notification::{Item, News, Notification, Subject, Totals};
 use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Millis, Origin, Reason, Zone};
@@ -46,7 +46,15 @@ fn notification(items: Vec<Item>) -> Notification {
         subject: Subject::Rule("errors".into()),
         at,
         items,
+        totals: None,
     }
+}
+
+fn summary(subject: Subject, items: &[Item], incidents: u64) -> Notification {
+    let from = items.iter().map(|item| item.alert.started).min().unwrap();
+    let to = items.iter().filter_map(|item| item.alert.resolved).max().unwrap();
+    let totals = Some(Totals { incidents, from, to });
+    Notification { subject, totals, ..notification(items.to_vec()) }
 }
 
 fn twelve() -> Vec<Item> {
@@ -115,6 +123,8 @@ fn cases() -> Vec<(&'static str, Notification)> {
     let missed = [one_of_many.clone(), over(counted(), End::Recovered), yesterday.clone()];
     let missed = missed.map(|alert| item(News::FiredAndResolved, Alert { detected_late: true, ..alert }));
     let mixed = vec![item(News::Firing, alert()), item(News::Resolved, one_of_many)];
+    let several = vec![item(News::Firing, alert()), item(News::Firing, counted())];
+    let stands_in = Subject::StandsIn { receiver: "chat".into(), since: alert().fired - 7 * MINUTE };
     let escalated = item(News::Escalated { from: Severity::Warning }, alert());
     vec![
         ("firing", notification(vec![item(News::Firing, alert())])),
@@ -133,7 +143,15 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("expired", notification(vec![item(News::Resolved, over(alert(), End::Expired))])),
         ("closed", notification(vec![item(News::Resolved, over(alert(), End::Config))])),
         ("mixed", notification(mixed)),
-        ("missed", Notification { subject: Subject::Missed, ..notification(missed.to_vec()) }),
+        ("while_down", summary(Subject::WhileDown, &missed, 37)),
+        ("while_away", summary(Subject::WhileAway, &missed, 3)),
+        ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
+        ("several", Notification { subject: Subject::Several, ..notification(several) }),
+        (
+            "introduced",
+            Notification { subject: Subject::Introduced, ..notification(vec![item(News::Firing, alert())]) },
+        ),
+        ("stands_in", Notification { subject: stands_in, ..notification(vec![item(News::Firing, alert())]) }),
         ("hostile", hostile()),
     ]
 }
@@ -143,12 +161,13 @@ fn about() -> About {
 }
 
 fn receiver(kind: ReceiverKind) -> Receiver {
-    let name = "ops".into();
-    Receiver { name, kind, severity: Vec::new(), send_resolved: true, group_wait: None, ca_file: None }
+    Receiver::new("ops", kind)
 }
 
+const URL: &str = "https://hooks.example.net/secret";
+
 fn url() -> Secret {
-    Secret::new("https://hooks.example.net/secret".into())
+    Secret::new(URL.into())
 }
 
 fn email() -> Receiver {
@@ -186,7 +205,7 @@ fn golden() {
         let message = Message::of(&notification, &about());
         let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap() + "\n";
         let files = [
-            ("webhook.json", pretty(&posted(&notification, ReceiverKind::Webhook { url: url() }))),
+            ("webhook.json", pretty(&posted(&notification, ReceiverKind::webhook(URL)))),
             ("slack.json", pretty(&posted(&notification, ReceiverKind::Slack { url: url() }))),
             ("txt", format!("Subject: {}\n\n{}\n{}", message.subject, message.headline, message.text())),
             ("html", html::page(&message)),
@@ -232,7 +251,7 @@ fn limits() {
         let mail = mailed(&notification);
         let (head, _) = mail.split_once("\r\n\r\n").unwrap();
         assert!(head.lines().all(|line| line.len() <= 998 && !line.starts_with("Bcc")), "{name}:\n{head}");
-        let body = posted(&notification, ReceiverKind::Webhook { url: url() });
+        let body = posted(&notification, ReceiverKind::webhook(URL));
         for alert in body["alerts"].as_array().unwrap() {
             for value in alert["labels"].as_object().unwrap().values() {
                 assert!(!value.as_str().unwrap().contains(['\r', '\n', '\u{1b}', '\u{202e}']), "{name}");

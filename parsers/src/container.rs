@@ -109,6 +109,11 @@ impl Unwrapper {
         self.begun.get(which).map(|held| clean(held))
     }
 
+    /// What was given out is void now, and not only when the next line comes: else it would be saved as begun.
+    pub fn settle(&mut self) {
+        self.forget_given();
+    }
+
     /// Forgets what was begun: the file was truncated.
     pub fn restart(&mut self) {
         self.begun.iter_mut().for_each(Vec::clear);

@@ -1,5 +1,6 @@
 //! The life of an alert: inactive → pending → firing → recovering → resolved; and what others are told of it.
 
+pub use crate::case::fingerprint;
 use crate::rule::{Counts, Severity};
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,17 @@ pub struct Sample {
     pub end: Millis,
     /// The line, cut to 512 bytes, query string and tokens redacted; may hold anything else that a log line may.
     pub line: String,
+}
+
+/// What an alert says that is not about traffic, but about the agent's own sight of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What is wrong, in a sentence without its end.
+    pub what: String,
+    /// What to do.
+    pub advice: String,
+    /// What shows more, for a shell.
+    pub command: Option<String>,
 }
 
 /// An alert as the world is told of it: the state of one group under one rule, with what is known of why.
@@ -129,6 +141,8 @@ pub struct Alert {
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,
+    /// Of one that is about an input and not about traffic: what it says in place of figures.
+    pub note: Option<Note>,
 }
 
 /// Something that others may want to know.

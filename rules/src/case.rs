@@ -305,6 +305,7 @@ impl Case {
             samples: self.samples.clone(),
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
+            note: None,
         }
     }
 
@@ -353,7 +354,7 @@ pub(crate) fn labels(rule: &Rule, key: &LabelSet) -> Labels {
 }
 
 /// Which alert this is, across restarts and versions.
-pub(crate) fn fingerprint(rule: &str, labels: &Labels) -> String {
+pub fn fingerprint(rule: &str, labels: &Labels) -> String {
     #[expect(
         deprecated,
         reason = "the one hash of the standard library whose algorithm (SipHash-2-4) will not change"

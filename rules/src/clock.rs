@@ -390,6 +390,39 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Saved after any line and read on later, a file's lines count as they would have.
+        #[test]
+        fn a_file_goes_on_exactly(ends in ends(), cut in any::<prop::sample::Index>(), idle in 0..100_000i64) {
+            let mut here = FileClock::new(2_000, STEP);
+            let cut = cut.index(ends.len() + 1);
+            for end in ends.iter().take(cut) {
+                here.admit(*end);
+            }
+            here.idle(idle, T);
+            let saved = serde_json::to_vec(&here).unwrap();
+            let mut there: FileClock = serde_json::from_slice::<FileClock>(&saved).unwrap().with(2_000, STEP);
+            prop_assert_eq!(&there, &here);
+            for end in ends.iter().skip(cut) {
+                prop_assert_eq!(there.admit(*end), here.admit(*end));
+            }
+            prop_assert_eq!(there.finish(), here.finish());
+        }
+    }
+
+    #[test]
+    fn a_clock_that_cannot_have_been_saved_is_refused() {
+        let sound = serde_json::to_value(FileClock::new(2_000, STEP)).unwrap();
+        assert!(serde_json::from_value::<FileClock>(sound.clone()).is_ok());
+        for (field, value) in
+            [("step", 0), ("step", -1), ("newest", i64::MAX), ("held", i64::MIN), ("idle", i64::MAX)]
+        {
+            let mut value_of = sound.clone();
+            value_of[field] = value.into();
+            assert!(serde_json::from_value::<FileClock>(value_of).is_err(), "{field} {value}");
+        }
+    }
+
     #[test]
     fn late_is_a_step_that_the_watermark_has_passed() {
         let mut clock = FileClock::new(2_000, STEP);

@@ -282,10 +282,10 @@ impl Engine {
         }
         groups.sort(&mut events);
         let changes = self.tell(&mut groups, detector, at, &events);
-        for (group, case) in groups.with_case() {
-            let incident = case.incident(&groups.rule, &group.key);
-            self.over.extend(incident);
-        }
+        let mut over: Vec<_> = groups.with_case().collect();
+        over.sort_by_key(|(group, _)| &group.key);
+        self.over
+            .extend(over.into_iter().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)));
         changes
     }
 

@@ -50,6 +50,16 @@ const ORIGINS: u16 = 64;
 const FAILED: u16 = 128;
 const STATUSES: u16 = 256;
 
+/// Details from here on, so many, have codes from there on. Those of 500 to 515 stand first; both ranges hold them, and
+/// the first one counts.
+const CODES: [(u16, u16, u16); 5] = [
+    (STATUSES + 500, 16, 0),
+    (0, 32, 16),
+    (ORIGINS, 8, 48),
+    (FAILED, 32, 56),
+    (STATUSES, Status::COUNT as u16, 88),
+];
+
 impl Detail {
     pub fn reason(reason: Reason) -> Detail {
         Detail(reason as u16)
@@ -87,15 +97,18 @@ impl Detail {
         (FAILED..STATUSES).contains(&self.0)
     }
 
-    /// As a number that [`Detail::from_code`] takes back.
+    /// As a number that [`Detail::from_code`] takes back: what is counted most is small and close together.
     pub fn code(self) -> u16 {
-        self.0
+        let range = CODES.iter().find(|(from, length, _)| (*from..from + length).contains(&self.0));
+        range.map_or(self.0, |(from, _, code)| code + (self.0 - from))
     }
 
     /// `None`: it counts nothing that is known.
     pub fn from_code(code: u16) -> Option<Detail> {
-        let known = code <= STATUSES + Status::NONE.index() as u16;
-        Some(Detail(code)).filter(|detail| known && detail.kind().is_some())
+        let (from, _, start) =
+            CODES.iter().find(|(_, length, start)| (*start..start + length).contains(&code))?;
+        let detail = Detail(from + (code - start));
+        (detail.code() == code && detail.kind().is_some()).then_some(detail)
     }
 }
 
@@ -302,6 +315,12 @@ mod tests {
             prop_assert_eq!(sum(&[&a, &b]), sum(&[&b, &a]));
             prop_assert_eq!(sum(&[&sum(&[&a, &b]), &c]), sum(&[&a, &sum(&[&b, &c])]));
             prop_assert_eq!(sum(&[&a]), a);
+        }
+
+        #[test]
+        fn a_code_stands_for_one_detail(detail in detail(), code in any::<u16>()) {
+            prop_assert_eq!(Detail::from_code(detail.code()), Some(detail));
+            prop_assert!(Detail::from_code(code).is_none_or(|detail| detail.code() == code));
         }
 
         #[test]

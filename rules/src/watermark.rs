@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 const UNREADABLE: Millis = 30_000;
 /// A file read to its end may trail the furthest by so much.
 const TRAILING: Millis = 60_000;
+/// A file is known to be at its end for so long after a look: while nobody looks (stopped, suspended), lines are written.
+const LOOKED: Millis = 10_000;
 /// Zones differ by multiples of this.
 const QUARTER: Millis = 900_000;
 
@@ -243,13 +245,13 @@ impl Watermarks {
 }
 
 /// Behind the furthest by more than a minute, although all that it has was read.
-fn behind(file: &File, furthest: Millis) -> Option<Millis> {
-    file.at_end?;
+fn behind(file: &File, furthest: Millis, now: Millis) -> Option<Millis> {
+    file.at_end.filter(|at| now.saturating_sub(*at) <= LOOKED)?;
     Some(furthest.saturating_sub(file.watermark()?)).filter(|behind| *behind > TRAILING)
 }
 
 fn left_out(file: &File, furthest: Millis, now: Millis) -> bool {
-    file.is_given_up(now) || behind(file, furthest).is_some()
+    file.is_given_up(now) || behind(file, furthest, now).is_some()
 }
 
 fn standing(file: &File, furthest: Option<Millis>, now: Millis) -> Standing {
@@ -257,7 +259,7 @@ fn standing(file: &File, furthest: Option<Millis>, now: Millis) -> Standing {
         return Standing::Unreadable { since, waited_for: !file.is_given_up(now) };
     }
     let Some((watermark, furthest)) = file.watermark().zip(furthest) else { return Standing::Empty };
-    let behind = behind(file, furthest);
+    let behind = behind(file, furthest, now);
     let is_ahead = watermark > now.saturating_add(TRAILING);
     match file.offset() {
         Some(offset) if behind.is_some() || (is_ahead && offset < 0) => Standing::Skewed { offset },
@@ -309,6 +311,23 @@ mod tests {
     }
 
     #[test]
+    fn after_a_pause_a_file_is_waited_for_until_it_is_looked_at() {
+        // The process was stopped for five minutes; the first file is read on, the second one is not yet.
+        let mut all = live(&[0, 0]);
+        let now = NOW + 5 * 60_000;
+        all.read(1, now, now);
+        assert_eq!(all.watermark(now), Some(NOW - LATENESS));
+        assert_eq!(standing_of(&all, 2, now), Standing::Fine);
+        all.read(2, now - 1_000, now);
+        assert_eq!(all.watermark(now), Some(now - 1_000 - LATENESS));
+        // Looked at without a line in those minutes: it is quiet, and as far as its idle time says.
+        let mut quiet = live(&[0, 0]);
+        quiet.read(1, now, now);
+        quiet.idle(2, now);
+        assert_eq!(quiet.watermark(now), Some(now - LATENESS));
+    }
+
+    #[test]
     fn a_file_without_lines_is_not_waited_for() {
         let mut all = live(&[0]);
         all.register(7, LATENESS);
@@ -332,6 +351,26 @@ mod tests {
         all.unreadable(7, NOW);
         all.idle(1, NOW + 31_000);
         assert_eq!(all.watermark(NOW + 31_000), Some(NOW + 31_000 - LATENESS));
+    }
+
+    #[test]
+    fn a_later_process_knows_a_file_again() {
+        let before = live(&[0, -HOUR]);
+        let mut after = Watermarks::new();
+        for id in [1, 2] {
+            let saved = serde_json::to_vec(&before.mark(id)).unwrap();
+            after.register(id, LATENESS);
+            after.resume(id, serde_json::from_slice(&saved).unwrap());
+            assert_eq!(after.mark(id), before.mark(id));
+        }
+        after.all_placed();
+        // There may be more in both by now.
+        assert_eq!(after.watermark(NOW), Some(NOW - HOUR - LATENESS));
+        after.idle(2, NOW + 60_000);
+        assert_eq!(standing_of(&after, 2, NOW + 60_000), Standing::Skewed { offset: HOUR });
+        after.idle(1, NOW + 60_000);
+        assert_eq!(after.watermark(NOW + 60_000), Some(NOW + 60_000 - LATENESS), "time passed meanwhile");
+        assert_eq!(after.mark(7), Mark::default());
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 mod view;
 
+use super::health::Observed;
 use super::live::LiveFile;
+use super::memory::Memory;
 use crate::inputs::file::{Happening, Message, Placing};
 use crate::state::{FileState, Lines};
-use crate::tail::{FileId, FileKey, Placed, Position, Progress};
+use crate::tail::{FileId, Placed, Position, Progress};
 use crate::wiring::FileSettings;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::block::Block;
@@ -32,9 +34,6 @@ struct Followed {
     read: Millis,
 }
 
-/// So many files that are not followed now are remembered, for when they come back.
-const REMEMBERED_MAX: usize = 1_000;
-
 impl Followed {
     fn state(&self, mark: Mark) -> FileState {
         let Placing { path, key, .. } = &self.place;
@@ -54,11 +53,7 @@ pub struct LiveFiles {
     collector: Collector,
     block: Block,
     watermarks: Watermarks,
-    /// Files that are not followed now: gone, or not to be read since the start; and in which order they went.
-    remembered: BTreeMap<FileKey, (u64, FileState)>,
-    forgotten: u64,
-    /// By input: what the lines came to of files that are gone.
-    gone: BTreeMap<String, Lines>,
+    memory: Memory,
     /// Inputs whose files were placed once: what appears in them later begins at its beginning.
     scanned: Vec<String>,
     /// Something was read or placed since this was last asked.
@@ -85,9 +80,7 @@ impl LiveFiles {
             collector: Collector::new(plan, step, false),
             block: Block::default(),
             watermarks: Watermarks::new(),
-            remembered: BTreeMap::new(),
-            forgotten: 0,
-            gone: BTreeMap::new(),
+            memory: Memory::default(),
             scanned: Vec::new(),
             changed: false,
             placed: false,
@@ -99,16 +92,10 @@ impl LiveFiles {
         }
     }
 
-    /// Where an earlier process was: in files that may not be followed yet; which inputs' files it had placed; and what the
-    /// lines of those came to that were gone.
-    pub fn remember(&mut self, files: Vec<FileState>, scanned: Vec<String>, gone: BTreeMap<String, Lines>) {
-        files.into_iter().for_each(|file| self.keep(file));
-        (self.scanned, self.gone) = (scanned, gone);
-    }
-
-    fn keep(&mut self, file: FileState) {
-        self.remembered.insert(file.position.key, (self.forgotten, file));
-        self.forgotten += 1;
+    /// Where an earlier process was: in files that may not be followed yet, and in journals; and which inputs' files it had
+    /// placed.
+    pub fn remember(&mut self, memory: Memory, scanned: Vec<String>, cursors: BTreeMap<String, String>) {
+        (self.memory, self.scanned, self.cursors) = (memory, scanned, cursors);
     }
 
     /// Counts by other labels from now on; what was counted must have been flushed.
@@ -121,17 +108,8 @@ impl LiveFiles {
         (self.settings, self.relisted) = (settings, true);
     }
 
-    /// Inputs that are no files: their settings, by their number, and up to where journals were counted.
-    pub fn set_streams(
-        &mut self,
-        settings: BTreeMap<usize, FileSettings>,
-        cursors: BTreeMap<String, String>,
-    ) {
-        (self.streams, self.cursors) = (settings, cursors);
-    }
-
-    /// The settings of inputs that are no files from now on.
-    pub fn reconfigure_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
+    /// The settings of inputs that are no files from now on, by their number.
+    pub fn set_streams(&mut self, settings: BTreeMap<usize, FileSettings>) {
         self.streams = settings;
     }
 
@@ -143,27 +121,12 @@ impl LiveFiles {
     /// What the files' thread tells.
     pub fn take(&mut self, message: Message, engine: &mut Engine) {
         let at = message.at;
-        self.changed |= !matches!(
-            message.what,
-            Happening::Idle { .. }
-                | Happening::Reconciled
-                | Happening::Unreadable { .. }
-                | Happening::Recovered { .. }
-                | Happening::Rotated { .. }
-                | Happening::Gone { .. }
-                | Happening::Warning(_)
-        );
+        self.changed |= changes(&message.what);
         match message.what {
             Happening::Opened { file, place, from, size, placed, .. } => {
                 self.open(file, place, (from, placed), size, at);
             }
-            Happening::Moved { file, place } => {
-                let settings = self.settings_of(&place);
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.live.move_to(place.path.display().to_string(), settings);
-                    f.place = place;
-                }
-            }
+            Happening::Moved { file, place } => self.move_to(file, place),
             Happening::Chunk { file, bytes, after, .. } => self.chunk(file, &bytes, after, at, engine),
             Happening::Idle { file } => self.idle(file, at),
             Happening::Reconciled => {
@@ -180,34 +143,15 @@ impl LiveFiles {
                     f.live.lines.rotations += 1;
                 }
             }
-            Happening::Truncated { file } => {
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.live.lines.truncations += 1;
-                    f.live.restart();
-                    f.progress = Progress::default();
-                }
-            }
-            Happening::Finished { file, after } => {
-                let collector = &mut self.collector;
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.progress = after;
-                    f.live.finish(at, collector, &mut |series, end, line| engine.sample(series, end, line));
-                }
-                self.close(file);
-            }
+            Happening::Truncated { file } => self.truncated(file),
+            Happening::Finished { file, after } => self.finish(file, after, at, engine),
             Happening::Dropped { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
                     f.live.settle(&mut self.collector);
                 }
                 self.close(file);
             }
-            Happening::Lost { file, count } => {
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.live.lines.lost += count;
-                    // By its own time, which may be off or behind: what was lost would have come next.
-                    engine.lost(f.live.clock.newest().unwrap_or(at), count);
-                }
-            }
+            Happening::Lost { file, count } => self.lose(file, count, at, engine),
             Happening::Unreadable { file: Some(file), .. } => {
                 // No time passes for it until it is read again.
                 if let Some(f) = self.files.get_mut(&file) {
@@ -230,15 +174,23 @@ impl LiveFiles {
         }
     }
 
+    fn truncated(&mut self, file: FileId) {
+        if let Some(f) = self.files.get_mut(&file) {
+            f.live.lines.truncations += 1;
+            f.live.restart();
+            f.progress = Progress::default();
+        }
+    }
+
     /// Belongs to what is read through this path now, else to the input that has read it.
     fn possible_loss(&mut self, path: &Path) {
         if let Some(f) = self.files.values_mut().find(|f| f.place.path == path) {
             f.live.lines.possible_loss += 1;
             return;
         }
-        let of = self.remembered.values().find(|(_, file)| file.position.path == path);
-        let input = of.map(|(_, file)| file.input.clone()).unwrap_or_default();
-        self.gone.entry(input).or_default().possible_loss += 1;
+        let of = self.memory.files().find(|file| file.position.path == path);
+        let input = of.map(|file| file.input.clone()).unwrap_or_default();
+        self.memory.count(&input, Lines { possible_loss: 1, ..Lines::default() });
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
@@ -246,6 +198,30 @@ impl LiveFiles {
         let mut settings = settings?.clone();
         settings.path_labels.clone_from(&place.labels);
         Some(settings)
+    }
+
+    fn move_to(&mut self, file: FileId, place: Placing) {
+        let settings = self.settings_of(&place);
+        if let Some(f) = self.files.get_mut(&file) {
+            f.live.move_to(place.path.display().to_string(), settings);
+            f.place = place;
+        }
+    }
+
+    fn finish(&mut self, file: FileId, after: Progress, at: Millis, engine: &mut Engine) {
+        if let Some(f) = self.files.get_mut(&file) {
+            f.progress = after;
+            let on_error = &mut |series: &_, end, line: &[u8]| engine.sample(series, end, line);
+            f.live.finish(at, &mut self.collector, on_error);
+        }
+        self.close(file);
+    }
+
+    fn lose(&mut self, file: FileId, count: u64, at: Millis, engine: &mut Engine) {
+        let Some(f) = self.files.get_mut(&file) else { return engine.lost(at, count) };
+        f.live.lines.lost = f.live.lines.lost.saturating_add(count);
+        // By the stream's own time, which may be off or behind: what was lost would have come next.
+        engine.lost(f.live.clock.newest().unwrap_or(at), count);
     }
 
     fn all_scanned(&mut self) {
@@ -269,7 +245,7 @@ impl LiveFiles {
         if size > from.offset {
             self.watermarks.has_lines(file.0);
         }
-        let (live, read) = match self.recall(&place, from, placed) {
+        let (live, read) = match self.memory.recall(&place, from, placed) {
             Some(known) => {
                 let read = known.read;
                 self.watermarks.resume(file.0, known.mark);
@@ -281,38 +257,13 @@ impl LiveFiles {
         self.files.insert(file, followed);
     }
 
-    /// What is remembered of a file that is followed again: under its key; or, if it has another one by now (written anew,
-    /// or on another device number), by the place that was found in it. One that was replaced in place goes on as if it
-    /// had been truncated while it was followed.
-    fn recall(&mut self, place: &Placing, from: Progress, placed: Placed) -> Option<FileState> {
-        if matches!(placed, Placed::Beginning | Placed::End) {
-            return None;
-        }
-        let place_of = |progress: &Progress| (progress.offset, progress.anchor);
-        let same_place = |file: &FileState| {
-            placed == Placed::Resumed && place_of(&file.position.progress) == place_of(&from)
-        };
-        let key = match self.remembered.get(&place.key) {
-            Some(_) => place.key,
-            None => *self.remembered.iter().find(|(_, (_, file))| same_place(file))?.0,
-        };
-        self.remembered.remove(&key).map(|(_, file)| file)
-    }
-
     fn close(&mut self, file: FileId) {
         let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
-        let Some(f) = self.files.remove(&file) else { return };
-        *self.gone.entry(f.live.input().to_owned()).or_default() += f.live.lines;
-        if file.is_stream() {
-            return;
-        }
-        self.keep(FileState { followed: false, lines: Lines::default(), ..f.state(mark) });
-        while self.remembered.len() > REMEMBERED_MAX
-            && let Some(oldest) = self.remembered.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
-            && let Some((_, file)) = self.remembered.remove(&oldest)
-        {
-            *self.gone.entry(file.input).or_default() += file.lines;
+        match self.files.remove(&file) {
+            Some(f) if file.is_stream() => self.memory.count(f.live.input(), f.live.lines),
+            Some(f) => self.memory.keep(f.state(mark)),
+            None => {}
         }
     }
 
@@ -352,6 +303,12 @@ impl LiveFiles {
         self.watermarks.idle(file.0, at);
     }
 
+    /// What streams gave cannot be read again: the end of the process is their end, too.
+    pub fn finish_streams(&mut self, at: Millis, engine: &mut Engine) {
+        let streams: Vec<FileId> = self.files.keys().filter(|file| file.is_stream()).copied().collect();
+        streams.into_iter().for_each(|file| self.finish(file, Progress::default(), at, engine));
+    }
+
     /// Chunks counted since the last flush.
     pub fn counted(&self) -> u64 {
         self.counted
@@ -375,6 +332,16 @@ impl LiveFiles {
         self.watermarks
             .reports(now)
             .filter_map(|report| Some((self.files.get(&FileId(report.file))?.live.path.as_str(), report)))
+    }
+
+    /// Every file as it stands.
+    pub fn observed(&self, now: Millis) -> impl Iterator<Item = Observed<'_>> {
+        self.watermarks.reports(now).filter_map(|FileReport { file, standing, .. }| {
+            let live = &self.files.get(&FileId(file))?.live;
+            let (path, input, zone) = (live.path.as_str(), live.input(), live.zone());
+            let (lines, late_needed) = (live.lines, live.late_needed());
+            Some(Observed { file: FileId(file), path, input, zone, standing, lines, late_needed })
+        })
     }
 
     /// What files have to say, once.
@@ -404,6 +371,16 @@ impl LiveFiles {
         std::mem::replace(&mut self.behind, now)
     }
 
+    /// Whether every file that was there at the start is registered.
+    pub fn all_placed(&self) -> bool {
+        self.placed
+    }
+
+    /// How many are followed.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
     /// The path, if there is but one file.
     pub fn only_path(&self) -> Option<String> {
         let mut files = self.files.iter();
@@ -415,9 +392,7 @@ impl LiveFiles {
     pub fn states(&self) -> Vec<FileState> {
         let followed = self.files.iter().filter(|(file, _)| !file.is_stream());
         let followed = followed.map(|(file, f)| f.state(self.watermarks.mark(file.0)));
-        let mut remembered: Vec<&(u64, FileState)> = self.remembered.values().collect();
-        remembered.sort_by_key(|(age, _)| *age);
-        followed.chain(remembered.into_iter().map(|(_, file)| file.clone())).collect()
+        followed.chain(self.memory.files().cloned()).collect()
     }
 
     /// The inputs whose files were placed once.
@@ -427,9 +402,9 @@ impl LiveFiles {
 
     /// By input: what the lines came to that no file of [`LiveFiles::states`] has.
     pub fn gone(&self) -> BTreeMap<String, Lines> {
-        let mut gone = self.gone.clone();
-        for (_, stream) in self.files.iter().filter(|(file, _)| file.is_stream()) {
-            *gone.entry(stream.live.input().to_owned()).or_default() += stream.live.lines;
+        let mut gone = self.memory.gone().clone();
+        for stream in self.files.iter().filter(|(file, _)| file.is_stream()) {
+            *gone.entry(stream.1.live.input().to_owned()).or_default() += stream.1.live.lines;
         }
         gone
     }
@@ -439,4 +414,18 @@ impl LiveFiles {
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
+}
+
+/// Whether a restart would not come to the same without having heard of it.
+fn changes(what: &Happening) -> bool {
+    !matches!(
+        what,
+        Happening::Idle { .. }
+            | Happening::Reconciled
+            | Happening::Unreadable { .. }
+            | Happening::Recovered { .. }
+            | Happening::Rotated { .. }
+            | Happening::Gone { .. }
+            | Happening::Warning(_)
+    )
 }

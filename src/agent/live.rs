@@ -7,7 +7,7 @@ use crate::tail::Position;
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::container::{Runtime, Unwrapper};
 use gatewatch_parsers::lines::LineBuffer;
-use gatewatch_parsers::{Context, Dated, Format, Millis, Parsed};
+use gatewatch_parsers::{Context, Dated, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
 use gatewatch_rules::series::LabelSet;
@@ -81,6 +81,18 @@ impl LiveFile {
             told: Told::default(),
             notes: Vec::new(),
         }
+    }
+
+    /// The zone of stamps that carry none.
+    #[must_use]
+    pub fn zone(&self) -> Zone {
+        self.settings.zone.zone
+    }
+
+    /// The `lateness` that would have been enough for all lines so far.
+    #[must_use]
+    pub fn late_needed(&self) -> Millis {
+        self.late_needed
     }
 
     /// A file of which a snapshot tells: read on from `offset` as it was read before, under these settings.
@@ -202,6 +214,9 @@ impl LiveFile {
             if let Some(line) = bare(&mut unwrapper, line) {
                 self.line(line, collector, on_error);
             }
+        }
+        if let Some(unwrapper) = &mut unwrapper {
+            unwrapper.settle();
         }
         self.lines.too_long += buffer.too_long() - too_long;
         (self.buffer, self.unwrapper) = (buffer, unwrapper);

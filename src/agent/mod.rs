@@ -2,8 +2,10 @@
 //! steps as time passes, and hands what is due to the courier.
 
 pub mod files;
+mod health;
 mod keeper;
 mod live;
+mod memory;
 mod notices;
 mod past;
 mod rebuild;
@@ -19,15 +21,19 @@ use crate::inputs::streams::Streams;
 use crate::message::About;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
+use crate::service::Service;
 use crate::settings::Live;
 use crate::state::cadence::Changed;
+use crate::state::lock::Lock;
 use crate::state::{AgentState, Counters, Snapshot, Store};
 use files::LiveFiles;
 use gatewatch_parsers::Millis;
-use gatewatch_rules::alert::{Change, ChangeKind};
+use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
+use health::Health;
 use keeper::Keeper;
+use memory::Memory;
 use notices::Notices;
 use past::Past;
 use std::collections::BTreeMap;
@@ -67,15 +73,19 @@ pub struct Signals {
 /// Where the configuration comes from: read at the start, and again at a reload. The error is text for people.
 pub type Load<'a> = dyn Fn() -> Result<Live, String> + 'a;
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. `lock` is of its state directory; if that could not be had, it is tried again before
+/// each snapshot.
 ///
 /// # Errors
 /// A thread could not be started, or a newer program's snapshot is in the way.
-pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
-    let mut agent = Agent::start(live)?;
+pub fn run(live: Live, lock: Lock, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
+    let mut service = Service::of_environment();
+    let mut agent = Agent::start(live, lock)?;
     while !signals.stop.load(Ordering::Relaxed) {
         agent.turn();
+        service.turned(Instant::now(), agent.files.all_placed().then_some(|| agent.status()));
         if signals.reload.swap(false, Ordering::Relaxed) {
+            service.reloading();
             match load() {
                 Ok(live) => agent.reload(live),
                 Err(problems) => {
@@ -85,8 +95,10 @@ pub fn run(live: Live, load: &Load<'_>, signals: &Signals) -> io::Result<()> {
                         .say(&format!("{problems}\nthe configuration is refused: the old one stays"));
                 }
             }
+            service.reloaded();
         }
     }
+    service.stopping();
     agent.stop();
     Ok(())
 }
@@ -108,6 +120,7 @@ struct Agent {
     /// While counts are rebuilt: fingerprint → what fires by the logs of the past.
     replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
+    health: Health,
     clock: Steady,
     /// There, but while it is being answered at.
     desk: Option<Desk>,
@@ -120,10 +133,10 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(live: Live) -> io::Result<Agent> {
+    fn start(live: Live, lock: Lock) -> io::Result<Agent> {
         let clock = Steady::start();
         let mut notices = Notices::default();
-        let mut store = Store::new(&live.config.agent.state_dir);
+        let mut store = Store::new(lock.folder()).locked(lock);
         let found = store.load(clock.now()).map_err(io::Error::other)?;
         let past = Past::of(found, &live, clock.now());
         past.said.iter().for_each(|text| notices.say(text));
@@ -148,9 +161,11 @@ impl Agent {
             }
         };
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
-        files.remember(past.files, past.scanned.unwrap_or_default(), past.counters.gone);
-        files.set_streams(counted, past.cursors);
+        let memory = Memory::of(past.files, past.counters.gone);
+        files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
+        files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
+        let health = Health::resume(outbox.open_alerts());
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
@@ -165,6 +180,7 @@ impl Agent {
             courier: Some(courier),
             outcomes,
             notices,
+            health,
             clock,
             desk: Some(desk),
             answers: Answers::of(past.counters.told),
@@ -174,7 +190,8 @@ impl Agent {
             next: None,
         };
         agent.tell(past.changes, clock.now());
-        let orphans = past::orphans(agent.outbox.open_alerts(), &agent.engine, clock.now());
+        let of_rules = agent.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
+        let orphans = past::orphans(of_rules, &agent.engine, clock.now());
         agent.tell(orphans, clock.now());
         Ok(agent)
     }
@@ -207,6 +224,8 @@ impl Agent {
             self.tell(changes, now);
         }
         self.notices.files(&mut self.files, now);
+        let changes = self.health.judge(now, self.files.observed(now));
+        self.tell(changes, now);
         self.deliver(now);
         if self.files.take_changed() {
             self.keeper.change(Changed::Something);
@@ -225,6 +244,7 @@ impl Agent {
             self.files.reconfigure(live.settings);
         }
         self.notices.happening(&message);
+        self.health.happening(&message.what);
         self.files.take(message, &mut self.engine);
     }
 
@@ -315,7 +335,7 @@ impl Agent {
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
-        self.files.reconfigure_streams(counted);
+        self.files.set_streams(counted);
         self.streams.reconfigure(wanted, self.files.cursors());
         self.about.zone = live.zone();
         self.refused = None;
@@ -323,6 +343,14 @@ impl Agent {
         self.next = Some(live);
         self.keeper.change(Changed::Something);
         self.notices.say("configuration reloaded");
+    }
+
+    /// How it is, in a line.
+    fn status(&self) -> String {
+        let open = self.engine.alerts().iter().filter(|alert| alert.state != State::Pending).count();
+        let (files, firing) = (self.files.count(), open + self.health.firing());
+        let s = |n: usize| if n == 1 { "" } else { "s" };
+        format!("following {files} file{}, {firing} alert{} firing", s(files), s(firing))
     }
 
     /// Takes a snapshot. `held` tells of changes that no snapshot has held yet, and waits for it.
@@ -336,9 +364,9 @@ impl Agent {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
+            cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
-            cursors: self.files.cursors().clone(),
             counters: Counters {
                 gone: self.files.gone(),
                 state_rebuilt: self.state_rebuilt,
@@ -370,6 +398,8 @@ impl Agent {
         self.thread.stop();
         self.drain();
         let now = self.clock.now();
+        self.files.finish_streams(now, &mut self.engine);
+        self.files.flush(&mut self.engine);
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {
             let held = self.outbox.due(now);

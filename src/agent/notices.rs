@@ -83,6 +83,18 @@ impl Notices {
     /// An alert, where no receiver is configured.
     pub fn change(&mut self, change: &Change) {
         let alert = &change.alert;
+        if let Some(note) = &alert.note {
+            return match change.kind {
+                ChangeKind::Resolved => self.say(&format!("RESOLVED {}: {}", alert.rule, note.what)),
+                _ => self.say(&format!(
+                    "FIRING {} {}: {}: {}",
+                    alert.severity.name(),
+                    alert.rule,
+                    note.what,
+                    note.advice
+                )),
+            };
+        }
         let ratio = if alert.is_count {
             format!("{} errors", alert.window_errors)
         } else {

@@ -29,10 +29,10 @@ pub struct Past {
     pub files: Vec<FileState>,
     /// The inputs that were followed; `None`: this is the very first start.
     pub scanned: Option<Vec<String>>,
+    /// Up to where journals were counted.
+    pub cursors: BTreeMap<String, String>,
     /// What was counted beside.
     pub counters: Counters,
-    /// By input: up to where journals were counted.
-    pub cursors: BTreeMap<String, String>,
     /// The number of the snapshot, and when it was taken.
     pub durable: (u64, Option<Millis>),
     /// Counts are rebuilt from the logs: what those say of the past was told, or is no news any more.
@@ -91,8 +91,8 @@ impl Past {
             outbox: None,
             files: Vec::new(),
             scanned: None,
-            counters: Counters::default(),
             cursors: BTreeMap::new(),
+            counters: Counters::default(),
             durable: (0, None),
             is_rebuilt: false,
             said: found.troubles,
@@ -109,7 +109,7 @@ impl Past {
     }
 
     fn go_on(&mut self, snapshot: Snapshot, live: &Live, now: Millis) {
-        let Snapshot { agent, mut files, inputs, engine, outbox, cursors, counters } = snapshot;
+        let Snapshot { agent, mut files, inputs, cursors, engine, outbox, counters } = snapshot;
         if agent.program != env!("CARGO_PKG_VERSION") {
             // Another program may know what this one did not.
             for file in &mut files {

@@ -3,6 +3,8 @@
 use crate::cli::Check;
 use crate::config::{self, Config, Input, Problem, Problems};
 use crate::exit::Exit;
+use crate::inputs::streams::Kind;
+use crate::inputs::syslog::address::Listen;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -67,10 +69,12 @@ struct Seen {
     unreadable: Vec<(PathBuf, io::Error)>,
     /// Globs that match nothing.
     unmatched: Vec<String>,
+    /// It is no input of files.
+    stream: Option<Kind>,
 }
 
 fn looked_up(input: &Input) -> Seen {
-    let mut seen = Seen::default();
+    let mut seen = Seen { stream: input.stream.clone(), ..Seen::default() };
     for written in &input.paths {
         let mut matched = false;
         // The pattern was checked when it was read.
@@ -127,10 +131,20 @@ impl Seen {
         for written in &self.unmatched {
             warnings.push(format!("warning: input `{input}`: nothing matches {written} now\n"));
         }
+        let lacking = self.stream.as_ref().map(lacking).unwrap_or_default();
+        warnings.extend(lacking.into_iter().map(|what| format!("warning: input `{input}`: {what}\n")));
         warnings
     }
 
     fn list(&self, input: &str, out: &mut dyn Write) -> io::Result<()> {
+        match &self.stream {
+            None => {}
+            Some(Kind::Syslog(syslog)) => {
+                let places: Vec<_> = syslog.listen.iter().map(ToString::to_string).collect();
+                return writeln!(out, "# Input {input} listens at {}.", places.join(", "));
+            }
+            Some(Kind::Journald(_)) => return writeln!(out, "# Input {input} reads the journal."),
+        }
         let count = self.readable.len();
         writeln!(out, "# Input {input} reads {count} file{} now.", if count == 1 { "" } else { "s" })?;
         for path in self.readable.iter().take(FILES_SHOWN) {
@@ -142,6 +156,33 @@ impl Seen {
         }
         Ok(())
     }
+}
+
+/// What an input that is no file needs of the host and does not find.
+fn lacking(stream: &Kind) -> Vec<String> {
+    let mut found = Vec::new();
+    let Kind::Syslog(syslog) = stream else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if !std::env::split_paths(&path).any(|folder| folder.join("journalctl").is_file()) {
+            found.push("journalctl is not in PATH".to_owned());
+        }
+        return found;
+    };
+    for listen in &syslog.listen {
+        if let Listen::Unix(path) = listen
+            && let Some(folder) = path.parent().filter(|folder| !folder.is_dir())
+        {
+            found.push(format!("{listen}: there is no folder {}", folder.display()));
+        }
+    }
+    if let Some(tls) = &syslog.tls {
+        for path in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
+            if let Err(e) = File::open(path) {
+                found.push(format!("cannot read {}: {}", path.display(), reason(&e)));
+            }
+        }
+    }
+    found
 }
 
 /// Without the number that the system adds.
@@ -202,6 +243,22 @@ mod tests {
         assert!(talk.contains("cannot read HERE/d.log: is a directory"), "{talk}");
         assert!(talk.contains("nothing matches HERE/*.txt now"), "{talk}");
         config::parse_str("printed", &out).unwrap();
+    }
+
+    #[test]
+    fn sockets_are_named_and_what_they_lack() {
+        let text = "[input.syslog.edge]\nlisten = [\"udp://127.0.0.1:5140\", \"unix://HERE/none/x.sock\", \"tls://[::1]:6514\"]\n\
+                    cert_file = \"HERE/a.log\"\nkey_file = \"HERE/absent\"\n\
+                    [input.journald.j]\nidentifiers = [\"nginx\"]\n";
+        let (code, out, talk) = checked(text, true, false);
+        assert_eq!(code, 3);
+        assert!(
+            out.contains("# Input edge listens at udp://127.0.0.1:5140, unix://HERE/none/x.sock"),
+            "{out}"
+        );
+        assert!(out.contains("# Input j reads the journal.\n") && !out.contains("files now"), "{out}");
+        assert!(talk.contains("there is no folder HERE/none\n"), "{talk}");
+        assert!(talk.contains("cannot read HERE/absent: No such file") && !talk.contains("a.log"), "{talk}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::cli::{Cli, Command, Common};
 use crate::config;
 use crate::exit::Exit;
 use crate::settings;
+use crate::state::lock::Lock;
 use clap::Parser;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -61,7 +62,8 @@ fn demo() -> io::Result<Exit> {
     let agent = {
         let signals = signals.clone();
         std::thread::spawn(move || {
-            agent::run(live, &|| Err("the demo has one configuration".to_owned()), &signals)
+            let lock = Lock::of(&live.config.agent.state_dir);
+            agent::run(live, lock, &|| Err("the demo has one configuration".to_owned()), &signals)
         })
     };
     say("Three upstreams behind a gateway; from second 2 to 8 one of them closes without an answer.\n");

@@ -201,7 +201,16 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
 fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
     match &receiver.kind {
-        ReceiverKind::Webhook { url } | ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
+        ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
+        ReceiverKind::Webhook { url, bearer_token, secret } => {
+            out.text("url", &url.to_string());
+            if let Some(token) = bearer_token {
+                out.text("bearer_token", &token.to_string());
+            }
+            if let Some(secret) = secret {
+                out.text("secret", &format!("{secret:?}"));
+            }
+        }
         ReceiverKind::Email(mail) => {
             let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
             let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
@@ -226,6 +235,16 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     }
     if let Some(wait) = receiver.group_wait {
         out.time("group_wait", wait);
+    }
+    out.text("rate_limit", &receiver.rate_limit.map_or("off".to_owned(), |rate| rate.to_string()));
+    if let Some(fallback) = &receiver.fallback {
+        out.text("fallback", fallback);
+    }
+    if receiver.fallback_only {
+        out.put("fallback_only", true);
+    }
+    if let Some(proxy) = &receiver.proxy {
+        out.text("proxy", &proxy.to_string());
     }
 }
 

@@ -3,11 +3,11 @@
 use super::Outside;
 use super::document::Entry;
 use super::problem::{Log, Spot};
-use super::reader::Reader;
-use super::values::{self, Read, Refusal};
-use crate::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
+use super::reader::{Reader, shown};
+use super::secrets::{certificates, expanded, exposed, is_credential, secret};
+use super::values::{self, Read, Refusal, did_you_mean};
+use crate::receiver::{EmailSettings, Rate, Receiver, ReceiverKind, Secret, SigningSecret, Tls};
 use reqwest::Url;
-use std::path::PathBuf;
 use toml::de::DeValue;
 
 pub(super) fn receivers(
@@ -15,14 +15,16 @@ pub(super) fn receivers(
     outside: &Outside<'_>,
     log: &mut Log<'_>,
 ) -> Vec<(Receiver, Spot)> {
-    entries.iter().filter_map(|e| Some((receiver(e, outside, log)?, e.section.spot))).collect()
+    let names: Vec<&str> = entries.iter().map(|e| e.name).collect();
+    let read = |e: &Entry<'_>| Some((receiver(e, &names, outside, log)?, e.section.spot));
+    entries.iter().filter_map(read).collect()
 }
 
-fn receiver(entry: &Entry<'_>, outside: &Outside<'_>, log: &mut Log<'_>) -> Option<Receiver> {
+fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut Log<'_>) -> Option<Receiver> {
     let mut reader = Reader::new(&entry.section, None, log);
     let kind = match entry.kind {
-        "webhook" => url(&mut reader, outside).map(|url| ReceiverKind::Webhook { url }),
-        "slack" => url(&mut reader, outside).map(|url| ReceiverKind::Slack { url }),
+        "webhook" => webhook(&mut reader, outside),
+        "slack" => slack(&mut reader, outside),
         _ => email(&mut reader, outside).map(ReceiverKind::Email),
     };
     let severity = reader.list("severity", values::severity);
@@ -37,83 +39,98 @@ fn receiver(entry: &Entry<'_>, outside: &Outside<'_>, log: &mut Log<'_>) -> Opti
     severity.dedup();
     let send_resolved = reader.value("send_resolved", values::boolean).unwrap_or(true);
     let group_wait = reader.value("group_wait", values::duration);
-    let ca_file = reader.value("ca_file", |v| certificates(v, outside));
+    let rate_limit = reader.value("rate_limit", rate).unwrap_or(Some(Rate::DEFAULT));
+    let fallback = fallback(&mut reader, entry.name, names);
+    let fallback_only = reader.value("fallback_only", values::boolean).unwrap_or(false);
+    let ca_file = certificates(&mut reader, "ca_file", outside);
+    let proxy = if entry.kind == "email" { None } else { proxy(&mut reader, outside) };
     reader.finish();
     let name = entry.name.to_owned();
-    Some(Receiver { name, kind: kind?, severity, send_resolved, group_wait, ca_file })
+    Some(Receiver {
+        name,
+        kind: kind?,
+        severity,
+        send_resolved,
+        group_wait,
+        ca_file,
+        rate_limit,
+        fallback,
+        fallback_only,
+        proxy,
+    })
 }
 
-/// A string of `[notify]`: `${env:NAME}` is expanded.
-fn expanded(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<String> {
+/// `"10/m"`, or `"off"`.
+fn rate(value: &DeValue<'_>) -> Read<Option<Rate>> {
+    let refusal = |label: &str| Refusal::new("messages in a time, like \"10/m\", or \"off\"", label);
     let text = values::text(value)?;
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once("${") {
-        let at = text.len() - after.len() - 2;
-        let refusal = |label: String| Refusal {
-            wants: "a string that can be expanded".to_owned(),
-            label,
-            at: Some(at),
-        };
-        let Some((name, behind)) = after.split_once('}') else {
-            return Err(refusal("`${` without `}`".to_owned()));
-        };
-        let Some(name) = name.strip_prefix("env:") else {
-            return Err(refusal("write ${env:NAME}".to_owned()));
-        };
-        let Some(value) = (outside.variable)(name) else {
-            return Err(refusal(format!("the environment has no `{name}`")));
-        };
-        if value.chars().any(char::is_control) {
-            return Err(refusal(format!("`{name}` has a control character (a line end, a tab) in it")));
+    if text == "off" {
+        return Ok(None);
+    }
+    let (count, per) = text.split_once('/').ok_or_else(|| refusal("no `/` in it"))?;
+    let count = count.trim().parse::<u32>().ok().filter(|count| (1..=1_000).contains(count));
+    let count = count.ok_or_else(|| refusal("1 to 1000, in front of the `/`"))?;
+    let units = Rate::UNITS.iter().find(|(unit, _)| *unit == per.trim());
+    let (_, per) = units.ok_or_else(|| refusal("s, m or h behind the `/`"))?;
+    Ok(Some(Rate { count, per: *per }))
+}
+
+/// Another receiver's name.
+fn fallback(reader: &mut Reader<'_, '_, '_>, own: &str, names: &[&str]) -> Option<String> {
+    let found = reader.read("fallback", values::text)?;
+    let label = if found.value == own {
+        "a receiver cannot stand in for itself".to_owned()
+    } else if names.contains(&found.value.as_str()) {
+        return Some(found.value);
+    } else {
+        let others: Vec<&str> = names.iter().copied().filter(|name| *name != own).collect();
+        did_you_mean(&found.value, &others).unwrap_or_else(|| match others.as_slice() {
+            [] => "there is no other receiver".to_owned(),
+            _ => format!("known: {}", others.join(", ")),
+        })
+    };
+    let message = format!("`fallback` names no other receiver: `{}`", shown(&found.value));
+    reader.log.missing(found.written, message, &label);
+    None
+}
+
+fn webhook(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<ReceiverKind> {
+    let url = url(reader, outside);
+    if url.as_ref().is_some_and(|url| is_credential(url.expose())) {
+        exposed(reader, "url", outside);
+    }
+    let bearer_token = secret(reader, ("bearer_token", "bearer_token_file"), outside);
+    exposed(reader, "bearer_token", outside);
+    let signing = secret(reader, ("secret", "secret_file"), outside);
+    exposed(reader, "secret", outside);
+    let secret = signing.and_then(|(text, spot)| match SigningSecret::read(&text) {
+        Ok(secret) => Some(secret),
+        Err(why) => {
+            reader.log.error(spot, "`secret` must be one of Standard Webhooks".to_owned(), why);
+            None
         }
-        out.push_str(before);
-        out.push_str(&value);
-        rest = behind;
-    }
-    out.push_str(rest);
-    if out.is_empty() { Err(Refusal::new("a string", "empty")) } else { Ok(out) }
+    });
+    let bearer_token = bearer_token.map(|(text, _)| Secret::new(text));
+    Some(ReceiverKind::Webhook { url: url?, bearer_token, secret })
 }
 
-/// `key`, or the content of the file that `key_file` names; and where it stands.
-fn secret(
-    reader: &mut Reader<'_, '_, '_>,
-    keys: (&'static str, &'static str),
-    outside: &Outside<'_>,
-) -> Option<(String, Spot)> {
-    let both = (reader.get(keys.0), reader.get(keys.1));
-    if let (Some(_), Some(file)) = both {
-        let message = format!("`{}` and `{}` exclude each other", keys.1, keys.0);
-        reader.log.error(file.key, message, "keep one");
-    }
-    let direct = reader.read(keys.0, |v| expanded(v, outside));
-    let file = reader.read(keys.1, |v| from_file(v, outside));
-    direct.or(file).map(|found| (found.value, found.written))
+fn slack(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<ReceiverKind> {
+    let url = url(reader, outside)?;
+    exposed(reader, "url", outside);
+    Some(ReceiverKind::Slack { url })
 }
 
-fn from_file(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<String> {
-    const WANTS: &str = "a file that can be read";
-    let path = expanded(value, outside)?;
-    let text = (outside.file)(&path).map_err(|e| Refusal::new(WANTS, e.to_string()))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    if text.is_empty() {
-        return Err(Refusal::new("a file with a secret in it", "it is empty"));
+/// It may carry a user and a password: nothing of it is repeated.
+fn proxy(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secret> {
+    let found = reader.read("proxy", |v| expanded(v, outside))?;
+    let is_proxy = Url::parse(&found.value).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty())
+    });
+    if is_proxy {
+        return Some(Secret::new(found.value));
     }
-    if text.chars().any(char::is_control) {
-        return Err(Refusal::new("a file of one line", "it has more, or a control character"));
-    }
-    Ok(text.to_owned())
-}
-
-/// A file of certificates; it is read where a connection is made, and only looked at here.
-fn certificates(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<PathBuf> {
-    let path = expanded(value, outside)?;
-    match (outside.file)(&path) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => Ok(PathBuf::from(path)),
-        Ok(_) => Err(Refusal::new("a file of PEM certificates", "there is none in it")),
-        Err(e) => Err(Refusal::new("a file that can be read", e.to_string())),
-    }
+    reader.log.error(found.written, "`proxy` must be an HTTP proxy's URL".to_owned(), "http://proxy:3128");
+    None
 }
 
 fn url(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secret> {
@@ -139,6 +156,7 @@ fn email(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Email
     let server = server(reader, outside);
     let username = reader.read("username", |v| expanded(v, outside));
     let password = secret(reader, ("password", "password_file"), outside);
+    exposed(reader, "password", outside);
     let has_password = reader.get("password").is_some() || reader.get("password_file").is_some();
     match (reader.get("username"), has_password) {
         (Some(written), false) => {

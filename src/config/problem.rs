@@ -166,7 +166,7 @@ fn printable(c: char) -> char {
 }
 
 /// Keys of `[notify]` whose values may be shown. Any other key there may be a misspelt `password`.
-const OPEN_KEYS: [&str; 11] = [
+const OPEN_KEYS: [&str; 16] = [
     "smtp",
     "tls",
     "username",
@@ -178,6 +178,11 @@ const OPEN_KEYS: [&str; 11] = [
     "url_file",
     "password_file",
     "ca_file",
+    "secret_file",
+    "bearer_token_file",
+    "rate_limit",
+    "fallback",
+    "fallback_only",
 ];
 
 /// The line with secrets taken out, since messages end up in journals and tickets: what stands behind `url =` or

@@ -1,6 +1,9 @@
 //! From a change to a message that has arrived: the outbox decides, a notifier renders, one thread sends.
 
+mod flight;
+mod missed;
 pub mod outbox;
+mod pace;
 mod queue;
 pub mod send;
 
@@ -15,8 +18,8 @@ use tokio::task::JoinSet;
 
 /// Deliveries that wait for the thread. There is one per receiver at most, so this is reached only with as many.
 const WAITING_MAX: usize = 64;
-/// Deliveries under way at once.
-const AT_ONCE: usize = 16;
+/// Deliveries under way at once: receivers that hang hold up no other.
+const AT_ONCE: usize = WAITING_MAX;
 
 /// What became of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,11 @@ impl Courier {
                 TrySendError::Closed(delivery) => (delivery, "the delivery thread has ended"),
             };
             let Delivery { id, receiver, .. } = delivery;
-            Done { id, receiver, outcome: Outcome::Retry { after: None, why: why.into() } }
+            Done {
+                id,
+                receiver,
+                outcome: Outcome::Retry { after: None, why: why.into(), may_have_arrived: false },
+            }
         })
     }
 

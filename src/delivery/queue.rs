@@ -1,8 +1,11 @@
 //! What one receiver was told of each alert, and what it is owed. News is never stored: it follows from what was told
 //! last and from the alert as it stands, so a stale "firing" cannot come after a "resolved".
 
-use crate::notification::{News, is_over};
-use crate::receiver::Receiver;
+use super::flight::Flight;
+use super::missed::Missed;
+use super::pace;
+use crate::notification::{News, Subject, is_over};
+use crate::receiver::{Rate, Receiver};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;
 use gatewatch_rules::rule::Severity;
@@ -20,6 +23,9 @@ pub(super) struct Terms {
     severity: Vec<Severity>,
     send_resolved: bool,
     group_wait: Option<Millis>,
+    pub(super) rate: Option<Rate>,
+    pub(super) fallback: Option<String>,
+    fallback_only: bool,
 }
 
 impl Terms {
@@ -28,7 +34,16 @@ impl Terms {
             severity: receiver.severity.clone(),
             send_resolved: receiver.send_resolved,
             group_wait: receiver.group_wait,
+            rate: receiver.rate_limit,
+            fallback: receiver.fallback.clone(),
+            fallback_only: receiver.fallback_only,
         }
+    }
+
+    /// Whether the receiver `name` is told of such an alert, if its rule names these.
+    pub(super) fn wants(&self, name: &str, severity: Severity, named: &[String]) -> bool {
+        let is_named = named.iter().any(|one| one == name);
+        self.take(severity) && (is_named || named.is_empty() && !self.fallback_only)
     }
 
     pub(super) fn take(&self, severity: Severity) -> bool {
@@ -80,25 +95,54 @@ impl Owed {
     }
 }
 
+/// Why a receiver is told of an alert.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) enum Cause {
+    /// It changed.
+    #[default]
+    Changed,
+    /// The receiver is new, and it fires already.
+    Introduced,
+    /// Another receiver cannot be told.
+    StandsIn {
+        /// Its name.
+        receiver: String,
+        /// Since when it takes nothing.
+        since: Millis,
+    },
+}
+
 /// One alert, to one receiver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) told: Option<Told>,
     pub(super) owed: Owed,
     pub(super) reopened: u32,
+    pub(super) cause: Cause,
+    /// It was told to fire, and nobody knows whether that arrived.
+    pub(super) may_believe: bool,
+    /// The fallback has it.
+    pub(super) handed_on: bool,
 }
 
 impl Entry {
     /// Nothing told, something owed.
     pub(super) fn new(alert: &Alert, terms: &Terms, now: Millis) -> Entry {
         let owed = Owed::News { ready: now + terms.wait(alert.severity), since: now };
-        Entry { told: None, owed, reopened: 0 }
+        Entry { told: None, owed, reopened: 0, cause: Cause::Changed, may_believe: false, handed_on: false }
+    }
+
+    /// The same at once, for another reason than a change.
+    pub(super) fn because(cause: Cause, now: Millis) -> Entry {
+        let owed = Owed::News { ready: now, since: now };
+        Entry { told: None, owed, reopened: 0, cause, may_believe: false, handed_on: false }
     }
 
     /// It came back, and what the receiver knew of it is forgotten: so its end was told.
     pub(super) fn reopened(alert: &Alert, now: Millis) -> Entry {
         let told = Told { over: true, ..Told::of(alert) };
-        Entry { told: Some(told), owed: Owed::Reminder { at: now + REOPENED_AFTER }, reopened: 0 }
+        let owed = Owed::Reminder { at: now.saturating_add(REOPENED_AFTER) };
+        Entry { told: Some(told), owed, reopened: 1, ..Entry::because(Cause::Changed, now) }
     }
 
     /// What there is to say of `alert`; `None`: the receiver knows all.
@@ -112,14 +156,20 @@ impl Entry {
             }
             (Some(told), false) if told.over => Some(News::Reopened),
             (Some(_), false) => Some(News::Repeated),
-            (Some(told), true) if told.over => None,
+            // Told to be back since, perhaps: then its end is to be told again.
+            (Some(told), true) if told.over && !self.may_believe => None,
             (Some(_), true) => Some(News::Resolved),
         }
     }
 
     /// Whether the receiver believes that it fires: then its end is never dropped.
     pub(super) fn believed_firing(&self) -> bool {
-        self.told.as_ref().is_some_and(|told| !told.over)
+        self.may_believe || self.told.as_ref().is_some_and(|told| !told.over)
+    }
+
+    /// Who stands in for another receiver reminds nobody: that is the other one's.
+    fn repeat(&self, repeat: Millis) -> Millis {
+        if matches!(self.cause, Cause::StandsIn { .. }) { Millis::MAX } else { repeat }
     }
 
     /// Whether it is pending news, as against a reminder.
@@ -132,47 +182,77 @@ impl Entry {
         let news = match self.news(alert)? {
             News::Resolved if !terms.send_resolved => return None,
             // Its firing was given up: its end means nothing to the receiver.
-            News::FiredAndResolved if self.told.is_none() && !self.is_news() => return None,
+            News::FiredAndResolved if self.told.is_none() && !self.is_news() && !self.may_believe => {
+                return None;
+            }
             // Not for this receiver, which goes on with what it knows.
             News::Escalated { .. } if !terms.take(alert.severity) => News::Repeated,
             news => news,
         };
+        let soon = now.saturating_add(terms.wait(alert.severity));
         Some(match (news, self.owed) {
             (News::Repeated | News::Reopened, reminder @ Owed::Reminder { .. }) => reminder,
-            (News::Repeated, _) => Owed::Reminder { at: now + repeat },
-            (News::Reopened, _) => Owed::Reminder { at: now + REOPENED_AFTER },
-            (_, Owed::News { ready, since }) => {
-                Owed::News { ready: ready.min(now + terms.wait(alert.severity)), since }
-            }
-            (_, Owed::Reminder { .. }) => Owed::News { ready: now + terms.wait(alert.severity), since: now },
+            (News::Repeated, _) => Owed::Reminder { at: now.saturating_add(self.repeat(repeat)) },
+            (News::Reopened, _) => Owed::Reminder { at: now.saturating_add(REOPENED_AFTER) },
+            (_, Owed::News { ready, since }) => Owed::News { ready: ready.min(soon), since },
+            (_, Owed::Reminder { .. }) => Owed::News { ready: soon, since: now },
         })
     }
-}
-
-/// What is on its way.
-#[derive(Clone, Debug)]
-pub(super) struct Flight {
-    pub(super) id: u64,
-    /// Fingerprint → what the receiver will know once it has arrived.
-    pub(super) telling: BTreeMap<String, Told>,
 }
 
 /// One receiver: its entries by fingerprint, and when it may be tried.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queue {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// What came and went while gatewatch was down.
+    pub(super) down: Missed,
+    /// What came and went while the receiver could not be reached.
+    pub(super) away: Missed,
     /// Failed tries in a row.
     pub(super) tries: u32,
+    /// Since when nothing arrives.
+    pub(super) failing: Option<Millis>,
+    /// Whether the last try was refused for good.
+    pub(super) refused: bool,
     /// No try before this.
     pub(super) not_before: Millis,
-    /// Forgotten over a restart: what was on its way is sent again, under the same key.
-    #[serde(skip)]
+    /// Up to when its rate is used.
+    pub(super) paid_until: Millis,
     pub(super) flight: Option<Flight>,
 }
 
 impl Queue {
     pub(super) fn is_in_flight(&self, fingerprint: &str) -> bool {
-        self.flight.as_ref().is_some_and(|flight| flight.telling.contains_key(fingerprint))
+        self.flight.as_ref().is_some_and(|flight| flight.tells(fingerprint))
+    }
+
+    /// Whether something is on its way there now.
+    pub(super) fn is_busy(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| !flight.is_grounded())
+    }
+
+    /// When it may be told something.
+    pub(super) fn free(&self, rate: Option<Rate>) -> Millis {
+        self.not_before.max(pace::next_token(rate, self.paid_until))
+    }
+
+    pub(super) fn summary(&mut self, subject: &Subject) -> Option<&mut Missed> {
+        match subject {
+            Subject::WhileDown => Some(&mut self.down),
+            Subject::WhileAway => Some(&mut self.away),
+            _ => None,
+        }
+    }
+
+    /// Sums up an alert that is over and was never told.
+    pub(super) fn sum_up(&mut self, alert: &Alert, now: Millis) {
+        let missed = if alert.detected_late { &mut self.down } else { &mut self.away };
+        missed.add(alert.clone(), now);
+    }
+
+    /// It was summed up, and has come back before that was told.
+    pub(super) fn take_back(&mut self, incident: &str) -> bool {
+        self.down.take_back(incident) || self.away.take_back(incident)
     }
 
     /// Settles one entry after a change. What is on its way stays until it is known to have arrived or not.
@@ -184,6 +264,25 @@ impl Queue {
             None if in_flight => {}
             None => {
                 self.entries.remove(&alert.fingerprint);
+            }
+        }
+    }
+
+    /// The clock was set back: what was due in a second is due in a second still.
+    pub(super) fn shift(&mut self, back: Millis) {
+        let shift = |time: &mut Millis| *time = time.saturating_sub(back);
+        shift(&mut self.not_before);
+        shift(&mut self.paid_until);
+        self.failing.iter_mut().for_each(shift);
+        self.down.shift(back);
+        self.away.shift(back);
+        for entry in self.entries.values_mut() {
+            match &mut entry.owed {
+                Owed::News { ready, since } => {
+                    shift(ready);
+                    shift(since);
+                }
+                Owed::Reminder { at } => shift(at),
             }
         }
     }

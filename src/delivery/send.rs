@@ -35,50 +35,61 @@ pub fn install_crypto() {
 pub async fn send(delivery: &Delivery, timeout: Duration) -> Outcome {
     let ca_file = delivery.ca_file.as_deref();
     match &delivery.payload {
-        Payload::Post { url, key, body, answer } => match client(url, ca_file, timeout) {
-            Ok(client) => {
-                let posted = post(&client, url, key.as_deref(), body, *answer).await;
-                posted.unwrap_or_else(|outcome| without_secrets(outcome, url))
-            }
-            Err(why) => failed(&why),
-        },
+        Payload::Post { url, bearer_token, .. } => {
+            let hidden = [Some(url), bearer_token.as_ref(), delivery.proxy.as_ref()];
+            let outcome = match client(delivery, url, timeout) {
+                Ok(client) => post(&client, &delivery.payload).await,
+                Err(why) => failed(&why),
+            };
+            without_secrets(outcome, hidden.into_iter().flatten())
+        }
         Payload::Mail { settings, message } => match transport(settings, ca_file, timeout) {
             Ok(transport) => {
                 let mailed = tokio::time::timeout(timeout * MAIL_STEPS, mail(&transport, message)).await;
-                mailed.unwrap_or_else(|_| retry("the mail server took too long"))
+                mailed.unwrap_or_else(|_| retry("the mail server took too long", true))
             }
             Err(why) => failed(&why),
         },
     }
 }
 
-fn retry(why: &str) -> Outcome {
-    Outcome::Retry { after: None, why: clean(why, WHY_MAX) }
+fn retry(why: &str, may_have_arrived: bool) -> Outcome {
+    Outcome::Retry { after: None, why: clean(why, WHY_MAX), may_have_arrived }
 }
 
 fn failed(why: &str) -> Outcome {
     Outcome::Failed { why: clean(why, WHY_MAX) }
 }
 
-/// An error outcome comes as `Err`, so that its text passes [`without_secrets`].
-async fn post(
-    client: &reqwest::Client,
-    url: &Secret,
-    key: Option<&str>,
-    body: &str,
-    answer: Answer,
-) -> Result<Outcome, Outcome> {
-    let mut request =
-        client.post(url.expose()).header("Content-Type", "application/json").body(body.to_owned());
+/// Its text is not yet clean: an answer may repeat the URL.
+async fn post(client: &reqwest::Client, payload: &Payload) -> Outcome {
+    let Payload::Post { url, key, body, answer, bearer_token, secret } = payload else {
+        return failed("no HTTP request");
+    };
+    let mut request = client.post(url.expose()).header("Content-Type", "application/json").body(body.clone());
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
-    let sent = request.send().await.map_err(reqwest::Error::without_url);
-    let mut response = match sent {
-        Ok(response) => response,
-        Err(error) if error.is_builder() => return Err(failed(&chain(&error))),
-        Err(error) => return Err(retry(&chain(&error))),
-    };
+    if let Some(token) = bearer_token {
+        request = request.bearer_auth(token.expose());
+    }
+    if let (Some(secret), Some(key)) = (secret, key) {
+        let timestamp = now().div_euclid(1_000);
+        request = request
+            .header("webhook-id", key)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", secret.sign(key, timestamp, body));
+    }
+    match request.send().await.map_err(reqwest::Error::without_url) {
+        Ok(response) => answered(response, *answer).await,
+        Err(error) if error.is_builder() => failed(&chain(&error)),
+        // Who was never spoken to has nothing.
+        Err(error) => retry(&chain(&error), !error.is_connect()),
+    }
+}
+
+/// What an answer means.
+async fn answered(mut response: reqwest::Response, answer: Answer) -> Outcome {
     let status = response.status();
     let after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
     let after = after.and_then(|value| retry_after(value, now()));
@@ -88,24 +99,32 @@ async fn post(
         Answer::SlackOk => status.as_u16() == 200 && text.trim() == "ok",
     };
     if taken {
-        return Ok(Outcome::Sent);
+        return Outcome::Sent;
     }
     let why = format!("answered {}: {}", status.as_u16(), text.trim());
-    let why = why.trim_end_matches([':', ' ']);
-    Err(match status.as_u16() {
-        408 | 425 | 429 | 500..=599 => Outcome::Retry { after, why: why.into() },
-        300..=399 => failed(&format!("{why} (redirects are not followed)")),
-        _ => failed(why),
-    })
+    let why: String = why.trim_end_matches([':', ' ']).into();
+    match status.as_u16() {
+        408 | 425 | 429 | 503 => Outcome::Retry { after, why, may_have_arrived: false },
+        // A gateway on the way, or a crash half-way through: it may have been taken before.
+        500..=599 => Outcome::Retry { after, why, may_have_arrived: true },
+        300..=399 => Outcome::Failed { why: format!("{why} (redirects are not followed)") },
+        _ => Outcome::Failed { why },
+    }
 }
 
-fn client(url: &Secret, ca_file: Option<&Path>, timeout: Duration) -> Result<reqwest::Client, String> {
+fn client(delivery: &Delivery, url: &Secret, timeout: Duration) -> Result<reqwest::Client, String> {
     install_crypto();
     let mut builder = reqwest::Client::builder()
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())
+        // The environment's proxy would see every message: only one that is configured does.
+        .no_proxy()
         .user_agent(concat!("gatewatch/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = ca_file {
+    if let Some(proxy) = &delivery.proxy {
+        let proxy = reqwest::Proxy::all(proxy.expose()).map_err(|error| chain(&error.without_url()))?;
+        builder = builder.proxy(proxy);
+    }
+    if let Some(path) = &delivery.ca_file {
         let pem = read(path)?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| chain(&error))?;
         builder = builder.tls_certs_only(certificates);
@@ -161,23 +180,26 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Some servers answer with the path they were asked for, and the path is the secret.
-fn without_secrets(outcome: Outcome, url: &Secret) -> Outcome {
-    let url = url.expose();
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let mut secrets: Vec<&str> = after_scheme
-        .split(['/', '?', '&', '=', '#', '@', ':'])
-        .skip(usize::from(!after_scheme.contains('@')))
-        .filter(|part| part.len() >= 4)
-        .collect();
+/// Some servers answer with the path they were asked for, or with a header; and there the secrets are.
+fn without_secrets<'s>(outcome: Outcome, hidden: impl Iterator<Item = &'s Secret>) -> Outcome {
+    let mut secrets: Vec<&str> = hidden.flat_map(|secret| parts(secret.expose())).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     let redact =
         |why: String| clean(&secrets.iter().fold(why, |why, secret| why.replace(secret, "…")), WHY_MAX);
     match outcome {
         Outcome::Sent => Outcome::Sent,
-        Outcome::Retry { after, why } => Outcome::Retry { after, why: redact(why) },
+        Outcome::Retry { after, why, may_have_arrived } => {
+            Outcome::Retry { after, why: redact(why), may_have_arrived }
+        }
         Outcome::Failed { why } => Outcome::Failed { why: redact(why) },
     }
+}
+
+/// What of a URL, or of a token, must not be shown: everything but the host.
+fn parts(secret: &str) -> impl Iterator<Item = &str> {
+    let (is_url, rest) = secret.split_once("://").map_or((false, secret), |(_, rest)| (true, rest));
+    let host = usize::from(is_url && !rest.contains('@'));
+    rest.split(['/', '?', '&', '=', '#', '@', ':']).skip(host).filter(|part| part.len() >= 4)
 }
 
 async fn mail(transport: &AsyncSmtpTransport<Tokio1Executor>, message: &lettre::Message) -> Outcome {
@@ -235,7 +257,12 @@ fn parameters(settings: &EmailSettings, ca_file: Option<&Path>) -> Result<TlsPar
 /// 5xx and what the server cannot do (STARTTLS, AUTH) stay so; everything else may pass.
 fn refusal(error: &smtp::Error) -> Outcome {
     let why = chain(error);
-    if error.is_permanent() || error.is_client() { failed(&why) } else { retry(&why) }
+    if error.is_permanent() || error.is_client() {
+        failed(&why)
+    } else {
+        // A 4xx says that the server has not taken it.
+        retry(&why, !error.is_transient() && !why.contains("refused"))
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +292,9 @@ mod tests {
             "https://ops:hunter22@hooks.example.net/services/T0AA/B0BB/xyzzy42?token=s3cret".into(),
         );
         let why = "Cannot POST /services/T0AA/B0BB/xyzzy42?token=s3cret for ops:hunter22".into();
-        let Outcome::Failed { why } = without_secrets(Outcome::Failed { why }, &url) else { panic!() };
+        let Outcome::Failed { why } = without_secrets(Outcome::Failed { why }, [&url].into_iter()) else {
+            panic!()
+        };
         for secret in ["T0AA", "B0BB", "xyzzy42", "s3cret", "hunter22"] {
             assert!(!why.contains(secret), "{why}");
         }

@@ -67,13 +67,6 @@ pub enum Happening {
         /// The file.
         file: FileId,
     },
-    /// So many of its messages never arrived.
-    Lost {
-        /// The file: a stream.
-        file: FileId,
-        /// How many.
-        count: u64,
-    },
     /// Another file has its path.
     Rotated {
         /// The file.
@@ -131,6 +124,13 @@ pub enum Happening {
         cursor: String,
         /// The lines.
         chunks: Vec<(FileId, Vec<u8>)>,
+    },
+    /// Messages of a socket that never arrived, of this stream or of others of its input.
+    Lost {
+        /// The stream of the input that spoke last.
+        file: FileId,
+        /// How many.
+        count: u64,
     },
     /// Every file that was there at the start has been placed.
     FirstScanDone,

@@ -2,6 +2,7 @@
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
 pub mod figures;
+mod note;
 mod section;
 pub mod words;
 
@@ -35,6 +36,8 @@ pub struct Message {
     pub headline: String,
     /// A mail's subject; at most 120 characters, one line.
     pub subject: String,
+    /// Why this receiver is told, if it is not the plain news.
+    pub note: Option<String>,
     /// The worst alerts.
     pub sections: Vec<Section>,
     /// `2 more: …`
@@ -48,8 +51,8 @@ impl Message {
     #[must_use]
     pub fn of(notification: &Notification, about: &About) -> Message {
         let items = &notification.items;
-        let mut sections: Vec<Section> =
-            items.iter().take(SHOWN).map(|item| Section::of(item, notification.at, about)).collect();
+        let mut sections = sections(notification, about);
+        sections.truncate(SHOWN);
         // Of several, only the worst shows its lines and what to try: the rest are read at a glance.
         for section in sections.iter_mut().skip(1) {
             section.samples.clear();
@@ -58,17 +61,18 @@ impl Message {
         }
         let rule = match &notification.subject {
             Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),
-            Subject::Missed => String::new(),
+            _ => String::new(),
         };
         let headline = match (items.as_slice(), sections.first()) {
-            ([_], Some(section)) => section.head.clone(),
-            _ => clean(&headline(notification), HEADLINE_MAX),
+            ([_], Some(section)) if !notification.subject.is_summary() => section.head.clone(),
+            _ => clean(&headline(notification, about), HEADLINE_MAX),
         };
         Message {
             headline,
             subject: clean(&subject(notification, about), SUBJECT_MAX),
+            note: note(notification),
             sections,
-            more: more(items),
+            more: more(notification),
             foot: format!("{rule}agent {}", clean(&about.node, 60)),
         }
     }
@@ -77,6 +81,10 @@ impl Message {
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
+        if let Some(note) = &self.note {
+            out.push_str(note);
+            out.push_str("\n\n");
+        }
         for section in &self.sections {
             if self.sections.len() > 1 {
                 out.push_str(&section.head);
@@ -96,24 +104,24 @@ impl Message {
 }
 
 fn worst_word(item: &Item) -> String {
+    if let Some(note) = &item.alert.note {
+        return clean(&note.what, HEADLINE_MAX);
+    }
     let place = place(&item.alert.labels);
     format!("{} {}", place.full, section::short_figure(&item.alert))
 }
 
-fn headline(notification: &Notification) -> String {
+fn headline(notification: &Notification, about: &About) -> String {
     let items = &notification.items;
     let firing = notification.firing().count();
     let over = items.len() - firing;
-    let nouns = items.first().map_or("groups", |item| place(&item.alert.labels).nouns);
+    let nouns = nouns(notification);
     let Some(worst) = items.first() else { return String::new() };
-    if notification.subject == Subject::Missed {
-        let late = items.iter().all(|item| item.alert.detected_late);
-        let how = if late { "before the log was caught up with" } else { "while nobody could be told" };
-        let peak = figures::percent(items.iter().map(|item| item.alert.peak).fold(0.0, f64::max));
-        return format!(
-            "MISSED {} alerts, over by now: they came and went {how}; highest {peak}",
-            items.len()
-        );
+    if let Some(totals) = notification.totals {
+        let clock = figures::Clock::new(about.zone, notification.at);
+        let between = clock.utc_range(totals.from, totals.to);
+        let what = incidents(totals.incidents);
+        return format!("{}: {what} fired and resolved, {between}", while_what(notification));
     }
     let severity = notification.severity().name();
     match (firing, over) {
@@ -130,31 +138,86 @@ fn names(items: &[Item]) -> String {
     format!("{}{rest}", names.join(", "))
 }
 
-fn more(items: &[Item]) -> Option<String> {
-    let rest = items.get(SHOWN..).filter(|rest| !rest.is_empty())?;
+fn more(notification: &Notification) -> Option<String> {
+    if let Some(totals) = notification.totals {
+        let shown = notification.items.len() as u64;
+        let rest = totals.incidents.saturating_sub(shown);
+        return (rest > 0).then(|| format!("{} more, milder or shorter", figures::count(rest)));
+    }
+    let rest = notification.items.get(SHOWN..).filter(|rest| !rest.is_empty())?;
     Some(format!("{} more: {}", rest.len(), names(rest)))
+}
+
+/// `1 incident`, `12 incidents`
+fn incidents(n: u64) -> String {
+    format!("{} incident{}", figures::count(n), if n == 1 { "" } else { "s" })
+}
+
+/// What the alerts of a message are called together.
+fn nouns(notification: &Notification) -> &'static str {
+    let first = notification.items.first().filter(|_| matches!(notification.subject, Subject::Rule(_)));
+    first.map_or("alerts", |item| place(&item.alert.labels).nouns)
+}
+
+/// Why this receiver is told, if it is not the plain news.
+#[must_use]
+pub fn note(notification: &Notification) -> Option<String> {
+    match &notification.subject {
+        Subject::StandsIn { receiver, since } => {
+            let (receiver, clock) =
+                (clean(receiver, 60), figures::Clock::new(Zone::Fixed(0), notification.at));
+            let since = clock.utc_minute(*since);
+            Some(format!(
+                "In place of receiver {receiver}, which has taken nothing since {since}: it is tried on."
+            ))
+        }
+        Subject::Introduced => Some("This receiver is new, and this fires already.".into()),
+        Subject::Several => Some("News of several rules in one message: the rate limit is reached.".into()),
+        Subject::WhileDown => Some(
+            "Found when gatewatch caught up with the log. All of it is over: nothing is to be done.".into(),
+        ),
+        Subject::WhileAway => {
+            Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
+        }
+        Subject::Rule(_) => None,
+    }
+}
+
+/// Why nobody was told.
+fn while_what(notification: &Notification) -> &'static str {
+    match notification.subject {
+        Subject::WhileDown => "WHILE GATEWATCH WAS DOWN",
+        _ => "WHILE RECEIVER WAS AWAY",
+    }
 }
 
 fn subject(notification: &Notification, about: &About) -> String {
     let items = &notification.items;
     let seen_from = format!("seen from {}", clean(&about.node, 40));
+    if let Some(totals) = notification.totals {
+        let worst = items.first().map_or(String::new(), |item| place(&item.alert.labels).full);
+        let (when, what) = (while_what(notification), incidents(totals.incidents));
+        return format!("[{when}] {what}, all over, worst {worst}, {seen_from}");
+    }
     let [item] = items.as_slice() else {
         let severity = notification.severity().name();
-        let nouns = items.first().map_or("groups", |item| place(&item.alert.labels).nouns);
+        let nouns = nouns(notification);
         let firing = notification.firing().count();
-        return match (&notification.subject, items.first(), firing) {
-            (Subject::Missed, ..) => format!("[MISSED] {} alerts, over by now, {seen_from}", items.len()),
-            (_, Some(worst), 1) => {
+        return match (items.first(), firing) {
+            (Some(worst), 1) => {
                 let over = items.len() - 1;
                 format!("[FIRING {severity}] {}; {over} over, {seen_from}", worst_word(worst))
             }
-            (_, Some(worst), 2..) => {
+            (Some(worst), 2..) => {
                 format!("[FIRING {severity}] {firing} {nouns}, worst {}, {seen_from}", worst_word(worst))
             }
             _ => format!("[RESOLVED] {} {nouns}: {}, {seen_from}", items.len(), names(items)),
         };
     };
     let alert = &item.alert;
+    if let Some(note) = &alert.note {
+        return note::subject(item, note);
+    }
     let place = place(&alert.labels).full;
     if item.news.is_firing() {
         let again = match item.news {
@@ -180,7 +243,14 @@ fn subject(notification: &Notification, about: &About) -> String {
 /// Every alert by itself, for a target that shows each on its own.
 #[must_use]
 pub fn sections(notification: &Notification, about: &About) -> Vec<Section> {
-    notification.items.iter().map(|item| Section::of(item, notification.at, about)).collect()
+    let of = |item: &Item| {
+        let mut section = Section::of(item, notification.at, about);
+        if !matches!(notification.subject, Subject::Rule(_)) {
+            section.incident.push_str(&format!(" · rule {}", clean(&item.alert.rule, 60)));
+        }
+        section
+    };
+    notification.items.iter().map(of).collect()
 }
 
 /// A length of time never shows milliseconds that nobody asked for.

@@ -63,10 +63,14 @@ impl Section {
     pub fn of(item: &Item, at: Millis, about: &About) -> Section {
         let alert = &item.alert;
         let clock = Clock::new(about.zone, at);
+        if let Some(note) = &alert.note {
+            return super::note::section(item, note, &clock);
+        }
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
             Fact { label: "Again", text: again(item) },
+            Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
         Section {
             tone: tone(item),
@@ -114,7 +118,7 @@ fn sample(sample: &Sample) -> String {
     clean(&sample.line, SAMPLE_MAX)
 }
 
-fn tone(item: &Item) -> Tone {
+pub(super) fn tone(item: &Item) -> Tone {
     match (item.news.is_firing(), item.alert.severity, item.alert.end) {
         (true, Severity::Critical, _) => Tone::Critical,
         (true, Severity::Warning, _) => Tone::Warning,
@@ -126,15 +130,23 @@ fn tone(item: &Item) -> Tone {
 /// `20.9 %`, or `123 gateway errors`.
 pub(super) fn short_figure(alert: &Alert) -> String {
     if alert.is_count {
-        format!("{} {}", count(alert.window_errors), plural(alert.counts))
+        format!("{}{} {}", at_least(alert), count(alert.window_errors), plural(alert.counts))
     } else {
-        percent(ratio(alert.window_errors, alert.window_requests))
+        // What was lost may have been good or bad: a ratio is no lower bound.
+        let about = if alert.undercount > 0 { "about " } else { "" };
+        format!("{about}{}", percent(ratio(alert.window_errors, alert.window_requests)))
     }
 }
 
 /// The first line.
 pub(super) fn head(item: &Item, at: Millis) -> String {
-    let head = if item.news.is_firing() { head_firing(item) } else { head_over(item, at) };
+    let head = if let Some(note) = &item.alert.note {
+        super::note::head(item, note)
+    } else if item.news.is_firing() {
+        head_firing(item)
+    } else {
+        head_over(item, at)
+    };
     clean(&head, HEAD_MAX)
 }
 
@@ -177,7 +189,9 @@ fn head_over(item: &Item, at: Millis) -> String {
         }
         None | Some(End::Recovered) => {
             let range = clock.utc_range(alert.started, alert.last_bad);
-            let now = match alert.is_count || alert.window_requests == 0 {
+            // Told late, its last window is no longer "now".
+            let old = at.saturating_sub(alert.resolved.unwrap_or(at)) > 5 * MINUTE;
+            let now = match alert.is_count || alert.window_requests == 0 || alert.detected_late || old {
                 true => String::new(),
                 false => format!(", now {}", percent(ratio(alert.window_errors, alert.window_requests))),
             };
@@ -207,7 +221,20 @@ pub(super) fn seconds_of(alert: &Alert) -> Millis {
 
 /// `14,946 of 25,016 failed`
 pub(super) fn past_figures(alert: &Alert) -> String {
-    format!("{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
+    let at_least = at_least(alert);
+    format!("{at_least}{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
+}
+
+/// Where messages were lost, more may have happened than was counted.
+fn at_least(alert: &Alert) -> &'static str {
+    if alert.undercount > 0 { "at least " } else { "" }
+}
+
+/// `: 312 log messages were lost meanwhile`
+fn lost(alert: &Alert) -> Option<String> {
+    let (messages, were) = if alert.undercount == 1 { ("message", "was") } else { ("messages", "were") };
+    (alert.undercount > 0)
+        .then(|| format!("{} log {messages} {were} lost meanwhile", count(alert.undercount)))
 }
 
 /// `, peak 61.1 %`
@@ -220,7 +247,9 @@ fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let (limit, of) = (alert.above, of(alert.counts));
     let limit = if alert.is_count { count(limit.max(0.0) as u64) } else { percent(limit) };
     let (errors, requests) = (count(alert.window_errors), count(alert.window_requests));
-    let mut figures = format!("{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let at_least = at_least(alert);
+    let mut figures =
+        format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
     let (recent_errors, recent_requests) = alert.recent;
     if alert.window > RECENT && recent_requests > 0 {
         let recent = percent(ratio(recent_errors, recent_requests));
@@ -325,7 +354,7 @@ fn causes(alert: &Alert) -> Option<String> {
     Some(text)
 }
 
-fn again(item: &Item) -> String {
+pub(super) fn again(item: &Item) -> String {
     match item.reopened {
         0 => String::new(),
         1 => "came back once within 10 min of its end: the same incident".into(),
@@ -361,7 +390,7 @@ fn conditions(labels: &Labels) -> Vec<String> {
         .collect()
 }
 
-fn is_harmless(text: &str) -> bool {
+pub(super) fn is_harmless(text: &str) -> bool {
     (1..=256).contains(&text.len())
         && !text.starts_with('-')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._:/@%+,[]~-".contains(c))

@@ -23,6 +23,9 @@ pub fn page(message: &Message) -> String {
         let style = "margin:0 0 16px;font-size:18px;line-height:1.3";
         out.push_str(&format!("<h1 style=\"{style}\">{}</h1>\n", escaped(&message.headline)));
     }
+    if let Some(note) = &message.note {
+        out.push_str(&format!("<p style=\"margin:0 0 16px\">{}</p>\n", escaped(note)));
+    }
     for part in &message.sections {
         section(&mut out, part, several);
     }

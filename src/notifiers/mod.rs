@@ -7,7 +7,7 @@ mod webhook;
 
 use crate::message::About;
 use crate::notification::Notification;
-use crate::receiver::{EmailSettings, Receiver, Secret};
+use crate::receiver::{EmailSettings, Receiver, Secret, SigningSecret};
 use std::path::PathBuf;
 
 /// A kind of receiver.
@@ -37,6 +37,10 @@ pub enum Payload {
         body: String,
         /// Which answer means that it was taken.
         answer: Answer,
+        /// For `Authorization: Bearer`.
+        bearer_token: Option<Secret>,
+        /// Signs it, at each try anew.
+        secret: Option<SigningSecret>,
     },
     /// A mail.
     Mail {
@@ -65,6 +69,8 @@ pub struct Delivery {
     pub receiver: String,
     /// Certificates that its server's must come from.
     pub ca_file: Option<PathBuf>,
+    /// The proxy on the way.
+    pub proxy: Option<Secret>,
     /// What is sent.
     pub payload: Payload,
 }
@@ -78,6 +84,7 @@ pub fn render(notification: &Notification, receiver: &Receiver, about: &About) -
         id: notification.id,
         receiver: receiver.name.clone(),
         ca_file: receiver.ca_file.clone(),
+        proxy: receiver.proxy.clone(),
         payload: (notifier.render)(notification, receiver, about)?,
     })
 }

@@ -20,15 +20,23 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
     let ReceiverKind::Slack { url } = &receiver.kind else { return Err("not a Slack webhook".into()) };
     let message = Message::of(notification, about);
     let body = json!({ "text": escaped(&message.headline, TEXT_MAX), "blocks": blocks(&message) });
-    Ok(Payload::Post { url: url.clone(), key: None, body: body.to_string(), answer: Answer::SlackOk })
+    Ok(Payload::Post {
+        url: url.clone(),
+        key: None,
+        body: body.to_string(),
+        answer: Answer::SlackOk,
+        bearer_token: None,
+        secret: None,
+    })
 }
 
-/// At most 3 × 10 + 4 blocks: Slack takes 50.
+/// At most 3 × 10 + 5 blocks: Slack takes 50.
 fn blocks(message: &Message) -> Vec<Value> {
     let header = escaped(&message.headline, HEADER_MAX);
     let mut blocks =
         vec![json!({ "type": "header", "text": { "type": "plain_text", "text": header, "emoji": false } })];
     let several = message.sections.len() > 1;
+    blocks.extend(message.note.as_deref().map(|note| mrkdwn(&escaped(note, TEXT_MAX))));
     for section in &message.sections {
         if several {
             blocks.push(json!({ "type": "divider" }));

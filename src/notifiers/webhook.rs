@@ -3,7 +3,7 @@
 use super::{Answer, Notifier, Payload};
 use crate::message::figures::rfc3339;
 use crate::message::words::clean;
-use crate::message::{About, Section, sections};
+use crate::message::{self, About, Section, sections};
 use crate::notification::{Item, Notification, Subject};
 use crate::receiver::{Receiver, ReceiverKind};
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// `[notify.webhook.NAME]`
 pub(super) const NOTIFIER: Notifier = Notifier {
     name: "webhook",
-    summary: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key",
+    summary: "POST of Alertmanager's webhook body, version 4, with an Idempotency-Key; signed if wanted",
     render,
 };
 
@@ -52,22 +52,37 @@ struct Alert<'a> {
 }
 
 fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Result<Payload, String> {
-    let ReceiverKind::Webhook { url } = &receiver.kind else { return Err("not a webhook".into()) };
+    let ReceiverKind::Webhook { url, bearer_token, secret } = &receiver.kind else {
+        return Err("not a webhook".into());
+    };
     let body = serde_json::to_string(&body(notification, about)).map_err(|error| error.to_string())?;
-    Ok(Payload::Post { url: url.clone(), key: Some(notification.key.clone()), body, answer: Answer::Success })
+    Ok(Payload::Post {
+        url: url.clone(),
+        key: Some(notification.key.clone()),
+        body,
+        answer: Answer::Success,
+        bearer_token: bearer_token.clone(),
+        secret: secret.clone(),
+    })
 }
 
 fn body<'a>(notification: &'a Notification, about: &About) -> Body<'a> {
     let sections = sections(notification, about);
-    let alerts: Vec<Alert<'a>> =
-        notification.items.iter().zip(&sections).map(|(item, section)| alert(item, section)).collect();
+    let alerts: Vec<Alert<'a>> = notification
+        .items
+        .iter()
+        .zip(&sections)
+        .map(|(item, section)| alert(item, section, notification))
+        .collect();
     let (group_labels, group_key) = match &notification.subject {
         Subject::Rule(rule) => {
             let rule = clean(rule, VALUE_MAX);
             (Map::from([("alertname".into(), rule.clone())]), format!("{{}}:{{alertname={rule:?}}}"))
         }
-        Subject::Missed => (Map::new(), "{}:{}".into()),
+        _ => (Map::new(), "{}:{}".into()),
     };
+    let shown = notification.items.len() as u64;
+    let truncated_alerts = notification.totals.map_or(0, |totals| totals.incidents.saturating_sub(shown));
     Body {
         receiver: &notification.receiver,
         status: status(notification.items.iter().any(|item| item.news.is_firing())),
@@ -78,11 +93,11 @@ fn body<'a>(notification: &'a Notification, about: &About) -> Body<'a> {
         external_url: "",
         version: "4",
         group_key,
-        truncated_alerts: 0,
+        truncated_alerts,
     }
 }
 
-fn alert<'a>(item: &'a Item, section: &Section) -> Alert<'a> {
+fn alert<'a>(item: &'a Item, section: &Section, notification: &Notification) -> Alert<'a> {
     let alert = &item.alert;
     let mut labels = Map::new();
     // Identity first: a rule's own label must not take the place of the group's, nor either of these two.
@@ -96,6 +111,15 @@ fn alert<'a>(item: &'a Item, section: &Section) -> Alert<'a> {
     ]);
     if let Some(runbook) = &section.runbook {
         annotations.insert("runbook_url".into(), runbook.clone());
+    }
+    if alert.undercount > 0 {
+        annotations.insert("undercount".into(), alert.undercount.to_string());
+    }
+    if let Some(note) = message::note(notification) {
+        annotations.insert("note".into(), note);
+    }
+    if let Subject::StandsIn { receiver, .. } = &notification.subject {
+        annotations.insert("stands_in_for".into(), receiver.clone());
     }
     let firing = item.news.is_firing();
     let end = alert.resolved.filter(|_| !firing);

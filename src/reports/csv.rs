@@ -1,6 +1,7 @@
 //! One line a group (RFC 4180). A value that a spreadsheet would take for a formula is quoted with an apostrophe.
 
-use super::{Look, text::ratio};
+use super::Look;
+use super::text::{printable, ratio};
 use gatewatch_rules::report::Report;
 
 const NUMBERS: &str = "requests,gateway_errors,ratio,502,503,504,attempts,failed_attempts,masked,aborted,abandoned,p50,p95,p99,reason";
@@ -37,15 +38,13 @@ pub fn render(report: &Report, look: &Look) -> String {
     text
 }
 
-/// Quoted where needed. Log text is an attacker's: `=cmd|…` must not become a formula.
+/// Quoted where needed. Log text is an attacker's: `=cmd|…` must not become a formula, nor anything an escape of the
+/// terminal that shows it.
 fn cell(value: &str) -> String {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guarded = if formula { format!("'{value}") } else { value.to_owned() };
-    if guarded.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", guarded.replace('"', "\"\""))
-    } else {
-        guarded
-    }
+    let value = printable(value);
+    let formula = value.starts_with(['=', '+', '-', '@']);
+    let guarded = if formula { format!("'{value}") } else { value.into_owned() };
+    if guarded.contains([',', '"']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
 }
 
 #[cfg(test)]
@@ -54,7 +53,14 @@ mod tests {
 
     #[test]
     fn cells_are_quoted() {
-        let table = [("a", "a"), ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("=1+1", "'=1+1"), ("-", "'-")];
+        let table = [
+            ("a", "a"),
+            ("a,b", "\"a,b\""),
+            ("a\"b", "\"a\"\"b\""),
+            ("=1+1", "'=1+1"),
+            ("-", "'-"),
+            ("\u{1b}[2J\n", "\\u{1b}[2J\\u{a}"),
+        ];
         for (value, expected) in table {
             assert_eq!(cell(value), expected);
         }

@@ -3,11 +3,12 @@
 //! the counts that had not seen it.
 //!
 //! - [`cadence`] when one is due (pure) · [`frame`] whole or not · [`store`] two generations in a directory ·
-//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left
+//!   [`writer`] the thread that waits for the disk · [`former`] what older programs left · [`lock`] whose directory it is
 
 pub mod cadence;
 pub mod former;
 pub mod frame;
+pub mod lock;
 pub mod store;
 pub mod writer;
 
@@ -35,12 +36,12 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub files: Vec<FileState>,
     /// The inputs that were followed: a file of a new one is at its very first start.
     pub inputs: Vec<String>,
+    /// By input: up to where a journal was counted.
+    pub cursors: BTreeMap<String, String>,
     /// Counts, windows, alerts.
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
-    /// By input: up to where journals were counted.
-    pub cursors: BTreeMap<String, String>,
     /// What is counted beside.
     pub counters: Counters,
 }
@@ -166,6 +167,6 @@ pub struct Reading {
     pub format: Option<String>,
     /// Zone and year of stamps without one.
     pub dated: Dated,
-    /// Of a container's log: what takes its wrapping off, with lines that were begun.
+    /// Of a container's log: what takes its wrapping off, with what it holds.
     pub unwrapper: Option<Unwrapper>,
 }

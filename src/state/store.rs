@@ -1,6 +1,7 @@
 //! The directory of the snapshots: two generations, written in turn, each replaced as a whole. Whatever happens to one
 //! while it is written, the other is whole, and of an instant of its own: to go on from it is exact, too.
 
+use super::lock::Lock;
 use super::{Snapshot, former, frame, frame::Flaw};
 use gatewatch_parsers::Millis;
 use rustix::fs::OFlags;
@@ -45,6 +46,8 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
+    /// Taken before each writing; `None`: somebody else sees to it that there is one writer.
+    lock: Option<Lock>,
     /// The number of the newest, and which generation it is.
     newest: Option<(u64, usize)>,
 }
@@ -53,7 +56,13 @@ impl Store {
     /// Snapshots in this directory, which is made when it is needed.
     #[must_use]
     pub fn new(folder: &Path) -> Store {
-        Store { folder: folder.to_path_buf(), newest: None }
+        Store { folder: folder.to_path_buf(), lock: None, newest: None }
+    }
+
+    /// The same, written to only while `lock` is held.
+    #[must_use]
+    pub fn locked(self, lock: Lock) -> Store {
+        Store { lock: Some(lock), ..self }
     }
 
     /// What is there. Snapshots that cannot be read are moved aside, under a name with the time `now`.
@@ -114,6 +123,9 @@ impl Store {
     /// # Errors
     /// It could not be written; both generations stand.
     pub fn write(&mut self, payload: &[u8]) -> io::Result<u64> {
+        if let Some(lock) = &mut self.lock {
+            lock.hold()?;
+        }
         prepare(&self.folder)?;
         let (seq, at) = self.newest.map_or((1, 0), |(seq, at)| (seq.wrapping_add(1), 1 - at.min(1)));
         let name = GENERATIONS.get(at).copied().unwrap_or(NEW);

@@ -39,9 +39,9 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
             late_needed: 70,
         }],
         inputs: vec!["edge".to_owned()],
+        cursors: [("journal".to_owned(), "s=1;i=2".to_owned())].into(),
         engine: engine(),
         outbox: Default::default(),
-        cursors: std::collections::BTreeMap::from([("journal".to_owned(), "s=1;i=2".to_owned())]),
         counters: Counters {
             gone: [("edge".to_owned(), lines)].into(),
             state_rebuilt: 1,

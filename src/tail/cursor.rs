@@ -287,12 +287,6 @@ impl Cursor {
         self.left = Some(Departure::Rotated);
     }
 
-    /// The first bytes, as long as there are fewer than [`HEAD_LEN`].
-    #[must_use]
-    pub fn short_head(&self) -> Option<&[u8]> {
-        (!self.head.is_empty()).then_some(&self.head)
-    }
-
     /// The cut line at the end was handed out as it is: it will not be read again.
     pub fn mark(&mut self) {
         self.progress.offset = self.offset;

@@ -6,7 +6,7 @@
 //! is its key, else the bytes at its head and before our place, be it plain, a copy or an archive. If no known file is left,
 //! the time of the last write stands in: what was written after the last write that we saw is new, and something may be lost.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Progress};
 use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
 use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Print, Stat};
 use super::open::{Found, open_regular};
@@ -21,6 +21,9 @@ use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// So many first bytes of a file that is open and of another one are compared.
+const PROBE: usize = 64 * 1024;
 
 /// Why a log's rotated files are looked at.
 #[derive(Clone, Debug)]
@@ -40,9 +43,30 @@ struct Stream {
     position: Position,
     /// It is open, and read from there.
     is_followed: bool,
+    /// If so: how it begins.
+    own: Vec<u8>,
     /// It may not have been read to its end.
     is_wanted: bool,
     located: bool,
+}
+
+impl Stream {
+    fn followed(file: &Tracked) -> Stream {
+        let plain = file.handle.as_ref().filter(|_| file.archive.is_none());
+        // What cannot be read now is known by what was read of it.
+        let own = plain.and_then(|handle| read_up_to(handle, 0, PROBE).ok()).unwrap_or_default();
+        Stream { position: file.position(), is_followed: true, own, is_wanted: false, located: false }
+    }
+
+    /// Whether a file that begins so may be this one, or a copy of it.
+    fn begins(&self, head: &[u8]) -> bool {
+        let known = self.position.progress.head;
+        let length = usize::from(known.len);
+        let as_known = length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known);
+        let shorter = head.len().min(self.own.len());
+        let as_own = shorter > 0 && head.get(..shorter) == self.own.get(..shorter);
+        if self.own.is_empty() { as_known } else { as_own }
+    }
 }
 
 /// A rotated file that is to be read.
@@ -64,7 +88,8 @@ enum Located {
 }
 
 impl Tailer {
-    /// Opens what is to be read of a log's rotated files, oldest first. Gives the last of them, which the log comes after.
+    /// Opens what is to be read of a log's rotated files, oldest first. Gives the last of them, which the log comes after:
+    /// `waiting`, if it is followed already.
     ///
     /// # Errors
     /// Not everything could be looked at: nothing is concluded from that, and nothing may be opened that would count as known.
@@ -72,6 +97,7 @@ impl Tailer {
         &mut self,
         live: &Path,
         why: &Why,
+        waiting: Option<FileId>,
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
     ) -> Result<Option<FileId>, Trouble> {
@@ -92,7 +118,13 @@ impl Tailer {
         if !matches!(why, Why::Empty) {
             self.say_lost(live, &streams, why, out);
         }
-        let mut before = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_some());
+        // Never one that came after the file that will wait: they would wait for each other.
+        let may_wait_for = |file: &&Tracked| {
+            file.path == live
+                && file.cursor.left().is_some()
+                && waiting.is_none_or(|waiting| file.id < waiting)
+        };
+        let mut before = self.files.values().rev().find(may_wait_for);
         let mut last = None;
         for next in chain {
             let id = self.open_rotated(live, (input, &labels), next, before.map(|file| file.id), out);
@@ -102,7 +134,7 @@ impl Tailer {
     }
 
     /// The input and labels of a log, also of one that is not there now.
-    fn belongs(&self, live: &Path) -> Option<(usize, Vec<(String, String)>)> {
+    pub(super) fn belongs(&self, live: &Path) -> Option<(usize, Vec<(String, String)>)> {
         let listed = self.by_path.get(live).and_then(|at| self.candidates.get(*at));
         let known = listed.map(|c| (c.input, c.labels.clone()));
         let followed = || self.files.values().find(|f| f.path == live).map(|f| (f.input, f.labels.clone()));
@@ -120,6 +152,7 @@ impl Tailer {
             streams.push(Stream {
                 position: position.clone(),
                 is_followed: false,
+                own: Vec::new(),
                 is_wanted: true,
                 located: false,
             });
@@ -132,18 +165,19 @@ impl Tailer {
                 streams.push(Stream {
                     position: position.clone(),
                     is_followed: false,
+                    own: Vec::new(),
                     is_wanted: !position.progress.finished && !elsewhere,
                     located: false,
                 });
             }
         }
-        for file in self.files.values().filter(|f| f.path == live && Some(f.key) != displaced) {
-            streams.push(Stream {
-                position: file.position(),
-                is_followed: true,
-                is_wanted: false,
-                located: false,
-            });
+        for file in self.files.values().filter(|f| is_of(live, &f.path)) {
+            let mut stream = Stream::followed(file);
+            if Some(file.key) == displaced {
+                // What it holds now is another stream, of which nothing was read.
+                stream.position.progress = Progress::default();
+            }
+            streams.push(stream);
         }
         // Of two places in one stream the further one.
         streams.sort_by_key(|s| std::cmp::Reverse(s.position.progress.offset));
@@ -170,9 +204,11 @@ impl Tailer {
                 break;
             }
             let key = self.design.key(sibling.stat.key);
-            if self.by_key.contains_key(&key) || self.remembered.is_unchanged(&sibling.stat, now) {
+            let followed = self.by_key.get(&key).and_then(|id| self.files.get(id));
+            if followed.is_some() || self.remembered.is_unchanged(&sibling.stat, now) {
                 mark(streams, &key);
-                frontier = true;
+                // Of one that nothing was read of yet, the beginning may have been copied and truncated away.
+                frontier |= followed.is_none_or(|file| file.cursor.offset() > 0 || file.archive.is_some());
                 continue;
             }
             let path = sibling.path.clone();
@@ -189,10 +225,14 @@ impl Tailer {
             }
         }
         if !frontier {
-            let seen = streams.iter().map(|stream| stream.position.progress.modified).max();
-            let newer =
-                |next: &Next| seen.is_some_and(|seen| next.sibling.stat.stamp.modified > i128::from(seen));
-            unknown.retain(|(_, next)| newer(next));
+            let newest = streams.iter().map(|stream| stream.position.progress);
+            let newest = newest.max_by_key(|progress| (progress.modified, progress.offset == 0));
+            // Where nothing was read yet, what was written in that very moment was not, either.
+            let margin = |progress: Progress| i128::from(progress.modified) + i128::from(progress.offset > 0);
+            let newest = newest.filter(|newest| newest.modified > 0);
+            unknown.retain(|(_, next)| {
+                newest.is_some_and(|newest| next.sibling.stat.stamp.modified >= margin(newest))
+            });
         }
         known.append(&mut unknown);
         known.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
@@ -208,7 +248,7 @@ impl Tailer {
             return Err(failed(io::ErrorKind::Interrupted.into()));
         }
         let (handle, key) = (Arc::new(file), self.design.key(stat.key));
-        let plain = head_of(&handle, HEAD_LEN).map_err(failed)?;
+        let plain = read_up_to(&handle, 0, PROBE).map_err(failed)?;
         let compression = Compression::of(&plain);
         let head = if compression == Compression::Plain { plain } else { head_in(&handle, compression) };
         let of_key = streams.iter().position(|stream| stream.position.key == key && !stream.is_followed);
@@ -216,9 +256,11 @@ impl Tailer {
         for at in of_key.into_iter().chain(others).collect::<Vec<_>>() {
             let Some(stream) = streams.get_mut(at) else { continue };
             let by_key = Some(at) == of_key;
-            if stream.located || (!by_key && !begins_alike(&head, stream)) {
+            if stream.located || (!by_key && !stream.begins(&head)) {
                 continue;
             }
+            // Its writer may not have left it: only one that was finished is left at its end.
+            let is_held = by_key && stream.is_wanted && compression == Compression::Plain;
             let Some(rest) = goes_on(&handle, compression, &stat, stream, by_key, now).map_err(failed)?
             else {
                 continue;
@@ -226,25 +268,26 @@ impl Tailer {
             stream.located = true;
             let (position, is_followed) = (stream.position.clone(), stream.is_followed);
             // Earlier places in the same stream, left by others.
-            streams
-                .iter_mut()
-                .filter(|s| !s.is_followed && begins_alike(&head, s))
-                .for_each(|s| s.located = true);
+            streams.iter_mut().filter(|s| !s.is_followed && s.begins(&head)).for_each(|s| s.located = true);
             if position.key != key && !is_followed {
                 self.remembered.forget(&position.key);
             }
+            let rest = rest.filter(|(_, more)| !is_followed && (*more || is_held)).map(|(cursor, _)| cursor);
             let placed = if by_key { Placed::Resumed } else { Placed::Continued(position.key) };
             return Ok(match rest {
-                Some(cursor) if !is_followed => {
+                Some(cursor) => {
                     Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed }))
                 }
+                // It may be needed yet, should the original be truncated.
+                _ if is_followed => Located::Done,
                 _ => {
                     self.was_read(position, key, &handle, compression, &stat, now).map_err(failed)?;
                     Located::Done
                 }
             });
         }
-        let cursor = Cursor::new(0, &[], &head, now);
+        let mut cursor = Cursor::new(0, &[], head.get(..HEAD_LEN).unwrap_or(&head), now);
+        cursor.modified(stat.stamp);
         let placed = Placed::Beginning;
         Ok(Located::Unknown(Box::new(Next { sibling, handle, compression, cursor, placed })))
     }
@@ -308,6 +351,7 @@ impl Tailer {
             hot_until: Millis::MIN,
             in_hole,
             idle: false,
+            checked: None,
         };
         self.files.insert(id, tracked);
         id
@@ -346,7 +390,7 @@ impl Tailer {
             let at_path = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_none());
             let at_path = at_path.map(|file| file.id);
             let why = if at_path.is_some() { Why::Known } else { Why::Empty };
-            match self.catch_up(&live, &why, now, out) {
+            match self.catch_up(&live, &why, at_path, now, out) {
                 Ok(Some(last)) => {
                     if let Some(file) = at_path.and_then(|id| self.files.get_mut(&id)) {
                         (file.after, file.due) = (Some(last), now);
@@ -376,17 +420,12 @@ impl Tailer {
 
     /// A copy of what is followed from its original: one stream, one place in it.
     pub(super) fn is_copy(&self, live: &Path, file: &File, stat: &Stat) -> io::Result<bool> {
-        let head = head_of(file, HEAD_LEN)?;
+        let head = read_up_to(file, 0, PROBE)?;
         for of in self.files.values().filter(|f| f.path == live && f.archive.is_none()) {
-            let progress = of.cursor.progress();
-            let stream =
-                Stream { position: of.position(), is_followed: true, is_wanted: false, located: false };
-            let begun = of.cursor.short_head().is_some_and(|own| !head.is_empty() && own.starts_with(&head));
-            if begun && stat.size <= head.len() as u64 {
-                return Ok(true);
-            }
-            let alike = progress.offset > 0 && begins_alike(&head, &stream);
-            if alike && (stat.size < progress.offset || resume(file, &progress, self.design, 0)?.is_some()) {
+            let (progress, stream) = (of.cursor.progress(), Stream::followed(of));
+            if stream.begins(&head)
+                && (stat.size < progress.offset || resume(file, &progress, self.design, 0)?.is_some())
+            {
                 return Ok(true);
             }
         }
@@ -416,23 +455,17 @@ fn is_its_own(trouble: &Trouble) -> bool {
     }
 }
 
-fn begins_alike(head: &[u8], stream: &Stream) -> bool {
-    let known = stream.position.progress.head;
-    let length = usize::from(known.len);
-    length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known)
-}
-
 /// The first bytes of what an archive holds; none of one that is damaged.
 fn head_in(file: &Arc<File>, compression: Compression) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD_LEN);
     if let Ok((reader, _)) = unpack::of_file(file, compression) {
         // What was decoded before an error stays.
-        let _damaged = reader.take(HEAD_LEN as u64).read_to_end(&mut head);
+        let _damaged = reader.take(PROBE as u64).read_to_end(&mut head);
     }
     head
 }
 
-/// `None`: it is not this stream. `Some(None)`: it is, and there is nothing more.
+/// `None`: it is not this stream. `Some(None)`: it is, and ends before that place. Else: whether there is more behind it.
 fn goes_on(
     file: &Arc<File>,
     compression: Compression,
@@ -440,7 +473,7 @@ fn goes_on(
     stream: &Stream,
     by_key: bool,
     now: Millis,
-) -> io::Result<Option<Option<Cursor>>> {
+) -> io::Result<Option<Option<(Cursor, bool)>>> {
     let progress = stream.position.progress;
     if compression == Compression::Plain {
         if stat.size < progress.offset {
@@ -448,12 +481,12 @@ fn goes_on(
             return Ok((!by_key).then_some(None));
         }
         let cursor = resume(file, &progress, super::Design::default(), now)?;
-        return Ok(cursor.map(|cursor| (stat.size > progress.offset).then_some(cursor)));
+        return Ok(cursor.map(|cursor| Some((cursor, stat.size > progress.offset))));
     }
     Ok(match unpack::unpack_to(file, compression, &progress, now) {
         Ok(Reached::There(mut reader, cursor)) => {
             let more = !matches!(reader.read(&mut [0; 1]), Ok(0));
-            Some(more.then_some(*cursor))
+            Some(Some((*cursor, more)))
         }
         Ok(Reached::Shorter) => Some(None),
         Ok(Reached::Other) => None,

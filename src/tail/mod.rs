@@ -272,6 +272,12 @@ impl Tailer {
                 Err(trouble) => return self.troubles.report(now, Some(id), &path, trouble, out),
             }
         }
+        match self.was_emptied(id, now, out) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(trouble) => return self.troubles.report(now, Some(id), &path, trouble, out),
+        }
+        let Some(file) = self.files.get_mut(&id) else { return };
         match file.visit(now, self.design, &mut self.buffer, &mut self.counters, out) {
             Ok(Visit::More | Visit::Nothing) => {}
             Ok(Visit::Replaced) => return self.replaced(id, now, out),

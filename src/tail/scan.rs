@@ -218,7 +218,7 @@ impl Tailer {
         let Some(file) = self.files.get(&id) else { return false };
         let (path, position) = (file.path.clone(), file.position());
         let why = Why::Displaced(position, Loss::Truncated);
-        let before = match self.catch_up(&path, &why, now, out) {
+        let before = match self.catch_up(&path, &why, Some(id), now, out) {
             Ok(before) => before,
             Err(trouble) => {
                 self.troubles.report(now, Some(id), &path, trouble, out);
@@ -233,12 +233,38 @@ impl Tailer {
         true
     }
 
+    /// A file of which nothing was read yet, and which changed: what was written to it first may have been copied and truncated
+    /// away, and its place does not show that. True: something of that is to be read before it.
+    pub(super) fn was_emptied(
+        &mut self,
+        id: FileId,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> Result<bool, Trouble> {
+        let Some(file) = self.files.get(&id) else { return Ok(false) };
+        let nothing_read = file.cursor.offset() == 0 && file.archive.is_none();
+        let Some(handle) = file.handle.as_ref().filter(|_| nothing_read) else { return Ok(false) };
+        let stamp = Stat::of_file(handle).map_err(|error| Trouble::from(&error))?.stamp;
+        if file.checked == Some(stamp) {
+            return Ok(false);
+        }
+        let path = file.path.clone();
+        let before = self.catch_up(&path, &Why::New, Some(id), now, out)?;
+        if let Some(file) = self.files.get_mut(&id) {
+            file.checked = Some(stamp);
+            if before.is_some() {
+                (file.after, file.due) = (before, now);
+            }
+        }
+        Ok(before.is_some())
+    }
+
     /// It was not open, and now its inode is nowhere: what was not read of it may be in an archive.
     pub(super) fn lose(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
         let Some(file) = self.files.get(&id) else { return };
         let (path, position) = (file.path.clone(), file.position());
         let why = Why::Displaced(position, Loss::Gone);
-        if let Err(trouble) = self.catch_up(&path, &why, now, out) {
+        if let Err(trouble) = self.catch_up(&path, &why, Some(id), now, out) {
             return self.troubles.report(now, Some(id), &path, trouble, out);
         }
         self.forget(id, now);
@@ -344,9 +370,9 @@ impl Tailer {
             }
             return Ok(());
         }
-        if let Some(live) = live
+        if let Some(live) = &live
             && self.remembered.get(&stat.key).is_none()
-            && self.is_copy(&live, &handle, &stat).map_err(failed)?
+            && self.is_copy(live, &handle, &stat).map_err(failed)?
         {
             return Ok(());
         }
@@ -358,8 +384,18 @@ impl Tailer {
             self.hand_over(before, handle, &stat, now, out);
             return Ok(());
         }
-        let (cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
-        let rotated = why.map(|why| self.catch_up(&path, &why, now, out)).transpose()?.flatten();
+        let (mut cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
+        cursor.modified(stat.stamp);
+        // Read on under the log's name, as it was before it was rotated.
+        let of = live.filter(|_| self.is_log_s_affair(at));
+        let (path, input, labels) = match of.and_then(|of| Some((self.belongs(&of)?, of))) {
+            Some(((input, labels), of)) => {
+                cursor.leave();
+                (of, input, labels)
+            }
+            None => (path, input, labels),
+        };
+        let rotated = why.map(|why| self.catch_up(&path, &why, None, now, out)).transpose()?.flatten();
         self.remembered.forget(&stat.key);
         let before = rotated.or(before);
         let id = FileId(self.next_id);
@@ -391,6 +427,7 @@ impl Tailer {
             hot_until: Millis::MIN,
             in_hole,
             idle: false,
+            checked: (placed != Placed::Resumed).then_some(stat.stamp),
         };
         self.files.insert(id, tracked);
         Ok(())

@@ -152,8 +152,9 @@ fn sort(found: &mut Vec<Sibling>) {
     let by_name = all(|age| matches!(age, Age::Number(_)))
         || all(|age| matches!(age, Age::Day(_)))
         || all(|age| matches!(age, Age::Epoch(_)));
+    let sign = if counts_down(found) { -1 } else { 1 };
     let age = |sibling: &Sibling| match &sibling.name.age {
-        Age::Number(number) if by_name => (i128::from(*number), String::new()),
+        Age::Number(number) if by_name => (sign * i128::from(*number), String::new()),
         Age::Epoch(seconds) if by_name => (-i128::from(*seconds), String::new()),
         // Digit by digit the other way round: later is first. Longer is newer.
         Age::Day(digits) if by_name => {
@@ -164,6 +165,24 @@ fn sort(found: &mut Vec<Sibling>) {
     found.sort_by_cached_key(|sibling| (age(sibling), sibling.name.compressed, sibling.path.clone()));
     let (mut keys, mut slots): (HashSet<FileKey>, HashSet<Vec<u8>>) = (HashSet::new(), HashSet::new());
     found.retain(|sibling| slots.insert(sibling.name.slot.clone()) && keys.insert(sibling.stat.key));
+}
+
+/// Some count their rotations, so that the highest number is the newest: the times of the last writes tell.
+fn counts_down(found: &[Sibling]) -> bool {
+    let number = |sibling: &Sibling| match sibling.name.age {
+        Age::Number(number) => number,
+        _ => 0,
+    };
+    let mut by_number: Vec<(u64, i128)> =
+        found.iter().map(|sibling| (number(sibling), sibling.stat.stamp.modified)).collect();
+    by_number.sort_unstable();
+    let pairs = by_number.iter().zip(by_number.iter().skip(1));
+    let (mut newer, mut older) = (0, 0);
+    for (low, high) in pairs.filter(|(low, high)| low.0 != high.0) {
+        newer += usize::from(high.1 > low.1);
+        older += usize::from(high.1 < low.1);
+    }
+    newer > older
 }
 
 #[cfg(test)]
@@ -240,6 +259,8 @@ mod tests {
         assert_eq!(ordered(&mixed), ["a.log.2", "a.log-20260101", "a.log.1"]);
         let day_first = [("a.log-31122025", 1), ("a.log-01012026", 2)];
         assert_eq!(ordered(&day_first), ["a.log-01012026", "a.log-31122025"]);
+        let counted = [("a.log.1", 1), ("a.log.2", 2), ("a.log.10", 5), ("a.log.9", 6)];
+        assert_eq!(ordered(&counted), ["a.log.10", "a.log.9", "a.log.2", "a.log.1"]);
         // Being compressed right now.
         assert_eq!(ordered(&[("a.log.1.gz", 9), ("a.log.1", 1)]), ["a.log.1"]);
     }

@@ -75,6 +75,8 @@ pub(super) struct Tracked {
     /// Nothing but NUL so far: the hole that a writer without `O_APPEND` leaves before a truncated file's new lines.
     pub(super) in_hole: bool,
     pub(super) idle: bool,
+    /// While nothing was read of it: as it was when its log's rotated files were looked at.
+    pub(super) checked: Option<Stamp>,
 }
 
 impl Tracked {
@@ -250,8 +252,11 @@ impl Tracked {
     pub(super) fn continues_in(&self, file: &File) -> io::Result<bool> {
         let progress = self.cursor.progress();
         let window = self.cursor.window();
-        if window.check == 0 || self.cursor.offset() == 0 {
-            return Ok(false);
+        if self.cursor.offset() == 0 {
+            // Nothing was read yet: both begin alike as far as the old one goes.
+            let Some(own) = &self.handle else { return Ok(false) };
+            let own = read_up_to(own, 0, CHUNK)?;
+            return Ok(!own.is_empty() && own == read_up_to(file, 0, own.len())?);
         }
         let mut room = [0; ANCHOR_LEN];
         let room = room.get_mut(..window.check).unwrap_or_default();

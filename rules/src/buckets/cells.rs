@@ -2,7 +2,8 @@
 //! ended well, a few more where some failed.
 //!
 //! A cell is a byte of marks, then, as far as the marks say so: the gap to the cell before it, a second byte of marks,
-//! requests, attempts, gateway errors, failed attempts, masked, aborted, abandoned, details. Numbers are LEB128.
+//! requests, attempts, gateway errors, failed attempts, masked, aborted, abandoned, details. Numbers are LEB128; requests
+//! and gateway errors are told from those of the cell before, since traffic is steady more often than not.
 
 use super::Cells;
 use crate::saved::Bytes;
@@ -67,15 +68,16 @@ impl Saved<'_> {
 
 fn encode(cells: &Cells) -> Vec<u8> {
     let mut out = Vec::with_capacity(cells.len() * 4);
-    let mut next = 0;
+    let (mut next, mut last) = (0, Numbers::default());
     for (number, tally) in cells {
-        write_cell(&mut out, number.wrapping_sub(next), tally);
+        write_cell(&mut out, number.wrapping_sub(next), &last, tally);
         next = number.wrapping_add(1);
+        last = *tally.numbers();
     }
     out
 }
 
-fn write_cell(out: &mut Vec<u8>, gap: i64, tally: &Tally) {
+fn write_cell(out: &mut Vec<u8>, gap: i64, last: &Numbers, tally: &Tally) {
     let numbers = tally.numbers();
     let mark = |is: bool, mark: u8| if is { mark } else { 0 };
     let more = mark(numbers.masked > 0, MASKED)
@@ -99,16 +101,17 @@ fn write_cell(out: &mut Vec<u8>, gap: i64, tally: &Tally) {
         | mark(gap != 0, GAP);
     out.push(marks);
     if gap != 0 {
-        // Sign last: the first cell's number may be negative.
-        write(out, ((gap << 1) ^ (gap >> 63)).cast_unsigned());
+        write_signed(out, gap);
     }
     if more != 0 {
         out.push(more);
     }
-    write(out, numbers.requests.into());
+    write_signed(out, i64::from(numbers.requests) - i64::from(last.requests));
+    if marks & ERRORS != 0 {
+        write_signed(out, i64::from(numbers.gateway_errors) - i64::from(last.gateway_errors));
+    }
     for (is_there, number) in [
         (marks & ATTEMPTS, numbers.attempts),
-        (marks & ERRORS, numbers.gateway_errors),
         (marks & FAILED, numbers.failed_attempts),
         (more & MASKED, numbers.masked),
         (more & ABORTED, numbers.aborted),
@@ -122,17 +125,18 @@ fn write_cell(out: &mut Vec<u8>, gap: i64, tally: &Tally) {
 }
 
 fn write_details(out: &mut Vec<u8>, tally: &Tally) {
-    let mut details = tally.details().peekable();
-    let mut last = 0;
-    while let Some((detail, count)) = details.next() {
+    let mut details: Vec<_> = tally.details().map(|(detail, count)| (detail.code(), detail, count)).collect();
+    details.sort_unstable_by_key(|detail| detail.0);
+    let (mut last, mut left) = (0, details.len());
+    for (code, detail, count) in details {
+        left -= 1;
         let all = whole(detail, tally.numbers()) == count;
-        let more = details.peek().is_some();
-        let distance = u64::from(detail.code() - last) << DETAIL_BITS;
-        write(out, distance | if all { DETAIL_ALL } else { 0 } | if more { DETAIL_MORE } else { 0 });
+        let distance = u64::from(code - last) << DETAIL_BITS;
+        write(out, distance | if all { DETAIL_ALL } else { 0 } | if left > 0 { DETAIL_MORE } else { 0 });
         if !all {
             write(out, count.into());
         }
-        last = detail.code();
+        last = code;
     }
 }
 
@@ -143,29 +147,32 @@ fn whole(detail: Detail, numbers: &Numbers) -> u32 {
 
 fn decode(mut bytes: &[u8]) -> Option<Cells> {
     let mut cells = Cells::new();
-    let mut next = 0i64;
+    let (mut next, mut before) = (0i64, Numbers::default());
     while !bytes.is_empty() {
-        let (gap, tally) = read_cell(&mut bytes)?;
+        let (gap, tally) = read_cell(&mut bytes, &before)?;
         let number = next.checked_add(gap)?;
         if cells.back().is_some_and(|(last, _)| *last >= number) {
             return None;
         }
         next = number.checked_add(1)?;
+        before = *tally.numbers();
         cells.push_back((number, tally));
     }
     Some(cells)
 }
 
-fn read_cell(bytes: &mut &[u8]) -> Option<(i64, Tally)> {
+fn read_cell(bytes: &mut &[u8], last: &Numbers) -> Option<(i64, Tally)> {
     let marks = byte(bytes)?;
-    let gap = if marks & GAP == 0 { 0 } else { read(bytes)? };
-    let gap = (gap >> 1).cast_signed() ^ -(gap & 1).cast_signed();
+    let gap = if marks & GAP == 0 { 0 } else { read_signed(bytes)? };
     let more = if marks & MORE_MARKS == 0 { 0 } else { byte(bytes)? };
+    let mut from = |last: u32| u32::try_from(i64::from(last).checked_add(read_signed(bytes)?)?).ok();
+    let requests = from(last.requests)?;
+    let gateway_errors = if marks & ERRORS == 0 { 0 } else { from(last.gateway_errors)? };
     let mut number = |is_there: u8| if is_there == 0 { Some(0) } else { u32::try_from(read(bytes)?).ok() };
     let mut numbers = Numbers {
-        requests: number(1)?,
+        requests,
+        gateway_errors,
         attempts: number(marks & ATTEMPTS)?,
-        gateway_errors: number(marks & ERRORS)?,
         failed_attempts: number(marks & FAILED)?,
         masked: number(more & MASKED)?,
         aborted: number(more & ABORTED)?,
@@ -210,6 +217,16 @@ fn write(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+/// Sign last, so that small numbers of either sign are short.
+fn write_signed(out: &mut Vec<u8>, number: i64) {
+    write(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
+}
+
+fn read_signed(bytes: &mut &[u8]) -> Option<i64> {
+    let number = read(bytes)?;
+    Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
 }
 
 fn byte(bytes: &mut &[u8]) -> Option<u8> {
@@ -298,10 +315,22 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_without_errors_is_three_bytes() {
-        let mut tally = Tally::default();
-        tally.add_numbers(&Numbers { requests: 600, attempts: 600, ..Numbers::default() });
-        let cells: Cells = (0..360).map(|minute| (29_000_000 + minute, tally.clone())).collect();
-        assert_eq!(encode(&cells).len(), 360 * 3 + 4);
+    fn a_minute_without_errors_is_two_bytes_and_one_with_some_four() {
+        let cells = |errors: u32| -> Cells {
+            let cell = |minute: u32| {
+                let mut tally = Tally::default();
+                let requests = 600 + minute % 60;
+                tally.add_numbers(&Numbers { requests, attempts: requests, ..Numbers::default() });
+                if errors > 0 {
+                    let (gateway_errors, failed_attempts) = (errors, errors);
+                    tally.add_numbers(&Numbers { gateway_errors, failed_attempts, ..Numbers::default() });
+                    tally.add_detail(Detail::status(Status::new(504)), errors);
+                }
+                (29_000_000 + i64::from(minute), tally)
+            };
+            (0..360).map(cell).collect()
+        };
+        assert_eq!(encode(&cells(0)).len(), 360 * 2 + 5);
+        assert_eq!(encode(&cells(300)).len(), 360 * 4 + 6);
     }
 }

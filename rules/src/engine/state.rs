@@ -62,6 +62,11 @@ impl Judging<'_> {
     }
 }
 
+/// The words of rules that can be judged.
+fn words(rules: &[Rule]) -> Vec<RuleState> {
+    rules.iter().filter(|rule| detectors::find(rule.detector).is_some()).map(RuleState::of).collect()
+}
+
 impl EngineState<'_> {
     /// What everything came to, since the state was new.
     #[must_use]
@@ -198,22 +203,21 @@ impl Engine {
         engine.totals = totals.into_owned();
 
         engine.buckets.hold_minutes(minutes(&rules, step));
-        let mut is_other = *saved_plan != *plan || engine.buckets.is_over_cap();
+        let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
         for rule in rules {
             let Some(detector) = detectors::find(rule.detector) else { continue };
             let known = saved.iter().position(|saved| goes_on && saved.rule.judges_like(&rule));
             let mut groups = Groups::new(rule, &saved_plan, step);
-            match known {
-                Some(at) => saved.remove(at).hand_over(&mut groups, closed)?,
-                None => is_other = true,
+            if let Some(at) = known {
+                saved.remove(at).hand_over(&mut groups, closed)?;
             }
             engine.rules.push((groups, detector));
         }
         engine.introduce();
         engine.pin_again()?;
-        is_other |= !saved.is_empty();
         let changes = engine.let_go(saved, &saved_plan, closed)?;
-        if is_other {
+        // Else nothing has changed, and which series are pinned stays as it was.
+        if !(goes_on && are_same && *saved_plan == *plan) || engine.buckets.is_over_cap() {
             engine.settle(plan);
         }
         Ok((engine, changes))

@@ -17,10 +17,10 @@ impl LiveFiles {
             one.behind = report.watermark.map(|watermark| seconds(now.saturating_sub(watermark).max(0)));
             (one.standing, one.why) = standing(report.standing, one.standing);
         }
-        let lost = self.remembered.values().filter(|(_, file)| file.lines != Lines::default());
+        let lost = self.memory.files().filter(|file| file.lines != Lines::default());
         let mut shown: Vec<InputView> = shown.into_values().collect();
-        shown.extend(lost.map(|(_, file)| InputView { standing: Standing::Gone, ..status::input(file) }));
-        status::inputs(shown, &self.gone)
+        shown.extend(lost.map(|file| InputView { standing: Standing::Gone, ..status::input(file) }));
+        status::inputs(shown, self.memory.gone())
     }
 
     /// Whether every file that was there at the start was placed.

@@ -60,7 +60,7 @@ impl Frames {
         while let Some((&first, rest)) = bytes.split_first() {
             match self.framing {
                 Framing::Unknown if first.is_ascii_digit() || self.only_octets => {
-                    self.framing = Framing::Length(0, 0)
+                    self.framing = Framing::Length(0, 0);
                 }
                 Framing::Unknown => self.framing = Framing::Lines,
                 Framing::Length(length, digits) => {

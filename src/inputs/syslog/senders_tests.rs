@@ -58,6 +58,9 @@ fn one(allow: &[&str], has_node: bool, peer: &str, message: &[u8]) -> Option<(St
     Some((path.clone(), heard.nodes[&path].clone(), line))
 }
 
+/// Allowed, peer, message, and what comes of them.
+type Row = (&'static [&'static str], &'static str, &'static str, &'static str, &'static str, &'static str);
+
 #[test]
 fn whose_a_message_is() {
     const NGINX: &str = "<190>Nov 22 14:53:53 vm nginx: a";
@@ -65,7 +68,7 @@ fn whose_a_message_is() {
     const NEW: &str = "<134>1 2026-11-22T14:54:06Z edge-1 haproxy 7 - - a";
     const RELAYED: &str = "Nov 22 14:54:06 relay <134>Nov 22 14:54:05 edge haproxy[7229]: a";
     // Allowed, peer, message → stream, its node if the line names none, the line.
-    let table: [(&[&str], &str, &str, &str, &str, &str); 12] = [
+    let table: [Row; 12] = [
         (&[], "local", NGINX, "edge:local/nginx", "", BARE),
         (&[], "127.0.0.1", NGINX, "edge:127.0.0.1/nginx", "", BARE),
         (&["unix"], "local", NGINX, "edge:local/vm/nginx", "", NGINX),

@@ -15,6 +15,7 @@ use std::process::Command;
 pub(super) struct Received {
     pub(super) lines: Vec<String>,
     words: Vec<String>,
+    pub(super) losses: usize,
     cut: HashMap<FileId, Vec<u8>>,
     names: HashMap<FileId, String>,
     keys: HashMap<FileId, FileKey>,
@@ -81,7 +82,10 @@ impl Received {
                 self.words.push(format!("{}: {trouble}{again}", short(path)));
             }
             Event::Recovered { path, .. } => self.words.push(format!("recovered {}", short(path))),
-            Event::PossibleLoss { path, loss } => self.words.push(format!("{}: {loss:?}", short(path))),
+            Event::PossibleLoss { path, loss } => {
+                self.losses += 1;
+                self.words.push(format!("{}: {loss:?}", short(path)));
+            }
             Event::Idle { .. } | Event::Reconciled | Event::FirstScanDone => {}
         }
     }
@@ -92,6 +96,12 @@ pub(super) struct Rig {
     pub(super) tailer: Tailer,
     pub(super) now: Millis,
     pub(super) got: Received,
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    to.write_all(bytes).unwrap();
+    to.finish().unwrap()
 }
 
 fn input(name: &str, dir: &Path, paths: &[&str], start: Start) -> Input {

@@ -1,0 +1,83 @@
+//! Files that are not followed now: gone, or not to be read since the start. What is known of them waits for the day when
+//! they come back.
+
+use crate::inputs::file::Placing;
+use crate::state::{FileState, Lines};
+use crate::tail::{FileKey, Placed, Progress};
+use std::collections::BTreeMap;
+
+/// So many are remembered.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// Files that are not followed now, and in which order they went.
+#[derive(Default)]
+pub struct Memory {
+    files: BTreeMap<FileKey, (u64, FileState)>,
+    next: u64,
+    /// By input: what the lines came to of files that are gone.
+    gone: BTreeMap<String, Lines>,
+}
+
+impl Memory {
+    /// As an earlier process left it.
+    pub fn of(files: Vec<FileState>, gone: BTreeMap<String, Lines>) -> Memory {
+        let mut memory = Memory { gone, ..Memory::default() };
+        files.into_iter().for_each(|file| memory.insert(file));
+        memory
+    }
+
+    fn insert(&mut self, file: FileState) {
+        let file = FileState { followed: false, ..file };
+        if let Some((_, former)) = self.files.insert(file.position.key, (self.next, file)) {
+            self.count(&former.input, former.lines);
+        }
+        self.next += 1;
+    }
+
+    /// The lines of a file or stream that is gone: its input's from now on.
+    pub fn count(&mut self, input: &str, lines: Lines) {
+        *self.gone.entry(input.to_owned()).or_default() += lines;
+    }
+
+    /// A file that is followed no longer. Of too many, those that went first are forgotten.
+    pub fn keep(&mut self, file: FileState) {
+        self.count(&file.input, file.lines);
+        self.insert(FileState { lines: Lines::default(), ..file });
+        while self.files.len() > REMEMBERED_MAX
+            && let Some(first) = self.files.iter().min_by_key(|(_, (age, _))| *age).map(|(key, _)| *key)
+            && let Some((_, file)) = self.files.remove(&first)
+        {
+            self.count(&file.input, file.lines);
+        }
+    }
+
+    /// What is known of a file that is followed again: under its key; or, if it has another one by now (written anew, or on
+    /// another device number), by the place that was found in it. One that was replaced in place goes on as if it had been
+    /// truncated while it was followed.
+    pub fn recall(&mut self, place: &Placing, from: Progress, placed: Placed) -> Option<FileState> {
+        if matches!(placed, Placed::Beginning | Placed::End) {
+            return None;
+        }
+        let place_of = |progress: &Progress| (progress.offset, progress.anchor);
+        let is_same = |file: &FileState| {
+            placed == Placed::Resumed && place_of(&file.position.progress) == place_of(&from)
+        };
+        let key = match self.files.get(&place.key) {
+            Some(_) => place.key,
+            None => *self.files.iter().find(|(_, (_, file))| is_same(file))?.0,
+        };
+        self.files.remove(&key).map(|(_, file)| file)
+    }
+
+    /// Those that went first come first.
+    pub fn files(&self) -> impl Iterator<Item = &FileState> {
+        let mut files: Vec<&(u64, FileState)> = self.files.values().collect();
+        files.sort_by_key(|(age, _)| *age);
+        files.into_iter().map(|(_, file)| file)
+    }
+
+    /// By input: what the lines came to of files that are gone.
+    pub fn gone(&self) -> &BTreeMap<String, Lines> {
+        &self.gone
+    }
+}
