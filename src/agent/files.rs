@@ -186,9 +186,9 @@ impl LiveFiles {
             f.live.lines.possible_loss += 1;
             return;
         }
-        let of = self.remembered.values().find(|(_, file)| file.position.path == path);
-        let input = of.map(|(_, file)| file.input.clone()).unwrap_or_default();
-        self.gone.entry(input).or_default().possible_loss += 1;
+        let of = self.memory.files().find(|file| file.position.path == path);
+        let input = of.map(|file| file.input.clone()).unwrap_or_default();
+        self.memory.count(&input, Lines { possible_loss: 1, ..Lines::default() });
     }
 
     fn settings_of(&self, place: &Placing) -> Option<FileSettings> {
