@@ -5,7 +5,7 @@ pub mod files;
 mod health;
 mod keeper;
 mod live;
-mod memory;
+pub mod memory;
 mod notices;
 mod past;
 mod rebuild;

@@ -32,7 +32,7 @@ struct Sink {
 impl Sink {
     fn take(&mut self, notification: &Notification) -> Outcome {
         if self.blocked {
-            return Outcome::Retry { after: None, why: "blocked".into() };
+            return Outcome::Retry { after: None, why: "blocked".into(), may_have_arrived: false };
         }
         // What changes from try to try is no content: when it was put together.
         let content = format!("{:?}", notification.items);

@@ -2,6 +2,7 @@
 //! lines, the engine, the outbox, and all of them in one snapshot.
 
 use gatewatch::agent::files::LiveFiles;
+use gatewatch::agent::memory::Memory;
 use gatewatch::config::{self, Config};
 use gatewatch::delivery::outbox::Outbox;
 use gatewatch::inputs::file::{Happening, Message};
@@ -103,7 +104,8 @@ impl System {
                 handed.ledger = ledger;
                 let positions = snapshot.files.iter().map(|file| file.position.clone()).collect();
                 tailer.restore(positions, snapshot.inputs.clone());
-                files.remember(snapshot.files, snapshot.inputs, snapshot.counters.gone);
+                let memory = Memory::of(snapshot.files, snapshot.counters.gone);
+                files.remember(memory, snapshot.inputs, snapshot.cursors);
                 let rules = config.rules.clone();
                 let (engine, over) =
                     Engine::restore(snapshot.engine, rules, Arc::clone(&plan), options(&config)).unwrap();
@@ -198,6 +200,7 @@ impl System {
             },
             files: self.files.states(),
             inputs: self.files.scanned().to_vec(),
+            cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
             counters: Counters { gone: self.files.gone(), ..Counters::default() },
