@@ -138,7 +138,8 @@ fn file(setup: &Setup, collector: &mut Collector, path: &str, bytes: &[u8]) -> I
     };
     let mut clock = FileClock::new(setup.lateness, setup.step);
     let mut held = None;
-    for line in Lines::new(bytes, true) {
+    let mut lines = Lines::new(bytes, true);
+    for line in &mut lines {
         input.lines += 1;
         if let Some(newest) = clock.newest() {
             context.dates.set_newest(newest);
@@ -170,6 +171,7 @@ fn file(setup: &Setup, collector: &mut Collector, path: &str, bytes: &[u8]) -> I
     if let (Some(fate), Some(record)) = (clock.finish(), held) {
         collector.count(&source, &record, place_of(fate));
     }
+    (input.too_long, input.zoneless) = (lines.too_long(), context.dates.saw_zoneless());
     input
 }
 
