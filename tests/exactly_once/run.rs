@@ -110,8 +110,8 @@ impl Run {
                     self.world.looked();
                 }
             }
-            Action::Start => self.start(),
-            Action::CorruptNewest(at) => self.disk.corrupt(*at),
+            Action::Start if self.system.is_none() => self.start(),
+            Action::CorruptNewest(at) if self.system.is_none() => self.disk.corrupt(*at),
             Action::FillDisk => self.disk.fill(true),
             Action::FreeDisk => self.disk.fill(false),
             Action::BlockSink => self.sink.blocked = true,
