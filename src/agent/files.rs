@@ -143,13 +143,7 @@ impl LiveFiles {
                     f.live.lines.rotations += 1;
                 }
             }
-            Happening::Truncated { file } => {
-                if let Some(f) = self.files.get_mut(&file) {
-                    f.live.lines.truncations += 1;
-                    f.live.restart();
-                    f.progress = Progress::default();
-                }
-            }
+            Happening::Truncated { file } => self.truncated(file),
             Happening::Finished { file, after } => self.finish(file, after, at, engine),
             Happening::Dropped { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
@@ -177,6 +171,14 @@ impl LiveFiles {
                 self.all_scanned();
             }
             _ => {}
+        }
+    }
+
+    fn truncated(&mut self, file: FileId) {
+        if let Some(f) = self.files.get_mut(&file) {
+            f.live.lines.truncations += 1;
+            f.live.restart();
+            f.progress = Progress::default();
         }
     }
 

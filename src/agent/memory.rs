@@ -27,6 +27,7 @@ impl Memory {
     }
 
     fn insert(&mut self, file: FileState) {
+        let file = FileState { followed: false, ..file };
         if let Some((_, former)) = self.files.insert(file.position.key, (self.next, file)) {
             self.count(&former.input, former.lines);
         }

@@ -160,11 +160,15 @@ mod tests {
         begun
     }
 
+    /// What it is called, what happens, and when writes begin.
+    type Row<'a> = (&'a str, Vec<(Millis, Do)>, &'a [Millis]);
+
     #[test]
+    #[allow(clippy::too_many_lines, reason = "one table")]
     fn what_is_due_when() {
         let idle: Vec<(Millis, Do)> = (0..10_000).map(|i| (i * 100, Look(KIB))).collect();
         assert_eq!(begun(&idle), Vec::<Millis>::new(), "an idle agent writes nothing");
-        let table: [(&str, Vec<(Millis, Do)>, &[Millis]); 9] = [
+        let table: [Row<'_>; 9] = [
             ("the first at once", vec![(7, Change(Something)), (7, Look(1))], &[7]),
             ("no change is none", vec![(7, Change(Nothing)), (7, Look(1))], &[]),
             (

@@ -5,7 +5,7 @@
 //! with what was there (see [`Cursor::window`]): whatever happened to the file in between, no byte behind a changed anchor
 //! is taken for a continuation.
 
-use super::identity::{ANCHOR_LEN, HEAD_LEN, Print, Stamp, Stat};
+use super::identity::{ANCHOR_LEN, FIRST_LEN, HEAD_LEN, Print, Stamp, Stat};
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub struct Progress {
     pub anchor: Print,
     /// Fingerprint of the file's first bytes.
     pub head: Print,
+    /// Fingerprint of fewer of them, by which a copy shorter than the head is known.
+    #[serde(default)]
+    pub first: Print,
     /// When the file was last written, as seen before that was read; nanoseconds since the epoch.
     #[serde(default)]
     pub modified: i64,
@@ -125,6 +128,7 @@ impl Cursor {
                 offset,
                 anchor: Print::of(last(before)),
                 head: Print::of(head),
+                first: first(head),
                 ..Progress::default()
             },
             head: if head.len() < HEAD_LEN { head.to_vec() } else { Vec::new() },
@@ -314,6 +318,9 @@ impl Cursor {
         {
             self.head.extend_from_slice(more.get(..HEAD_LEN - known).unwrap_or(more));
             self.progress.head = Print::of(&self.head);
+            if usize::from(self.progress.first.len) < FIRST_LEN {
+                self.progress.first = first(&self.head);
+            }
             if self.head.len() >= HEAD_LEN {
                 self.head = Vec::new();
             }
@@ -329,6 +336,10 @@ impl Cursor {
         }
         self.recent_len = keep + bytes.len();
     }
+}
+
+fn first(head: &[u8]) -> Print {
+    Print::of(head.get(..FIRST_LEN).unwrap_or(head))
 }
 
 /// The last [`ANCHOR_LEN`] bytes.

@@ -30,6 +30,8 @@ pub(super) enum Why {
     New,
     /// What was at its path until this place is there no more.
     Displaced(Position, Loss),
+    /// A file was read to its end, and no path leads to it: its archive is known from now on.
+    Ended(Position),
     /// The file at its path is known: none of its rotated files is new, but known ones may not be read to their end.
     Known,
     /// Nothing is at its path.
@@ -50,6 +52,10 @@ enum Located {
     Rest(Box<Next>),
     /// It is known, and was read; under another key, which nobody else knows yet.
     Done(Option<(Position, Placed)>),
+    /// It holds what is read from another file that is open.
+    Copy { of_nothing_read: bool },
+    /// It is what a file that is open goes on in.
+    Moved(Option<FileId>),
     /// It is not known.
     Unknown(Box<Next>),
 }
@@ -82,7 +88,7 @@ impl Tailer {
         };
         let mut streams = self.streams(live, why);
         let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
-        if !matches!(why, Why::Empty) {
+        if !matches!(why, Why::Empty | Why::Ended(_)) {
             self.say_lost(live, &streams, why, out);
         }
         // Never one that came after the file that will wait: they would wait for each other.
@@ -115,27 +121,16 @@ impl Tailer {
 
     fn streams(&self, live: &Path, why: &Why) -> Vec<Stream> {
         let mut streams = Vec::new();
-        if let Why::Displaced(position, _) = why {
-            streams.push(Stream {
-                position: position.clone(),
-                is_followed: false,
-                own: Vec::new(),
-                is_wanted: true,
-                located: false,
-            });
+        if let Why::Displaced(position, _) | Why::Ended(position) = why {
+            streams.push(Stream::remembered(position.clone(), true));
         }
         let displaced = streams.first().map(|stream| stream.position.key);
         for position in self.remembered.positions().filter(|p| is_of(live, &p.path)) {
             // What has another path of ours now is not looked for here.
             let elsewhere = self.by_key.contains_key(&position.key) || self.is_listed(&position.key);
             if displaced != Some(position.key) {
-                streams.push(Stream {
-                    position: position.clone(),
-                    is_followed: false,
-                    own: Vec::new(),
-                    is_wanted: !position.progress.finished && !elsewhere,
-                    located: false,
-                });
+                let is_wanted = !position.progress.finished && !elsewhere;
+                streams.push(Stream::remembered(position.clone(), is_wanted));
             }
         }
         for file in self.files.values().filter(|f| is_of(live, &f.path)) {
@@ -160,12 +155,12 @@ impl Tailer {
         &mut self,
         live: &Path,
         siblings: Vec<Sibling>,
-        streams: &mut [Stream],
+        streams: &mut Vec<Stream>,
         why: &Why,
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
     ) -> Result<Vec<Next>, Trouble> {
-        let mut frontier = matches!(why, Why::Known);
+        let mut frontier = matches!(why, Why::Known | Why::Ended(_));
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (age, sibling) in siblings.into_iter().enumerate() {
             if frontier && streams.iter().all(|stream| stream.located || !stream.is_wanted) {
@@ -174,10 +169,19 @@ impl Tailer {
             let key = self.design.key(sibling.stat.key);
             let followed = self.by_key.get(&key).and_then(|id| self.files.get(id));
             if followed.is_some() || self.remembered.is_unchanged(&sibling.stat, now) {
-                mark(streams, &key);
+                // What the file at this key held before is another stream.
+                if !matches!(why, Why::Displaced(position, _) if position.key == key) {
+                    mark(streams, &key);
+                }
                 // Of one that nothing was read of yet, the beginning may have been copied and truncated away.
                 frontier |= followed.is_none_or(|file| file.cursor.offset() > 0 || file.archive.is_some());
                 continue;
+            }
+            if let Some(position) = self.remembered.get(&key)
+                && !streams.iter().any(|stream| stream.position.key == key)
+            {
+                // Known under a name that is none of this log's.
+                streams.push(Stream::remembered(position.clone(), false));
             }
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
@@ -189,6 +193,13 @@ impl Tailer {
                     frontier = true;
                     if let Some((position, placed)) = read {
                         self.tell_read(live, &position, placed, out);
+                    }
+                }
+                Ok(Located::Copy { of_nothing_read }) => frontier |= !of_nothing_read,
+                Ok(Located::Moved(id)) => {
+                    frontier = true;
+                    if let Some(file) = id.and_then(|id| self.files.get(&id)) {
+                        out(Event::Moved { file: file.id, place: file.place() });
                     }
                 }
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
@@ -240,6 +251,7 @@ impl Tailer {
             };
             stream.located = true;
             let (position, is_followed) = (stream.position.clone(), stream.is_followed);
+            let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);
             // Earlier places in the same stream, left by others.
             streams.iter_mut().filter(|s| !s.is_followed && s.begins(&head)).for_each(|s| s.located = true);
             if position.key != key && !is_followed {
@@ -251,8 +263,13 @@ impl Tailer {
                 Some(cursor) => {
                     Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed }))
                 }
+                // Written anew and moved over the one that is open, then rotated: it goes on here.
+                _ if is_followed && orphan.is_some() && compression == Compression::Plain => {
+                    let id = orphan.map(|(id, _)| id);
+                    Located::Moved(id.filter(|id| self.goes_on_in(*id, handle, key, now)))
+                }
                 // It may be needed yet, should the original be truncated.
-                _ if is_followed => Located::Done(None),
+                _ if is_followed => Located::Copy { of_nothing_read: position.progress.offset == 0 },
                 _ => {
                     let known = (position.key == key).then_some(());
                     let read = self.was_read(position, key, &handle, compression, &stat, now);
@@ -265,6 +282,14 @@ impl Tailer {
         cursor.modified(stat.stamp);
         let placed = Placed::Beginning;
         Ok(Located::Unknown(Box::new(Next { sibling, handle, compression, cursor, placed })))
+    }
+
+    fn goes_on_in(&mut self, id: FileId, handle: Arc<File>, key: FileKey, now: Millis) -> bool {
+        let Some(file) = self.files.get_mut(&id) else { return false };
+        self.by_key.remove(&file.key);
+        (file.key, file.handle, file.due) = (key, Some(handle), now);
+        self.by_key.insert(key, id);
+        true
     }
 
     /// Remembers a rotated file that holds nothing new, so that nobody takes it for a new one.

@@ -16,6 +16,8 @@ use std::time::UNIX_EPOCH;
 pub const ANCHOR_LEN: usize = 256;
 /// So many bytes of a file's beginning are fingerprinted, at most.
 pub const HEAD_LEN: usize = 1024;
+/// And so many, for copies that are shorter.
+pub const FIRST_LEN: usize = 64;
 
 /// A file while it exists. Two files on one host at one time never share it; over time, filesystems without birth
 /// times may reuse it, so that fingerprints are compared besides.

@@ -241,6 +241,10 @@ impl Tailer {
             None => (path, input, labels),
         };
         let rotated = why.map(|why| self.catch_up(&path, &why, None, now, out)).transpose()?.flatten();
+        if self.by_key.contains_key(&stat.key) {
+            // Itself one of those: a rotated file that was refilled, or has another name among them.
+            return Ok(());
+        }
         let checked = (placed != Placed::Resumed).then_some(stat.stamp);
         let Stat { key, size, .. } = stat;
         let before = rotated.or(before);

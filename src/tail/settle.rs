@@ -69,7 +69,10 @@ impl Tailer {
                     }
                     continue;
                 }
-                Action::Release if own.is_some() => return self.finish(id, now, out),
+                Action::Release if own.is_some_and(|own| own.links > 0) => {
+                    return self.finish(id, now, out);
+                }
+                Action::Release if own.is_some() => return self.end(id, now, out),
                 Action::Release => {
                     // Closed when it was renamed: its inode has another name there.
                     own = self.open_again(id);
@@ -80,6 +83,17 @@ impl Tailer {
                 }
             }
             return;
+        }
+    }
+
+    /// Lets go of a deleted file. Where it was compressed, the archive is known to be read from now on.
+    fn end(&mut self, id: FileId, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let Some(file) = self.files.get(&id) else { return };
+        let (path, key) = (file.path.clone(), file.key);
+        self.finish(id, now, out);
+        let Some(position) = self.remembered.get(&key).cloned() else { return };
+        if let Err(trouble) = self.catch_up(&path, &Why::Ended(position), None, now, out) {
+            self.troubles.report(now, None, &path, trouble, out);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A stream of lines that is known, and whether another file holds it, too: its copy, its archive, or it under another name.
 
 use super::cursor::Cursor;
+use super::event::FileId;
 use super::identity::{Compression, HEAD_LEN, Print, Stat};
 use super::tracked::{Tracked, read_up_to, resume};
 use super::unpack::{self, Reached};
@@ -20,7 +21,9 @@ pub(super) struct Stream {
     pub(super) position: Position,
     /// It is open, and read from there.
     pub(super) is_followed: bool,
-    /// If so: how it begins.
+    /// If so: which, and its length if no path leads to it any more.
+    pub(super) orphan: Option<(FileId, u64)>,
+    /// And how it begins.
     pub(super) own: Vec<u8>,
     /// It may not have been read to its end.
     pub(super) is_wanted: bool,
@@ -28,11 +31,18 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    pub(super) fn remembered(position: Position, is_wanted: bool) -> Stream {
+        Stream { position, is_followed: false, orphan: None, own: Vec::new(), is_wanted, located: false }
+    }
+
     pub(super) fn followed(file: &Tracked) -> Stream {
         let plain = file.handle.as_ref().filter(|_| file.archive.is_none());
         // What cannot be read now is known by what was read of it.
         let own = plain.and_then(|handle| read_up_to(handle, 0, PROBE).ok()).unwrap_or_default();
-        Stream { position: file.position(), is_followed: true, own, is_wanted: false, located: false }
+        let stat = plain.and_then(|handle| Stat::of_file(handle).ok()).filter(|stat| stat.links == 0);
+        let orphan = stat.map(|stat| (file.id, stat.size));
+        let position = file.position();
+        Stream { position, is_followed: true, orphan, own, is_wanted: false, located: false }
     }
 
     /// Whether a file that begins so may be this one, or a copy of it.
@@ -40,10 +50,14 @@ impl Stream {
         let known = self.position.progress.head;
         let length = usize::from(known.len);
         let as_known = length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known);
+        let first = self.position.progress.first;
+        let as_first = head.len() < length
+            && first.len > 0
+            && head.get(..usize::from(first.len)).is_some_and(|head| Print::of(head) == first);
         let shorter = head.len().min(self.own.len());
         let as_own = shorter > 0 && head.get(..shorter) == self.own.get(..shorter);
         // It may have been refilled since it was read: what it held then counts, too.
-        as_known || as_own
+        as_known || as_first || as_own
     }
 }
 

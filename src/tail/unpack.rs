@@ -177,6 +177,9 @@ pub(super) fn unpack_to(
     let (mut reader, _) = of_file(file, compression)?;
     let mut head = Vec::with_capacity(HEAD_LEN);
     reader.by_ref().take(u64::from(progress.head.len)).read_to_end(&mut head)?;
+    if head.len() < usize::from(progress.head.len) {
+        return Ok(Reached::Shorter);
+    }
     if Print::of(&head) != progress.head {
         return Ok(Reached::Other);
     }
