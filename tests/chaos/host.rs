@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_gatewatch");
 /// What is not caught up with by then never will be.
-const CATCH_UP: Duration = Duration::from_secs(120);
+const CATCH_UP: Duration = Duration::from_secs(60);
 
 /// What a run was like.
 pub struct Ran {

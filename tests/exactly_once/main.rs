@@ -72,9 +72,23 @@ fn search(config: ProptestConfig) -> Option<(String, Vec<Action>)> {
     });
     match found {
         Ok(()) => None,
-        Err(TestError::Fail(why, (_, actions, _))) => Some((why.message().to_owned(), actions)),
+        Err(TestError::Fail(why, (_, actions, _))) => Some(shorter(why.message().to_owned(), actions)),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
+}
+
+/// Without every action that can be done without.
+fn shorter(mut why: String, mut actions: Vec<Action>) -> (String, Vec<Action>) {
+    let mut at = actions.len();
+    while at > 0 {
+        at -= 1;
+        let mut fewer = actions.clone();
+        fewer.remove(at);
+        if let Err(still) = one(Wrong::default(), &fewer) {
+            (why, actions, at) = (still, fewer, actions.len() - 1);
+        }
+    }
+    (why, actions)
 }
 
 #[test]

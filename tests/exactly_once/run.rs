@@ -110,8 +110,8 @@ impl Run {
                     self.world.looked();
                 }
             }
-            Action::Start => self.start(),
-            Action::CorruptNewest(at) => self.disk.corrupt(*at),
+            Action::Start if self.system.is_none() => self.start(),
+            Action::CorruptNewest(at) if self.system.is_none() => self.disk.corrupt(*at),
             Action::FillDisk => self.disk.fill(true),
             Action::FreeDisk => self.disk.fill(false),
             Action::BlockSink => self.sink.blocked = true,
@@ -150,6 +150,8 @@ impl Run {
 
     fn files(&mut self, action: &Action) {
         let world = &mut self.world;
+        let none = BTreeMap::new();
+        let durable = self.disk.ledger().unwrap_or(&none);
         match action {
             Action::Append(s, n) => world.append(*s, *n, false),
             Action::AppendLong(s, n) => world.append(*s, *n, true),
@@ -161,11 +163,11 @@ impl Run {
             Action::Rotate(s) => world.rotate(*s, false),
             Action::RotateCreate(s) => world.rotate(*s, true),
             Action::Reopen(s) => world.reopen(*s),
-            Action::Copy(s) => world.copy(*s, self.disk.ledger().unwrap_or(&BTreeMap::new())),
+            Action::Copy(s) => world.copy(*s, durable),
             Action::Truncate(s, refill) => world.truncate(*s, *refill),
             Action::Delete(s) => world.delete(*s),
             Action::Recreate(s) => world.recreate(*s),
-            Action::Replace(s, n) => world.replace(*s, *n),
+            Action::Replace(s, n) => world.replace(*s, *n, durable),
             Action::Compress(s, n) => world.compress(*s, *n),
             Action::HardLink(s) => world.hard_link(*s),
             Action::Unlink(s) => world.unlink(*s),
@@ -204,7 +206,7 @@ impl Run {
             match (ledger.get(&number).copied().unwrap_or(0), line.whole) {
                 (0, true) if !line.may_be_missing => return Err(format!("lost: line {number}")),
                 (1.., false) => return Err(format!("never whole: line {number}")),
-                (2.., _) => return Err(format!("twice: line {number}")),
+                (2.., _) if !line.may_come_twice => return Err(format!("twice: line {number}")),
                 _ => {}
             }
         }
@@ -218,10 +220,11 @@ impl Run {
             system.ledger().keys().map(|number| self.world.lines[*number].text.as_str()).collect();
         let (engine, incidents) = in_one_go(&counted, self.world.now + self.world.skew);
         let (is, should) = (system.engine().totals(), engine.totals());
-        if is.status != should.status {
+        let twice = system.ledger().values().any(|count| *count > 1);
+        if !twice && is.status != should.status {
             return Err(format!("totals are {is:?}, not {should:?}"));
         }
-        if self.world.disorder {
+        if self.world.disorder || twice {
             return Ok(());
         }
         if (is.late, is.future) != (0, 0) {
@@ -238,6 +241,10 @@ impl Run {
         let Some(system) = &self.system else { return Ok(()) };
         if let Some(complaint) = &self.sink.complaint {
             return Err(format!("one key, two contents: {complaint}"));
+        }
+        if self.world.disorder {
+            // Old by the wall clock, or in its future: told late, in a summary, or not yet over.
+            return Ok(());
         }
         for incident in system.engine().incidents() {
             let Some(_fired) = incident.fired else { continue };

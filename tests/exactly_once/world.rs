@@ -9,7 +9,7 @@ use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// 2026-11-22T12:00:00Z.
 pub const T: Millis = 1_795_348_800_000;
@@ -48,6 +48,8 @@ pub struct Line {
     pub whole: bool,
     /// It was destroyed before anybody could keep that it was counted.
     pub may_be_missing: bool,
+    /// It was copied before anything of its file was read: nothing tells the copy from another file.
+    pub may_come_twice: bool,
     pub text: String,
 }
 
@@ -315,9 +317,18 @@ impl World {
         let copy = format!("{name}.1");
         fs::copy(self.path(&name), self.path(&copy)).unwrap();
         let lines = self.contents[at].lines.clone();
-        let known = lines.iter().any(|number| durable.contains_key(number));
+        let known = self.is_known(&lines, durable);
         let new = self.make(&copy, lines, false);
         self.contents[new].known = known;
+    }
+
+    /// Whether something was read of a file with these lines, so that a copy can be known for one.
+    fn is_known(&mut self, lines: &[Number], durable: &Ledger) -> bool {
+        let known = lines.iter().any(|number| durable.contains_key(number));
+        if !known {
+            lines.iter().for_each(|number| self.lines[*number].may_come_twice = true);
+        }
+        known
     }
 
     pub fn delete(&mut self, s: usize) {
@@ -347,11 +358,12 @@ impl World {
         }
     }
 
-    pub fn replace(&mut self, s: usize, more: usize) {
+    pub fn replace(&mut self, s: usize, more: usize, durable: &Ledger) {
         let name = log(s);
         let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
         self.finish_partial(s);
         let (new, lines) = (self.path("new"), self.contents[at].lines.clone());
+        self.is_known(&lines, durable);
         fs::copy(self.path(&name), &new).unwrap();
         self.contents[at].names.remove(&name);
         fs::rename(&new, self.path(&name)).unwrap();
