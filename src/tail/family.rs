@@ -186,8 +186,8 @@ impl Tailer {
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
+                    frontier |= next.cursor.offset() > 0;
                     known.push((age, next));
-                    frontier = true;
                 }
                 Ok(Located::Done(read)) => {
                     frontier = true;
