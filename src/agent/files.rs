@@ -105,7 +105,7 @@ impl LiveFiles {
             Happening::Truncated { file } => {
                 if let Some(f) = self.files.get_mut(&file) {
                     f.live.restart();
-                    f.progress = Progress::default();
+                    f.progress = f.progress.restarted();
                 }
             }
             Happening::Finished { file, after } => {
