@@ -178,7 +178,7 @@ impl LiveFiles {
         if let Some(f) = self.files.get_mut(&file) {
             f.live.lines.truncations += 1;
             f.live.restart();
-            f.progress = Progress::default();
+            f.progress = f.progress.restarted();
         }
     }
 

@@ -39,6 +39,14 @@ pub struct Progress {
     pub finished: bool,
 }
 
+impl Progress {
+    /// The same file from its beginning, after it was truncated: when it was written before tells what is rotated since.
+    #[must_use]
+    pub fn restarted(self) -> Progress {
+        Progress { modified: self.modified, ..Progress::default() }
+    }
+}
+
 /// What the file's path shows now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtPath {
@@ -304,9 +312,9 @@ impl Cursor {
 
     /// Begin again, at 0.
     pub fn reset(&mut self, now: Millis) {
-        let left = self.left;
+        let (left, progress) = (self.left, self.progress.restarted());
         *self = Cursor::at_beginning(now);
-        self.left = left;
+        (self.left, self.progress) = (left, progress);
     }
 
     fn extend_head(&mut self, bytes: &[u8]) {

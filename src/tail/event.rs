@@ -98,7 +98,7 @@ pub enum Event<'a> {
         file: FileId,
     },
     /// It was truncated or refilled: a cut line is void, and it is read again from its beginning. Until a chunk was
-    /// counted, what to go on from is `Progress::default()`.
+    /// counted, what to go on from is [`Progress::restarted`].
     Truncated {
         /// The file.
         file: FileId,

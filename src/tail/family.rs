@@ -186,8 +186,8 @@ impl Tailer {
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
+                    frontier |= next.cursor.offset() > 0;
                     known.push((age, next));
-                    frontier = true;
                 }
                 Ok(Located::Done(read)) => {
                     frontier = true;
@@ -245,10 +245,10 @@ impl Tailer {
             }
             // Its writer may not have left it: only one that was finished is left at its end.
             let is_held = by_key && stream.is_wanted && compression == Compression::Plain;
-            let Some(rest) = goes_on(&handle, compression, &stat, stream, by_key, now).map_err(failed)?
-            else {
-                continue;
-            };
+            let rest = goes_on(&handle, compression, &stat, stream, by_key, now).map_err(failed)?;
+            // Refilled since it was read, and then copied: a copy of what will be read from its beginning.
+            let refilled = !head.is_empty() && stream.own.starts_with(&head);
+            let Some(rest) = rest.or_else(|| refilled.then_some(None)) else { continue };
             stream.located = true;
             let (position, is_followed) = (stream.position.clone(), stream.is_followed);
             let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);

@@ -219,13 +219,15 @@ impl Tailer {
             return Ok(());
         }
         let handle = Arc::new(handle);
-        let before = self.files.values().rev().find(|file| file.path == path).map(|file| file.id);
-        if let Some(before) = before
-            && self.goes_on(before, &handle, &stat).map_err(failed)?
-        {
-            self.hand_over(before, handle, &stat, now, out);
-            return Ok(());
+        let of_path = self.files.values().filter(|file| file.path == path && file.archive.is_none());
+        let of_path: Vec<FileId> = of_path.map(|file| file.id).collect();
+        for id in &of_path {
+            if self.goes_on(*id, &handle, &stat).map_err(failed)? {
+                self.hand_over(*id, handle, &stat, now, out);
+                return Ok(());
+            }
         }
+        let before = of_path.last().copied();
         let (mut cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
         // When it was written before we knew it tells it apart from what is rotated from now on.
         if placed != Placed::Resumed {

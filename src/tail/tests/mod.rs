@@ -60,7 +60,8 @@ impl Received {
             }
             Event::Truncated { file } => {
                 self.cut.get_mut(&file).unwrap().clear();
-                *self.progress(file) = Progress::default();
+                let progress = self.progress(file);
+                *progress = progress.restarted();
                 self.words.push(format!("truncated {}", self.names[&file]));
             }
             Event::Finished { file, after } => {
