@@ -14,7 +14,7 @@ mod view;
 use crate::clock::Steady;
 use crate::config::Config;
 use crate::control::{Desk, Doors};
-use crate::delivery::outbox::Outbox;
+use crate::delivery::outbox::{self, Outbox};
 use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::inputs::streams::Streams;
@@ -153,13 +153,7 @@ impl Agent {
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
         let zone = live.zone();
         let Live { config, settings, .. } = live;
-        let outbox = match past.outbox {
-            Some(state) => Outbox::restored(state, &config.receivers, &config.rules, clock.now()),
-            // Differs between hosts and starts, so that retries do not come together.
-            None => {
-                Outbox::new(&config.receivers, &config.rules, RandomState::new().hash_one(&config.agent.node))
-            }
-        };
+        let outbox = outbox_of(past.outbox, &config, clock.now());
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
         let memory = Memory::of(past.files, past.counters.gone);
         files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
@@ -423,5 +417,14 @@ impl Agent {
         drop(self.messages);
         self.keeper.stop();
         let _ = self.thread.join();
+    }
+}
+
+fn outbox_of(state: Option<outbox::State>, config: &Config, now: Millis) -> Outbox {
+    let Config { receivers, rules, .. } = config;
+    match state {
+        Some(state) => Outbox::restored(state, receivers, rules, now),
+        // Differs between hosts and starts, so that retries do not come together.
+        None => Outbox::new(receivers, rules, RandomState::new().hash_one(&config.agent.node)),
     }
 }

@@ -94,9 +94,7 @@ fn go_on(snapshot: Snapshot) {
     }
     for file in snapshot.files {
         let mut clock = file.clock.with(2_000, 5_000);
-        clock.admit(NOW);
-        clock.idle(1_000, NOW);
-        clock.finish();
+        let _ = (clock.admit(NOW), clock.idle(1_000, NOW), clock.finish());
     }
 }
 
