@@ -316,7 +316,13 @@ impl Tailer {
 
     /// The receiver has to know, too, since what it counted is what a restart knows: a copy or archive of a file that is no
     /// more is the frontier then.
-    fn tell_read(&mut self, live: &Path, read: &Position, placed: Placed, out: &mut impl FnMut(Event<'_>)) {
+    pub(super) fn tell_read(
+        &mut self,
+        live: &Path,
+        read: &Position,
+        placed: Placed,
+        out: &mut impl FnMut(Event<'_>),
+    ) {
         let Position { key, progress, .. } = *read;
         let Some((input, labels)) = self.belongs(live) else { return };
         let file = FileId(self.next_id);
@@ -368,6 +374,11 @@ impl Tailer {
             let loss = displaced.filter(|(of, _)| *of == key).map_or(Loss::Gone, |(_, loss)| loss);
             self.remembered.give_up(&key);
             self.lost(live, loss, out);
+            if displaced.is_none_or(|(of, _)| of != key) {
+                let mut position = stream.position.clone();
+                position.progress.finished = true;
+                self.tell_read(live, &position, Placed::Resumed, out);
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Tailer;
 use super::cursor::{Action, AtPath, Departure};
-use super::event::{Event, FileId, Loss, Trouble};
+use super::event::{Event, FileId, Loss, Placed, Trouble};
 use super::family::Why;
 use super::identity::Stat;
 use super::scan::Candidate;
@@ -160,8 +160,16 @@ impl Tailer {
         if let Err(trouble) = self.catch_up(&path, &why, Some(id), now, out) {
             return self.troubles.report(now, Some(id), &path, trouble, out);
         }
+        // Found or said to be lost: nobody looks for it again.
+        let found = self.files.get_mut(&id).map(|file| {
+            file.cursor.end();
+            file.position()
+        });
         self.forget(id, now);
         out(Event::Dropped { file: id });
+        if let Some(position) = found {
+            self.tell_read(&path, &position, Placed::Resumed, out);
+        }
     }
 
     /// After another list of inputs: the input and labels that a file has now. False: none, and it is followed no longer.

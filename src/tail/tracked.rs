@@ -252,11 +252,13 @@ impl Tracked {
     pub(super) fn continues_in(&self, file: &File) -> io::Result<bool> {
         let progress = self.cursor.progress();
         let window = self.cursor.window();
+        // Not read yet, or refilled since: the new one begins with all that the old one holds now.
+        let own = self.handle.as_ref().map(|own| read_up_to(own, 0, CHUNK)).transpose()?.unwrap_or_default();
+        if !own.is_empty() && own.len() < CHUNK && own == read_up_to(file, 0, own.len())? {
+            return Ok(true);
+        }
         if self.cursor.offset() == 0 {
-            // Nothing was read yet: both begin alike as far as the old one goes.
-            let Some(own) = &self.handle else { return Ok(false) };
-            let own = read_up_to(own, 0, CHUNK)?;
-            return Ok(!own.is_empty() && own == read_up_to(file, 0, own.len())?);
+            return Ok(false);
         }
         let mut room = [0; ANCHOR_LEN];
         let room = room.get_mut(..window.check).unwrap_or_default();

@@ -1,7 +1,47 @@
 //! Real files in a temporary directory, and a clock that only moves when told.
+//!
+//! Faults, and the tests that bring them about (`stream`: a unit test of that module; `random`: among others, in any order):
+//!
+//! | what happens | test |
+//! |---|---|
+//! | renamed, the writer told later | `rename_and_create_with_a_writer_on_the_old_file`, `random` |
+//! | rotated once, twice, many times while down | `rotation::any_number_of_rotations_while_down` |
+//! | rotated and compressed while down, by gzip, zstd, xz, bzip2 | `rotation::compressed_while_down` |
+//! | compressed at once, the old file still open | `rotation::compressed_while_the_old_file_is_open` |
+//! | dates in names, names before the ending | `siblings::tests::*`, `rotation::any_number_of_rotations_while_down` |
+//! | renamed while down, and cleaned up | `rotation::what_was_counted_is_not_counted_again` |
+//! | copied and truncated, live | `rotation::copied_and_truncated`, `random` |
+//! | copied and truncated while behind, while down | `rotation::copied_and_truncated_while_behind` |
+//! | truncated and refilled: smaller, the same size, larger | `truncations`, `identity::*`, `random` |
+//! | written anew and moved over | `written_anew_and_moved_over`, `restarts_go_on_where_they_were`, `random` |
+//! | deleted and made again, live | `deleted_and_made_again`, `identity::an_inode_handed_out_again_while_we_look_is_another_file` |
+//! | the same while down | `identity::an_inode_handed_out_again_while_down_is_another_file` |
+//! | deleted, the writer still there | `deleted_and_made_again` |
+//! | two files with the same first KiB | `rotation::the_same_beginning_is_not_the_same_file` |
+//! | empty, ten bytes | `rotation::small_files_are_read_at_once` |
+//! | renamed, never created | `renamed_but_not_created_yet` |
+//! | a slow writer's half line | `appended_lines_come_at_once`, `start_at_the_end_keeps_lines_whole`, `random` |
+//! | a cut line at a rotated end | `rename_and_create_with_a_writer_on_the_old_file` |
+//! | the hole of a writer without append, terabytes | `the_hole_of_a_writer_without_append`, `rotation::a_huge_hole_is_skipped` |
+//! | CR, NUL, no UTF-8 | `appended_lines_come_at_once`, `the_hole_of_a_writer_without_append` |
+//! | more than 4 GiB | `rotation::a_huge_hole_is_skipped` |
+//! | permission denied, granted later | `permission_denied_then_granted` |
+//! | a failed listing | `what_cannot_be_listed_is_not_deleted`, `permission_denied_then_granted` |
+//! | few descriptors, many files | `few_files_stay_open`, `rotation::compressed_while_closed` |
+//! | one hot file, quiet ones | `nobody_waits_for_a_backlog` |
+//! | the directory appears later, is renamed | `what_appears_later_is_read_from_its_beginning` |
+//! | symlinks: swapped, dangling, looping, hostile | `symlinks_lead_to_files`, `security::*`, `open::tests::*` |
+//! | hard links, overlapping patterns | `one_file_under_many_names_is_read_once`, `random` |
+//! | pipes, devices, directories | `pipes_devices_and_archives_are_refused` |
+//! | no events, or too many | every test here: none has a watcher; `wake` is a hint |
+//! | unmounted and mounted again | `a_remount_is_no_new_file` |
+//! | a damaged archive, a bomb | `rotation::a_damaged_archive_is_said`, `security::a_bomb_is_not_read_on` |
+//! | the clock set back | `the_clock_set_back_stops_nothing` |
 
 mod identity;
 mod random;
+mod rotation;
+mod security;
 
 use super::identity::Stat;
 use super::*;
