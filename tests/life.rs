@@ -226,6 +226,8 @@ fn a_reload_changes_what_was_changed_and_nothing_else() {
     reload(&agent, &third);
     agent.says("other.log from byte");
     append(&other, &lines(5, 3, 502));
+    // A new receiver hears first of what fires already.
+    assert!(says(&late_comer.wait("the old one", SOON, |_| true), "firing", "kept", 2));
     assert!(says(&late_comer.wait("the new one", SOON, |_| true), "firing", "kept", 3));
     assert!(says(&webhook.wait("the new one", SOON, |_| true), "firing", "kept", 3));
     assert_eq!(agent.count("edge.log from byte"), 1, "{}", agent.said());

@@ -199,7 +199,8 @@ fn state_that_cannot_be_read_or_written() {
     agent.says("access.log from byte");
     append(&log, &lines(10, 1, 502));
     fires(&webhook, "ten", 1);
-    agent.saved(&place, "ten lines", |snapshot| snapshot.files.iter().any(|file| file.lines.read == 10));
+    // Positions are lost with the state: what was there before may be read again, from the open windows' start.
+    agent.saved(&place, "ten lines", |snapshot| snapshot.files.iter().any(|file| file.lines.read >= 10));
     agent.ends("TERM");
     // A folder that cannot be made, whoever asks.
     fs::remove_dir_all(place.path("state")).unwrap();
@@ -208,7 +209,7 @@ fn state_that_cannot_be_read_or_written() {
     agent.says("the snapshot cannot be written");
     append(&log, &lines(10, 2, 502));
     fires(&webhook, "ten", 2);
-    assert_eq!(agent.count("the snapshot cannot be"), agent.count("the snapshot cannot be w") + 1);
+    assert_eq!(agent.count("the snapshot cannot be"), 1, "{}", agent.said());
     agent.ends("TERM");
 }
 

@@ -378,7 +378,10 @@ fn nothing_is_left_open() {
     let mut wrong = Vec::new();
     for path in rust_files() {
         let text = fs::read_to_string(&path).unwrap();
-        wrong.extend(open.iter().filter(|o| text.contains(**o)).map(|o| format!("{}: {o}", shown(&path))));
+        // What takes minutes has a `make` of its own.
+        let own_make = |o: &str| o.contains("ignore") && text.contains("make chaos");
+        let found = open.iter().filter(|o| text.contains(**o) && !own_make(o));
+        wrong.extend(found.map(|o| format!("{}: {o}", shown(&path))));
         for exception in exceptions {
             for (at, _) in text.match_indices(exception) {
                 let attribute = &text[at..at + text[at..].find(")]").unwrap_or(0)];

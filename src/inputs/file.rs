@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const IN_FLIGHT: usize = 4 << 20;
 /// Each message carries a chunk at most.
 const MESSAGES: usize = IN_FLIGHT / CHUNK;
+/// Sockets, pipes and the like that are open beside the logs.
+const OTHERS: usize = 24;
 /// Used without a limit of the system being known.
 const OPEN_FILES: usize = 1_024;
 
@@ -366,13 +368,13 @@ impl Files {
     }
 }
 
-/// How many files may stay open: half of what the system allows this process.
+/// How many files may stay open: half of what the system allows this process, and room for what else is open.
 #[must_use]
 pub fn max_open() -> usize {
     let limits = std::fs::read_to_string(Path::new("/proc/self/limits")).unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = soft.and_then(|rest| rest.split_whitespace().next()).and_then(|n| n.parse::<usize>().ok());
-    soft.map_or(OPEN_FILES, |soft| (soft / 2).clamp(1, OPEN_FILES))
+    soft.map_or(OPEN_FILES, |soft| soft.saturating_sub(OTHERS).min(soft / 2).clamp(1, OPEN_FILES))
 }
 
 #[cfg(test)]
