@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what the end-to-end tests need and this machine lacks, with no service started by it: nginx, HAProxy, aiosmtpd,
-# openssl, setpriv, systemd-analyze, promtool. As root, or with `sudo -n`; else prints the one line to run and exits 2.
+# Installs what the end-to-end tests need and this machine lacks, with no service started by it: nginx, HAProxy, logrotate,
+# aiosmtpd, openssl, setpriv, systemd-analyze, promtool. As root, or with `sudo -n`; else prints the one line to run and exits 2.
 set -u
 PATH="$PATH:/usr/sbin:/sbin"
 
 missing=""
 command -v nginx >/dev/null 2>&1 || missing="$missing nginx"
 command -v haproxy >/dev/null 2>&1 || missing="$missing haproxy"
+command -v logrotate >/dev/null 2>&1 || missing="$missing logrotate"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
 command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"

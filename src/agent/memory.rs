@@ -56,6 +56,10 @@ impl Memory {
     /// truncated while it was followed.
     pub fn recall(&mut self, place: &Placing, from: Progress, placed: Placed) -> Option<FileState> {
         if matches!(placed, Placed::Beginning | Placed::End) {
+            // What was known under its key is of no use any more, and must not come back beside it.
+            if let Some((_, former)) = self.files.remove(&place.key) {
+                self.count(&former.input, former.lines);
+            }
             return None;
         }
         let place_of = |progress: &Progress| (progress.offset, progress.anchor);

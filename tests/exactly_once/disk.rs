@@ -40,11 +40,11 @@ impl Disk {
         }
     }
 
-    /// A snapshot comes so far. True: it is durable.
-    pub fn save(&mut self, payload: &[u8], ledger: &Ledger, step: Step) -> bool {
+    /// A snapshot comes so far.
+    pub fn save(&mut self, payload: &[u8], ledger: &Ledger, step: Step) {
         if self.full {
             assert!(self.store.write(payload).is_err());
-            return false;
+            return;
         }
         let bytes = frame::wrap(u64::MAX, payload);
         match step {
@@ -54,10 +54,8 @@ impl Disk {
             Step::Renamed | Step::Told => {
                 let seq = self.store.write(payload).unwrap();
                 self.ledgers.insert(seq, ledger.clone());
-                return true;
             }
         }
-        false
     }
 
     fn beside(&self, bytes: &[u8]) {
@@ -105,10 +103,10 @@ impl Disk {
             let path = self.folder.join(newest);
             let mut bytes = fs::read(&path).unwrap();
             let place = usize::from(at) % bytes.len();
-            if at % 2 == 0 {
-                bytes.truncate(place)
+            if at.is_multiple_of(2) {
+                bytes.truncate(place);
             } else {
-                bytes[place] ^= 1 << (at % 8)
+                bytes[place] ^= 1 << (at % 8);
             }
             fs::write(path, bytes).unwrap();
         }

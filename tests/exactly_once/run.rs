@@ -85,9 +85,8 @@ impl Run {
         let now = self.world.now;
         let Some(system) = &mut self.system else { return };
         let held = system.due(now);
-        let durable = self.disk.save(&system.save(now), system.ledger(), step);
+        self.disk.save(&system.save(now), system.ledger(), step);
         // Where nothing can be written, nothing can be waited for.
-        let _ = durable;
         if step == Step::Renamed {
             for notification in held {
                 let outcome = self.sink.take(&notification);
