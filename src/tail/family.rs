@@ -208,9 +208,7 @@ impl Tailer {
                 Err(trouble) => return Err(trouble),
             }
         }
-        if !frontier {
-            unknown.retain(|(_, next)| is_newer(next, streams));
-        }
+        unknown.retain(|(_, next)| frontier || is_newer(next, streams));
         known.append(&mut unknown);
         known.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
         Ok(known.into_iter().map(|(_, next)| *next).collect())
