@@ -45,6 +45,9 @@ impl Notices {
             Happening::Recovered { path, .. } => {
                 self.say(&format!("{}: is read again", printable(&path.display().to_string())));
             }
+            Happening::PossibleLoss { path, loss } => {
+                self.say(&format!("possible_loss: {}: {loss}", printable(&path.display().to_string())));
+            }
             Happening::Warning(text) => self.say(text),
             _ => {}
         }

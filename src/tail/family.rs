@@ -208,16 +208,7 @@ impl Tailer {
                 Err(trouble) => return Err(trouble),
             }
         }
-        if !frontier {
-            let newest = streams.iter().map(|stream| stream.position.progress);
-            let newest = newest.max_by_key(|progress| (progress.modified, progress.offset == 0));
-            // Where nothing was read yet, what was written in that very moment was not, either.
-            let margin = |progress: Progress| i128::from(progress.modified) + i128::from(progress.offset > 0);
-            let newest = newest.filter(|newest| newest.modified > 0);
-            unknown.retain(|(_, next)| {
-                newest.is_some_and(|newest| next.sibling.stat.stamp.modified >= margin(newest))
-            });
-        }
+        unknown.retain(|(_, next)| frontier || is_newer(next, streams));
         known.append(&mut unknown);
         known.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
         Ok(known.into_iter().map(|(_, next)| *next).collect())
@@ -247,7 +238,9 @@ impl Tailer {
             let is_held = by_key && stream.is_wanted && compression == Compression::Plain;
             let rest = goes_on(&handle, compression, &stat, stream, by_key, now).map_err(failed)?;
             // Refilled since it was read, and then copied: a copy of what will be read from its beginning.
-            let refilled = !head.is_empty() && stream.own.starts_with(&head);
+            let is_whole = stream.orphan.is_some() && (1..PROBE).contains(&stream.own.len());
+            let refilled = (!head.is_empty() && stream.own.starts_with(&head))
+                || (is_whole && head.starts_with(&stream.own));
             let Some(rest) = rest.or_else(|| refilled.then_some(None)) else { continue };
             stream.located = true;
             let (position, is_followed) = (stream.position.clone(), stream.is_followed);
@@ -442,6 +435,16 @@ impl Tailer {
         }
         Ok(false)
     }
+}
+
+/// No known file is left to go by: what was written after the last write that we saw is new.
+fn is_newer(next: &Next, streams: &[Stream]) -> bool {
+    let known =
+        streams.iter().map(|stream| stream.position.progress).filter(|progress| progress.modified > 0);
+    let newest = known.max_by_key(|progress| (progress.modified, progress.offset == 0));
+    // Where nothing was read yet, what was written in that very moment was not, either.
+    let since = newest.map(|newest| i128::from(newest.modified) + i128::from(newest.offset > 0));
+    since.is_some_and(|since| next.sibling.stat.stamp.modified >= since)
 }
 
 fn mark(streams: &mut [Stream], key: &FileKey) {

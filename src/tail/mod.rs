@@ -4,8 +4,11 @@
 //! A [`Tailer`] is driven by [`Tailer::poll`] and knows no clock: who drives it says what time it is and may sleep until
 //! the time that comes back. Nothing but looking decides: hints ([`Tailer::hint`], see [`wake`]) only make it look sooner.
 //!
-//! - [`paths`] which paths a pattern matches · [`identity`] which file that is · [`cursor`] where we are in it, and what next
-//! - `tracked` one open file · `scan` what is there against what is followed · [`wake`] notify, a hint
+//! - [`paths`] which paths a pattern matches · `open` how they are opened · [`identity`] which file that is
+//! - [`cursor`] where we are in it, and what next · `tracked` one open file · `remembered` where others stood
+//! - `scan` what is there against what is followed · `settle` what became of what is followed
+//! - [`siblings`] names of rotated files · `family` what of them is unread · `stream` who holds the same · [`unpack`] archives
+//! - [`wake`] notify, a hint · `design` known mistakes, for tests
 
 pub mod cursor;
 mod design;

@@ -105,7 +105,6 @@ impl Tracked {
             let Some(file) = self.handle.as_ref() else { return Ok(Visit::Nothing) };
             // Before the read: what is written after it makes another stamp.
             let stat = Stat::of_file(file)?;
-            self.cursor.modified(stat.stamp);
             let window = self.cursor.window();
             let room = buffer.get_mut(..window.check + CHUNK).unwrap_or_default();
             let length = read_once(file, room, window.from)?;
@@ -115,6 +114,7 @@ impl Tracked {
                 got => got,
             };
             let bytes = match got {
+                // When it was written before, and not now, tells what was rotated in between.
                 Got::Replaced => return Ok(Visit::Replaced),
                 Got::More([]) => {
                     self.cursor.found_nothing(stat.stamp);
@@ -123,6 +123,7 @@ impl Tracked {
                 }
                 Got::More(bytes) => bytes,
             };
+            self.cursor.modified(stat.stamp);
             if self.cursor.offset() == 0 && Compression::of(bytes) != Compression::Plain {
                 return Ok(Visit::Compressed(Compression::of(bytes)));
             }

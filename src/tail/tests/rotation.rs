@@ -5,8 +5,10 @@ use super::*;
 /// A log that was read up to "known", and then not looked at any more.
 fn known(pattern: &str) -> Rig {
     let mut rig = Rig::new(&[pattern]);
-    rig.append("a.log.9", "before us\n");
-    tick(&rig);
+    if !pattern.contains('*') {
+        rig.append("a.log.9", "before us\n");
+        rig.tick();
+    }
     rig.append("a.log", "");
     rig.pass(0);
     rig.append("a.log", "known\n");
@@ -14,18 +16,6 @@ fn known(pattern: &str) -> Rig {
     assert_eq!(rig.lines(), ["known"]);
     rig.append("a.log", "rest\n");
     rig
-}
-
-/// Later than what was written before, by the kernel's tick.
-fn tick(rig: &Rig) {
-    let mark = |rig: &Rig| {
-        fs::write(rig.path("tick"), "").unwrap();
-        fs::metadata(rig.path("tick")).unwrap().modified().unwrap()
-    };
-    let before = mark(rig);
-    while mark(rig) == before {
-        std::thread::yield_now();
-    }
 }
 
 fn pack(rig: &Rig, name: &str, ending: &str) {
@@ -66,7 +56,7 @@ fn any_number_of_rotations_while_down() {
                 rig.restart();
             }
             for (n, name) in rotated.iter().enumerate() {
-                tick(&rig);
+                rig.tick();
                 rig.rename("a.log", name);
                 rig.append("a.log", format!("{n}\n"));
             }
@@ -89,7 +79,7 @@ fn compressed_while_down() {
         rig.restart();
         rig.rename("a.log", "a.log.2");
         pack(&rig, "a.log.2", ending);
-        tick(&rig);
+        rig.tick();
         rig.append("a.log.1", "middle\n");
         pack(&rig, "a.log.1", ending);
         rig.append("a.log", "new\n");
@@ -255,7 +245,7 @@ fn the_same_beginning_is_not_the_same_file() {
     assert_eq!(lines, ["a", "b"]);
     rig.restart();
     rig.rename("a.log", "a.log.2");
-    tick(&rig);
+    rig.tick();
     rig.append("a.log.1", format!("{header}middle\n"));
     rig.append("a.log", format!("{header}new\n"));
     let mut lines = rig.pass(0).lines();
