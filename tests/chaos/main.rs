@@ -41,7 +41,6 @@ fn at_least(count: u64, seconds: u64) -> u64 {
 }
 
 #[test]
-#[ignore = "takes a minute: make chaos"]
 fn rotated_by_rename() {
     if support::program("logrotate").is_none() {
         return support::skip("no logrotate");
@@ -68,7 +67,6 @@ fn rotated_by_rename() {
 /// copytruncate destroys what is written between the copy and the truncation: nothing is counted twice, and what is
 /// missing is what the source lost, or was said to be possibly lost.
 #[test]
-#[ignore = "takes half a minute: make chaos"]
 fn copied_and_truncated() {
     if support::program("logrotate").is_none() {
         return support::skip("no logrotate");
