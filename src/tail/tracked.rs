@@ -255,7 +255,7 @@ impl Tracked {
         let window = self.cursor.window();
         // Not read yet, or refilled since: the new one begins with all that the old one holds now.
         let own = self.handle.as_ref().map(|own| read_up_to(own, 0, CHUNK)).transpose()?.unwrap_or_default();
-        if !own.is_empty() && own.len() < CHUNK && own == read_up_to(file, 0, own.len())? {
+        if !own.is_empty() && own == read_up_to(file, 0, own.len())? {
             return Ok(true);
         }
         if self.cursor.offset() == 0 {
