@@ -476,6 +476,46 @@ fn without_inotify_it_looks_by_itself() {
     agent.ends("TERM");
 }
 
+/// More events than the system keeps for somebody who does not read them: what they were about is found all the same.
+#[test]
+fn a_queue_of_events_that_overflows() {
+    let kept = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap_or_default();
+    let kept: usize = kept.trim().parse().unwrap_or(16_384);
+    if kept > 100_000 {
+        return skip("this system keeps more events than one would make");
+    }
+    let (place, webhook) = (Place::new(), Webhook::start());
+    let log = place.path("access.log");
+    append(&log, &lines(1, 1, 200));
+    place.configure(&(input("edge", &place.path("*.log")) + TEN + &webhook.table("ops")));
+    let mut agent = place.run_configured();
+    agent.says("access.log from byte");
+    // Quiet for a while: its directory is watched.
+    std::thread::sleep(Duration::from_secs(3));
+    agent.process.signal("STOP");
+    // Each is made, written, closed and removed: four events.
+    for i in 0..kept / 4 + 1_000 {
+        let path = place.path(&format!("x{i}"));
+        fs::write(&path, "x").unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+    append(&log, &lines(5, 2, 502));
+    fs::rename(&log, place.path("access.log.1")).unwrap();
+    append(&log, &lines(5, 2, 502));
+    append(&place.path("new.log"), &lines(10, 3, 502));
+    agent.process.signal("CONT");
+    let (two, three) = (Cell::new(false), Cell::new(false));
+    webhook.wait("both", SOON, |body| {
+        assert!(!says(body, "firing", "more", 2) && !says(body, "firing", "more", 3), "{body:#}");
+        two.set(two.get() || says(body, "firing", "ten", 2));
+        three.set(three.get() || says(body, "firing", "ten", 3));
+        two.get() && three.get()
+    });
+    append(&place.path("new.log"), &lines(10, 4, 502));
+    fires(&webhook, "ten", 4);
+    agent.ends("TERM");
+}
+
 #[test]
 fn a_log_directory_that_is_moved_away_and_made_anew() {
     let (place, webhook) = (Place::new(), Webhook::start());

@@ -509,6 +509,39 @@ fn a_decompression_bomb_ends_by_a_limit_in_little_memory() {
     assert_eq!(report["requests"], 1, "{said}");
 }
 
+/// Half a gibibyte without an end of line, plain and compressed: its beginning is looked at, the next line is read.
+#[test]
+fn a_line_of_half_a_gibibyte_is_cut_in_little_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plain, packed) = (dir.path().join("long.log"), dir.path().join("long.zst"));
+    let good = line_of(0, 1, 502);
+    // A hole costs no disk: a line that begins with a letter, and goes on with zeros.
+    let mut file = File::create(&plain).unwrap();
+    file.write_all(format!("{}x", good.repeat(20)).as_bytes()).unwrap();
+    file.set_len(512 << 20).unwrap();
+    let mut file = OpenOptions::new().append(true).open(&plain).unwrap();
+    file.write_all(format!("\n{}", good.repeat(20)).as_bytes()).unwrap();
+    let mut to = zstd::stream::write::Encoder::new(File::create(&packed).unwrap(), 1).unwrap();
+    // Not so regular that it would be taken for a bomb.
+    to.write_all(good.repeat(20).as_bytes()).unwrap();
+    let block: Vec<u8> =
+        (0u32..1 << 20).map(|i: u32| b'a' + (i.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    for _ in 0..200 {
+        to.write_all(&block).unwrap();
+    }
+    to.write_all(format!("\n{}", good.repeat(20)).as_bytes()).unwrap();
+    to.finish().unwrap();
+    for path in [&plain, &packed] {
+        let (output, memory) = memory_of(gatewatch(&["analyze", "--format", "json"]).arg(path));
+        let said = text_of(&output.stderr);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&report["requests"], &report["gateway_errors"]), (&40.into(), &40.into()), "{said}");
+        let input = &report["inputs"][0];
+        assert_eq!((&input["lines"], &input["unparsed"]), (&41.into(), &1.into()), "{report:#}");
+        assert!(memory < 64, "{memory} MiB, {}", path.display());
+    }
+}
+
 fn flood(path: &Path, count: u32) {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let mut random = 0x9e37_79b9_7f4a_7c15u64;

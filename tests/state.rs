@@ -102,6 +102,80 @@ fn killed_again_and_again_it_counts_every_line_once() {
 }
 
 #[test]
+fn ended_again_and_again_under_load_it_counts_every_line_once() {
+    let place = Place::new();
+    place.configure(&(input(&place) + TEN));
+    let log = place.path("access.log");
+    let mut written = 0;
+    for round in 0..8 {
+        let mut agent = place.run_configured();
+        let until = Instant::now() + Duration::from_millis(200 + 150 * (round % 4));
+        while Instant::now() < until {
+            append(&log, &lines(500, 1, 200));
+            written += 500;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        agent.ends("TERM");
+        if round % 3 == 2 {
+            fs::rename(&log, place.path(&format!("old-{round}.log"))).unwrap();
+        }
+    }
+    let mut agent = place.run_configured();
+    let snapshot = counted(&agent, &place, written);
+    agent.ends("TERM");
+    assert_eq!(snapshot.engine.totals().counted.requests, written);
+}
+
+/// As a backup would: both generations of some time ago. Counts and places are of one moment, so that nothing is lost or
+/// counted twice, though the log was rotated since.
+#[test]
+fn an_old_snapshot_that_is_put_back_is_gone_on_from() {
+    let place = Place::new();
+    place.configure(&(input(&place).replace("*.log", "access.log") + TEN));
+    let log = place.path("access.log");
+    append(&log, &lines(20, 1, 200));
+    let mut agent = place.run_configured();
+    counted(&agent, &place, 20);
+    agent.ends("TERM");
+    let old = generations(&place);
+    append(&log, &lines(20, 1, 200));
+    let mut agent = place.run_configured();
+    counted(&agent, &place, 40);
+    fs::rename(&log, place.path("access.log.1")).unwrap();
+    append(&log, &lines(20, 1, 200));
+    counted(&agent, &place, 60);
+    agent.ends("TERM");
+    for (name, bytes) in ["snapshot.a", "snapshot.b"].iter().zip(old) {
+        fs::write(place.path("state").join(name), bytes).unwrap();
+    }
+    append(&log, &lines(20, 1, 200));
+    let mut agent = place.run_configured();
+    let snapshot = counted(&agent, &place, 80);
+    assert_eq!(snapshot.engine.totals().counted.requests, 80);
+    agent.ends("TERM");
+}
+
+/// Files are the queue: however much is written at once, it is read as it is counted.
+#[test]
+fn a_burst_is_counted_in_little_memory() {
+    let place = Place::new();
+    place.configure(&(input(&place) + TEN));
+    let log = place.path("access.log");
+    append(&log, &lines(1_000, 1, 200));
+    let mut agent = place.run_configured();
+    counted(&agent, &place, 1_000);
+    let text = lines(10_000, 1, 200);
+    (0..30).for_each(|_| append(&log, &text));
+    counted(&agent, &place, 301_000);
+    let status = fs::read_to_string(format!("/proc/{}/status", agent.process.0.id())).unwrap();
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+    let peak: u64 = peak.unwrap();
+    assert!(peak < 64 << 10, "{peak} KiB");
+    agent.ends("TERM");
+}
+
+#[test]
 fn a_broken_snapshot_costs_nothing_while_the_other_is_whole() {
     let place = Place::new();
     place.configure(&(input(&place) + TEN));

@@ -410,6 +410,57 @@ fn what_the_kernel_drops_is_said() {
     agent.ends("TERM");
 }
 
+/// What floods a socket takes nothing from a file: its lines are counted once each, and what the socket lost is said.
+#[test]
+fn a_flood_takes_nothing_from_a_file() {
+    let place = Place::new();
+    let log = place.path("access.log");
+    std::fs::write(&log, "").unwrap();
+    place.configure(&format!(
+        "[input.syslog.edge]\nlisten = [\"udp://127.0.0.1:0\"]\n[input.file.own]\npaths = [{:?}]\nstart = \"beginning\"\n",
+        log.display().to_string()
+    ));
+    let mut agent = place.run_configured();
+    let port = port(&agent, "udp");
+    agent.says("access.log from byte");
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::clone(&done);
+    let flood = std::thread::spawn(move || {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let line = lines(1, 1, 200);
+        let mut sent = 0u64;
+        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+            sent += u64::from(socket.send_to(line.as_bytes(), port).is_ok());
+        }
+        sent
+    });
+    let mut file = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    let mut written = 0;
+    for _ in 0..100 {
+        file.write_all(lines(200, 2, 200).as_bytes()).unwrap();
+        written += 200;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    let sent = flood.join().unwrap();
+    let of = |snapshot: &gatewatch::state::Snapshot, input: &str| {
+        let mut sum = gatewatch::state::Lines::default();
+        snapshot.files.iter().filter(|file| file.input == input).for_each(|file| sum += file.lines);
+        snapshot.counters.gone.iter().filter(|(name, _)| *name == input).for_each(|(_, lines)| sum += *lines);
+        sum
+    };
+    let snapshot = agent.saved(&place, "everything", |snapshot| {
+        of(snapshot, "own").parsed >= written && {
+            let heard = of(snapshot, "edge");
+            heard.read + heard.lost >= sent
+        }
+    });
+    assert_eq!(of(&snapshot, "own").parsed, written);
+    let heard = of(&snapshot, "edge");
+    assert_eq!(heard.read + heard.lost, sent, "{heard:?}");
+    agent.ends("TERM");
+}
+
 /// Only what changed is bound anew; what is gone is let go.
 #[test]
 fn a_reload_keeps_sockets() {

@@ -121,6 +121,14 @@ fn what_is_no_log() {
     }
 }
 
+/// What a writer without O_APPEND leaves amid a line, of a file that was truncated under it.
+#[test]
+fn a_hole_amid_lines_hides_none() {
+    let line = b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"UA\"\n";
+    let text = [&line.repeat(3)[..], b"x", &vec![0; 60_000], b"\n", line].concat();
+    assert!(found(&text).best().is_some_and(|best| best.share >= 0.8));
+}
+
 #[test]
 fn a_zone_matters_where_stamps_have_none() {
     let zoneless = b"{\"time\":\"2026-11-22 14:53:53\",\"status\":502}\n";

@@ -26,6 +26,9 @@ const COMPRESSED: &[(&[u8], &str)] = &[
     (b"\x04\x22\x4d\x18", "lz4"),
 ];
 
+/// So much of a line is looked at.
+const LOOKED_AT: usize = 256;
+
 /// Why these are no lines of text, in a sentence.
 pub fn unreadable(sample: &[&[u8]]) -> Option<String> {
     let first = sample.iter().copied().find(|line| !line.is_empty());
@@ -35,17 +38,27 @@ pub fn unreadable(sample: &[&[u8]]) -> Option<String> {
     {
         return Some(format!("compressed with {name}, not lines of text"));
     }
-    // Without its byte order mark every other byte of UTF-16 is NUL; a hole in a file is nothing but NUL.
+    // Without its byte order mark every other byte of UTF-16 is NUL; a hole in a file is nothing but NUL. By lines, and by
+    // the beginnings of long ones: a single hole says nothing about the lines around it.
     let (mut bytes, mut nul, mut binary) = (0, 0, 0);
-    for byte in sample.iter().take(super::detect::SAMPLE_MAX).flat_map(|line| line.iter()) {
-        bytes += 1;
-        nul += usize::from(*byte == 0);
-        binary += usize::from(*byte < b' ' && !matches!(byte, b'\t' | b'\r' | 0x1b));
+    let (mut wide, mut all) = (0, 0);
+    for line in sample.iter().take(super::detect::SAMPLE_MAX).filter(|line| !line.is_empty()) {
+        let line = line.get(..LOOKED_AT).unwrap_or(line);
+        let zeros = line.iter().filter(|byte| **byte == 0).count();
+        all += 1;
+        if zeros * 5 >= line.len() * 2 && zeros < line.len() {
+            wide += 1;
+            continue;
+        }
+        let is_binary = |byte: &&u8| **byte < b' ' && !matches!(byte, b'\t' | b'\r' | 0x1b);
+        bytes += line.len();
+        nul += zeros;
+        binary += line.iter().filter(is_binary).count();
     }
-    if lines::is_utf16(first) || (nul * 5 >= bytes * 2 && nul < bytes) {
+    if lines::is_utf16(first) || wide * 2 > all {
         return Some("UTF-16, not bytes of ASCII: convert it with iconv -f UTF-16 -t UTF-8".to_owned());
     }
-    if nul == bytes {
+    if nul == bytes && wide == 0 {
         return Some("nothing but NUL bytes: a hole that a truncated file left".to_owned());
     }
     (binary * 10 > bytes).then(|| "binary data, not lines of text".to_owned())

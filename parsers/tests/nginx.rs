@@ -401,3 +401,31 @@ fn raw_text() -> impl Strategy<Value = String> {
     ];
     proptest::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
 }
+
+/// A full disk cuts a line anywhere, and the next one is glued to it: never a request that was not.
+#[test]
+fn a_cut_line_with_the_next_one_glued_to_it() {
+    let mut tried = 0;
+    for (path, setting) in FILES {
+        let format = format(setting);
+        let all = lines(path);
+        let first = &all[0];
+        let Ok(Parsed::Record(whole)) = format.parse(first, &mut context()) else { panic!("{path}") };
+        let whole = (whole.status, whole.end);
+        for second in all.iter().skip(1).take(3) {
+            let Ok(Parsed::Record(other)) = format.parse(second, &mut context()) else { continue };
+            let other = (other.status, other.end);
+            for cut in 1..first.len() {
+                let glued = [&first[..cut], second].concat();
+                if let Ok(Parsed::Record(record)) = format.parse(&glued, &mut context()) {
+                    // Where nothing tells fields apart but their order, the time may be the one's, the rest the other's.
+                    let is_known = (record.status == whole.0 || record.status == other.0)
+                        && (record.end == whole.1 || record.end == other.1);
+                    assert!(is_known, "{path}: {record:?} in {}", String::from_utf8_lossy(&glued));
+                }
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 1_000, "{tried}");
+}

@@ -38,6 +38,7 @@
 //! | a damaged archive, a bomb | `rotation::a_damaged_archive_is_said`, `security::a_bomb_is_not_read_on` |
 //! | the clock set back | `the_clock_set_back_stops_nothing` |
 
+mod faults;
 mod identity;
 mod random;
 mod rotation;
