@@ -73,6 +73,13 @@ impl Memory {
         self.files.remove(&key).map(|(_, file)| file)
     }
 
+    /// Takes out those whose clock holds a line: a file that is not there to be read on.
+    pub fn take_held(&mut self) -> Vec<FileState> {
+        let holds = self.files.iter().filter(|(_, (_, file))| !file.held.is_empty());
+        let keys: Vec<FileKey> = holds.map(|(key, _)| *key).collect();
+        keys.iter().filter_map(|key| self.files.remove(key)).map(|(_, file)| file).collect()
+    }
+
     /// Those that went first come first.
     pub fn files(&self) -> impl Iterator<Item = &FileState> {
         let mut files: Vec<&(u64, FileState)> = self.files.values().collect();
