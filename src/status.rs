@@ -166,6 +166,8 @@ pub struct InputView {
     pub possible_loss: u64,
     /// Messages that never arrived: the system's queue was full, or the agent's own.
     pub lost: u64,
+    /// Lines cut at 64 KiB.
+    pub lines_too_long: u64,
     /// Which file that is, so that its size can be looked up: device and inode.
     #[serde(skip)]
     pub key: Option<(u64, u64)>,
@@ -271,7 +273,7 @@ pub struct Deliveries {
 pub struct Losses {
     /// Lines cut at 64 KiB.
     pub lines_too_long: u64,
-    /// Times that reading waited for counting.
+    /// Times that reading waited for counting, since the agent was started.
     pub input_waits: u64,
     /// Alerts whose news was given up.
     pub deliveries_dropped: u64,
@@ -341,6 +343,7 @@ impl View {
             sum.truncations += one.truncations;
             sum.possible_loss += one.possible_loss;
             sum.lost += one.lost;
+            sum.lines_too_long += one.lines_too_long;
             sum.newest = sum.newest.max(one.newest);
             let worst = sum.behind.unwrap_or(f64::MIN).max(one.behind.unwrap_or(f64::MIN));
             sum.behind = (worst > f64::MIN).then_some(worst);

@@ -321,6 +321,74 @@ fn metrics_are_the_counts_of_status() {
     agent.ends("TERM");
 }
 
+/// What was cut, and what had to wait, is a number that somebody can look at.
+#[test]
+fn what_is_cut_and_what_waits_is_counted() {
+    let place = Place::new();
+    configured(&place, "");
+    let log = place.path("access.log");
+    append(&log, &lines(40, 11, 200));
+    let mut agent = place.run_configured();
+    let at = port(&agent);
+    counted(&place, 40);
+    assert_eq!(live(&place)["losses"]["lines_too_long"], 0);
+    append(&log, &("x".repeat(70_000) + "\n"));
+    // More than may be on its way to be counted.
+    append(&log, &lines(100_000, 11, 200));
+    let view = counted(&place, 100_040);
+    assert_eq!((&view["losses"]["lines_too_long"], &view["lines"]["too_long"]), (&1.into(), &1.into()));
+    assert_eq!(view["inputs"][0]["lines_too_long"], 1, "{view:#}");
+    assert!(view["losses"]["input_waits"].as_u64().unwrap() > 0, "{view:#}");
+    let m = metrics(at);
+    assert_eq!(sum(&m, "gatewatch_lines_too_long_total"), 1.0);
+    assert!(sum(&m, "gatewatch_input_waits_total") > 0.0);
+    let table = text(&gatewatch(&place, &["status", "-c", "gatewatch.toml"]).stdout);
+    assert!(table.contains("1 lines cut at 64 KiB"), "{table}");
+    agent.ends("TERM");
+    assert_eq!(last(&place)["losses"]["lines_too_long"], 1);
+}
+
+/// A label's value is whatever a client sends as a host: it stays one value.
+#[test]
+fn a_label_is_no_line_of_metrics() {
+    let place = Place::new();
+    let rule = "[rule.count.sites]\ngroup_by = [\"site\"]\nabove = 1000\nwindow = \"1m\"\n";
+    configured(&place, rule);
+    let path = place.path("gatewatch.toml");
+    let format = "log_format = 'nginx:escape=none $host [$time_local] \"$request\" $status'\nstart =";
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("start =", format)).unwrap();
+    let hosts = ["plain.example", "a\"b", "a\\b", "a\"}_1{x=\"", "\\\"", "a\\n#_HELP"];
+    let now = chrono::DateTime::from_timestamp_millis(gatewatch::clock::now()).unwrap();
+    for host in hosts {
+        let stamp = now.format("%d/%b/%Y:%H:%M:%S +0000");
+        append(&place.path("access.log"), &format!("{host} [{stamp}] \"GET / HTTP/1.1\" 200\n"));
+    }
+    let mut agent = place.run_configured();
+    let at = port(&agent);
+    counted(&place, hosts.len() as u64);
+    let (_, body) = get(at, "/metrics");
+    let mut sites: Vec<String> = Vec::new();
+    for line in body.lines().filter(|line| line.starts_with("gatewatch_requests_total{")) {
+        let Some((_, value)) = line.split_once("site=\"") else { continue };
+        // Up to the first quote that is not escaped; then the label, or the set, ends.
+        let (mut site, mut chars) = (String::new(), value.chars());
+        loop {
+            match chars.next().unwrap_or_else(|| panic!("no end: {line}")) {
+                '"' => break,
+                '\\' => site.push(chars.next().unwrap()),
+                c => site.push(c),
+            }
+        }
+        assert!(chars.as_str() == "} 1" || chars.as_str().starts_with(','), "{line}");
+        sites.push(site);
+    }
+    sites.sort();
+    let mut expected: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+    expected.sort();
+    assert_eq!(sites, expected, "{body}");
+    agent.ends("TERM");
+}
+
 #[test]
 fn hostile_guests_cost_nothing() {
     let place = Place::new();

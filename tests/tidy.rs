@@ -409,3 +409,22 @@ fn nothing_names_one_machine() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What is said to be proved is proved by a test that there is.
+#[test]
+fn every_test_of_the_faults_exists() {
+    let text = fs::read_to_string(root().join("tests/FAULTS.md")).unwrap();
+    let named: Vec<(&str, &str)> = text.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+    assert!(named.len() > 100, "only {} tests", named.len());
+    let lacks = named.iter().filter(|(file, test)| {
+        let source = fs::read_to_string(root().join(format!("{file}.rs"))).unwrap_or_default();
+        let name = test.rsplit("::").next().unwrap_or(test);
+        // A test has its attribute above, perhaps with words between.
+        !source.split("#[test]").skip(1).any(|after| {
+            let named = after.lines().find(|line| line.trim_start().starts_with("fn "));
+            named.is_some_and(|line| line.contains(&format!("fn {name}(")))
+        })
+    });
+    let lacks: Vec<String> = lacks.map(|(file, test)| format!("{file}.rs::{test}")).collect();
+    assert!(lacks.is_empty(), "tests/FAULTS.md names what is not there:\n{}", lacks.join("\n"));
+}

@@ -92,7 +92,11 @@ impl Agent {
             },
             agent: self.itself(now, listen),
             receivers: told.iter().map(status::receiver).collect(),
-            losses: Losses { incidents_dropped: self.engine.incidents_dropped(), ..view.losses },
+            losses: Losses {
+                incidents_dropped: self.engine.incidents_dropped(),
+                input_waits: self.thread.waits(),
+                ..view.losses
+            },
             ..view
         }
         .with_totals(self.engine.totals())

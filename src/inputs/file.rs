@@ -268,6 +268,7 @@ enum Order {
 /// The thread that follows files, from outside.
 pub struct Files {
     orders: mpsc::Sender<Order>,
+    waits: Arc<AtomicU64>,
     thread: Option<JoinHandle<Tailer>>,
 }
 
@@ -288,6 +289,7 @@ pub fn start(
     clock: impl Fn() -> Millis + Send + 'static,
 ) -> io::Result<Files> {
     let (orders, received) = mpsc::channel();
+    let waits = Arc::clone(&sender.waits);
     let thread = thread::Builder::new().name("files".to_owned()).spawn(move || {
         let mut tailer = Tailer::new(beginning.inputs, beginning.max_open);
         if let Some((positions, inputs)) = beginning.restore {
@@ -296,7 +298,7 @@ pub fn start(
         follow(&mut tailer, &received, &sender, &clock);
         tailer
     })?;
-    Ok(Files { orders, thread: Some(thread) })
+    Ok(Files { orders, waits, thread: Some(thread) })
 }
 
 fn follow(tailer: &mut Tailer, orders: &Receiver<Order>, sender: &Sender, clock: &impl Fn() -> Millis) {
@@ -341,6 +343,12 @@ impl Files {
     /// Follow these instead; what both lists match goes on where it is.
     pub fn reconfigure(&self, inputs: Vec<Input>) {
         self.order(Order::Inputs(inputs));
+    }
+
+    /// How often the receiver was too slow, for whatever is sent through the same channel.
+    #[must_use]
+    pub fn waits(&self) -> u64 {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// Stops soon. The receiver has to go on receiving, or be dropped, until [`Files::join`].

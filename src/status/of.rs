@@ -43,6 +43,7 @@ fn counted(lines: Lines) -> InputView {
         truncations: lines.truncations,
         possible_loss: lines.possible_loss,
         lost: lines.lost,
+        lines_too_long: lines.too_long,
         promise,
         ..InputView::default()
     }
@@ -90,6 +91,7 @@ impl InputView {
             truncations: self.truncations + before.truncations,
             possible_loss: self.possible_loss + before.possible_loss,
             lost: self.lost + before.lost,
+            lines_too_long: self.lines_too_long + before.lines_too_long,
             promise: self.promise.max(before.promise),
             ..self
         }
@@ -112,7 +114,7 @@ impl View {
                 truncations: one.truncations,
                 possible_loss: one.possible_loss,
                 lost: one.lost,
-                ..Lines::default()
+                too_long: one.lines_too_long,
             };
         }
         let deliveries = outbox.counters();
@@ -120,16 +122,17 @@ impl View {
             schema: SCHEMA,
             inputs,
             lines,
+            losses: Losses {
+                lines_too_long: lines.too_long,
+                deliveries_dropped: deliveries.deliveries_dropped,
+                state_rebuilt: counters.state_rebuilt,
+                ..Losses::default()
+            },
             outbox: outbox.pending() as u64,
             deliveries: Deliveries {
                 sent: deliveries.sent,
                 retried: deliveries.retried,
                 failed: deliveries.failed,
-            },
-            losses: Losses {
-                deliveries_dropped: deliveries.deliveries_dropped,
-                state_rebuilt: counters.state_rebuilt,
-                ..Losses::default()
             },
             ..View::default()
         }
