@@ -26,6 +26,19 @@ pub struct Settings {
 }
 
 impl Live {
+    /// The logs in a shell's words, where one path or glob names them all: for the command that messages suggest. By the
+    /// configuration and not by what is followed just now: a message that is sent again must be the same.
+    #[must_use]
+    pub fn log_file(&self) -> Option<String> {
+        match &self.config.inputs[..] {
+            [input] => match &input.paths[..] {
+                [path] => Some(config::path_glob(path)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The zone of local times in messages: the agent's, else the host's.
     #[must_use]
     pub fn zone(&self) -> Zone {

@@ -53,7 +53,7 @@ enum OwnDate {
 }
 
 /// Takes the header off a line whose own format does not begin with a date. Without a header, `rest` is the line.
-#[inline]
+#[inline(always)]
 pub fn strip<'a>(line: &'a [u8], sticky: &mut Prefix) -> Header<'a> {
     strip_any(line, sticky, OwnDate::No)
 }

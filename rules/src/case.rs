@@ -159,6 +159,11 @@ impl Case {
         &self.life
     }
 
+    /// The end of the last bad step that is part of it.
+    pub fn last_bad(&self) -> Millis {
+        self.last_bad
+    }
+
     pub fn severity(&self) -> Severity {
         self.severity
     }

@@ -245,6 +245,29 @@ fn coming_back() {
             told: &["0:05 firing critical u1", "10:25 recovered critical u1"],
         },
         Episode {
+            name: "what it fired for does not reopen it when traffic stops",
+            rule: preset("errors"),
+            deeds: &[(11..30, U1, 50, 15, "502"), (30..50, U1, 30, 0, ""), (50..240, U2, 1, 0, "")],
+            // stretched over the silence from 4:10 on, the window holds the three bad minutes again
+            told: &["1:10 firing critical i,p,u1", "5:30 recovered critical i,p,u1"],
+        },
+        Episode {
+            name: "what came since reopens it, however little traffic that is",
+            rule: preset("errors"),
+            deeds: &[
+                (0..15, U1, 50, 15, "502"),
+                (15..50, U1, 10, 0, ""),
+                (50..90, U2, 1, 0, ""),
+                (90..114, U1, 1, 1, "502"),
+                (114..120, U2, 1, 0, ""),
+            ],
+            told: &[
+                "0:15 firing critical i,p,u1",
+                "4:15 recovered critical i,p,u1",
+                "8:00 reopened critical i,p,u1",
+            ],
+        },
+        Episode {
             name: "reopens within 10 min of resolving",
             rule: with(plain(), |r| r.keep_firing_for = 0),
             deeds: &[

@@ -92,7 +92,8 @@ impl View<'_> {
         if case.is_none() && !self.window_moved() {
             return Vec::new();
         }
-        let judgement = self.judgement(group, scratch);
+        let over = case.as_ref().filter(|case| case.life().has_resolved()).map(|case| case.last_bad());
+        let judgement = self.judgement(group, over, scratch);
         match case {
             Some(case) => {
                 let mut step = Totals::default();
@@ -120,11 +121,15 @@ impl View<'_> {
         span(self.end) != span(self.end - step)
     }
 
-    fn judgement(&self, group: &Group, scratch: &mut Scratch) -> Judgement {
+    /// `over`: the end of an incident that has resolved. A stretched window reaches no further back, lest a group whose
+    /// traffic stops reopens for what it fired for.
+    fn judgement(&self, group: &Group, over: Option<Millis>, scratch: &mut Scratch) -> Judgement {
         let rule = &self.groups.rule;
         let enough = rule.min_requests.max(1);
         for length in lengths(rule.window, rule.stretch) {
-            self.roll_up(group, Span::ending(self.end, length, self.buckets.step()), &mut scratch.window);
+            let since = over.filter(|_| length > rule.window).unwrap_or(Millis::MIN);
+            let span = Span::ending(self.end, length, self.buckets.step());
+            self.roll_up(group, span, since, &mut scratch.window);
             if scratch.window.sum().requests >= enough {
                 break;
             }
@@ -153,15 +158,17 @@ impl View<'_> {
         (self.detector.bad_point)(self.groups.rule.lowest_above(), point)
     }
 
-    fn roll_up(&self, group: &Group, span: Span, window: &mut Window) {
+    /// What the group did in a span, points that start before `since` apart.
+    fn roll_up(&self, group: &Group, span: Span, since: Millis, window: &mut Window) {
         let rule = &self.groups.rule;
         window.reset(span);
+        let from = span.from.max(since).min(span.to);
         for &id in &group.members {
             if span.is_minutes(self.buckets.step()) {
-                let minutes = self.buckets.minutes(id, span.from, span.to);
+                let minutes = self.buckets.minutes(id, from, span.to);
                 minutes.for_each(|(start, tally)| window.add(start, counted(rule, tally)));
             } else {
-                let steps = self.buckets.steps(id, span.from, span.to);
+                let steps = self.buckets.steps(id, from, span.to);
                 steps.for_each(|(start, tally)| window.add(start, counted(rule, tally)));
             }
         }

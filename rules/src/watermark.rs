@@ -23,6 +23,9 @@ pub type FileId = u64;
 pub struct Watermarks {
     files: BTreeMap<FileId, File>,
     placed: bool,
+    /// The last file that had a time, now that no file has one: rotated away, and its successor has no line yet. Time goes
+    /// on from there, or an open alert would never end.
+    left: Option<File>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -210,7 +213,18 @@ impl Watermarks {
 
     /// The file is read to its end and will not come back.
     pub fn gone(&mut self, file: FileId) {
-        self.files.remove(&file);
+        let gone = self.files.remove(&file).filter(|file| file.newest.is_some());
+        if gone.is_some() && self.files.values().all(|file| file.newest.is_none()) {
+            self.left = gone;
+        }
+    }
+
+    /// A file of which an earlier process knew this much, and which is not there now.
+    pub fn gone_before(&mut self, lateness: Millis, mark: Mark) {
+        let newest = mark.newest.map(|read| (read.end, read.at));
+        if newest > self.left.as_ref().and_then(|left| left.newest) {
+            self.left = Some(File { lateness, newest, ..File::default() });
+        }
     }
 
     /// How far time has come; `None`: nobody can tell. It may step back when a file gives lines again; what is closed
@@ -220,7 +234,11 @@ impl Watermarks {
         if !self.placed || self.files.values().any(|file| file.is_awaited(now)) {
             return None;
         }
-        let furthest = self.furthest(now)?;
+        let Some(furthest) = self.furthest(now) else {
+            let nobody_has_one = self.files.values().all(|file| file.newest.is_none());
+            let left = self.left.as_ref().filter(|_| nobody_has_one)?;
+            return File { at_end: Some(now), ..left.clone() }.watermark();
+        };
         let waited_for = self.files.values().filter(|file| !left_out(file, furthest, now));
         waited_for.filter_map(File::watermark).min()
     }
@@ -325,6 +343,29 @@ mod tests {
         quiet.read(1, now, now);
         quiet.idle(2, now);
         assert_eq!(quiet.watermark(now), Some(now - LATENESS));
+    }
+
+    #[test]
+    fn time_goes_on_when_the_last_file_with_a_time_is_gone() {
+        let mut all = live(&[0, -700]);
+        all.register(7, LATENESS);
+        all.gone(1);
+        assert_eq!(all.watermark(NOW), Some(NOW - 700 - LATENESS));
+        all.gone(2);
+        assert_eq!(all.watermark(NOW + HOUR), Some(NOW - 700 - LATENESS + HOUR));
+        // Its successor's own time goes before.
+        all.has_lines(7);
+        assert_eq!(all.watermark(NOW + HOUR), None);
+        all.read(7, NOW + HOUR, NOW + HOUR);
+        assert_eq!(all.watermark(NOW + HOUR), Some(NOW + HOUR - LATENESS));
+        // Over a restart.
+        let mut after = Watermarks::new();
+        after.gone_before(LATENESS, live(&[0, -700]).mark(2));
+        after.gone_before(LATENESS, live(&[0, -700]).mark(1));
+        after.gone_before(LATENESS, Mark::default());
+        assert_eq!(after.watermark(NOW), None, "not before the first scan");
+        after.all_placed();
+        assert_eq!(after.watermark(NOW + HOUR), Some(NOW - LATENESS + HOUR));
     }
 
     #[test]

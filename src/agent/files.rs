@@ -95,6 +95,7 @@ impl LiveFiles {
     /// Where an earlier process was: in files that may not be followed yet, and in journals; and which inputs' files it had
     /// placed.
     pub fn remember(&mut self, memory: Memory, scanned: Vec<String>, cursors: BTreeMap<String, String>) {
+        memory.files().for_each(|file| self.watermarks.gone_before(self.lateness, file.mark));
         (self.memory, self.scanned, self.cursors) = (memory, scanned, cursors);
     }
 
@@ -168,6 +169,7 @@ impl LiveFiles {
             Happening::FirstScanDone => {
                 self.watermarks.all_placed();
                 self.placed = true;
+                self.settle_held();
                 self.all_scanned();
             }
             _ => {}
@@ -215,6 +217,25 @@ impl LiveFiles {
             f.live.finish(at, &mut self.collector, on_error);
         }
         self.close(file);
+    }
+
+    /// Decides about lines that the clocks of files hold which an earlier process read and which are not there now: nobody
+    /// will read on in them.
+    fn settle_held(&mut self) {
+        for file in self.memory.take_held() {
+            let settings = self.settings.iter().find(|settings| settings.input == file.input);
+            let Some(settings) = settings.cloned() else {
+                self.memory.keep(file);
+                continue;
+            };
+            let (position, mark, read) = (file.position.clone(), file.mark, file.read);
+            let path = position.path.display().to_string();
+            let offset = position.progress.offset;
+            let terms = (self.lateness, self.step);
+            let mut live = LiveFile::restored(path, offset, settings, file, terms);
+            live.settle(&mut self.collector);
+            self.memory.keep(live.state(position, mark, read));
+        }
     }
 
     fn lose(&mut self, file: FileId, count: u64, at: Millis, engine: &mut Engine) {
@@ -379,13 +400,6 @@ impl LiveFiles {
     /// How many are followed.
     pub fn count(&self) -> usize {
         self.files.len()
-    }
-
-    /// The path, if there is but one file.
-    pub fn only_path(&self) -> Option<String> {
-        let mut files = self.files.iter();
-        let only = files.next().filter(|(file, _)| !file.is_stream() && files.next().is_none());
-        only.map(|(_, f)| f.live.path.clone())
     }
 
     /// Every file, for the snapshot: what comes before its position is counted.

@@ -62,6 +62,16 @@ impl Memory {
             }
             return None;
         }
+        if let Placed::Continued(old) = placed
+            && old != place.key
+            && let Some((_, file)) = self.files.remove(&old)
+        {
+            // The stream goes on under this key: under the old one it would be looked for for ever.
+            if let Some((_, former)) = self.files.remove(&place.key) {
+                self.count(&former.input, former.lines);
+            }
+            return Some(file);
+        }
         let place_of = |progress: &Progress| (progress.offset, progress.anchor);
         let is_same = |file: &FileState| {
             placed == Placed::Resumed && place_of(&file.position.progress) == place_of(&from)
@@ -71,6 +81,13 @@ impl Memory {
             None => *self.files.iter().find(|(_, (_, file))| is_same(file))?.0,
         };
         self.files.remove(&key).map(|(_, file)| file)
+    }
+
+    /// Takes out those whose clock holds a line: a file that is not there to be read on.
+    pub fn take_held(&mut self) -> Vec<FileState> {
+        let holds = self.files.iter().filter(|(_, (_, file))| !file.held.is_empty());
+        let keys: Vec<FileKey> = holds.map(|(key, _)| *key).collect();
+        keys.iter().filter_map(|key| self.files.remove(key)).map(|(_, file)| file).collect()
     }
 
     /// Those that went first come first.
@@ -83,5 +100,47 @@ impl Memory {
     /// By input: what the lines came to of files that are gone.
     pub fn gone(&self) -> &BTreeMap<String, Lines> {
         &self.gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tail::Position;
+    use gatewatch_rules::clock::FileClock;
+    use gatewatch_rules::watermark::Mark;
+    use std::path::PathBuf;
+
+    fn key(ino: u64) -> FileKey {
+        FileKey { dev: 1, ino, birth: 0 }
+    }
+
+    fn file(ino: u64, rotations: u64) -> FileState {
+        let position =
+            Position { path: PathBuf::from("a.log"), key: key(ino), progress: Progress::default() };
+        FileState {
+            position,
+            followed: true,
+            input: "edge".into(),
+            clock: FileClock::new(0, 1_000),
+            mark: Mark::default(),
+            read: 0,
+            reading: None,
+            held: b"held".to_vec(),
+            lines: Lines { rotations, ..Lines::default() },
+            late_needed: 0,
+        }
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_under_another_key_is_known_under_that_only() {
+        let mut memory = Memory::of(vec![file(1, 3), file(2, 4)], BTreeMap::new());
+        let place = Placing { path: PathBuf::from("a.log"), input: 0, labels: Vec::new(), key: key(2) };
+        let known = memory.recall(&place, Progress::default(), Placed::Continued(key(1))).unwrap();
+        assert_eq!((known.position.key, known.held), (key(1), b"held".to_vec()));
+        assert_eq!(memory.files().count(), 0);
+        assert_eq!(memory.gone()["edge"].rotations, 4, "what was counted stays counted");
+        // Of one that is followed there is nothing here.
+        assert_eq!(memory.recall(&place, Progress::default(), Placed::Continued(key(1))), None);
     }
 }

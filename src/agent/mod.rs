@@ -151,7 +151,7 @@ impl Agent {
         let (wanted, counted) = live.streams(&mut streams);
         let (done, outcomes) = std::sync::mpsc::channel();
         let courier = Courier::start(move |outcome| drop(done.send(outcome)))?;
-        let zone = live.zone();
+        let (zone, log_file) = (live.zone(), live.log_file());
         let Live { config, settings, .. } = live;
         let outbox = outbox_of(past.outbox, &config, clock.now());
         let mut files = LiveFiles::new(settings, past.plan, config.agent.step, config.agent.lateness);
@@ -167,7 +167,7 @@ impl Agent {
             engine: past.engine,
             files,
             outbox,
-            about: About { zone, node: config.agent.node.clone(), log_file: None },
+            about: About { zone, node: config.agent.node.clone(), log_file },
             thread,
             streams,
             messages,
@@ -278,7 +278,6 @@ impl Agent {
         while let Ok(done) = self.outcomes.try_recv() {
             self.done(&done, now);
         }
-        self.about.log_file = self.files.only_path();
         let mut ready = self.keeper.hear(now, Duration::ZERO, &mut self.notices);
         if self.keeper.may_tell() {
             ready.extend(self.outbox.due(now));
@@ -331,7 +330,7 @@ impl Agent {
         let (wanted, counted) = live.streams(&mut self.streams);
         self.files.set_streams(counted);
         self.streams.reconfigure(wanted, self.files.cursors());
-        self.about.zone = live.zone();
+        (self.about.zone, self.about.log_file) = (live.zone(), live.log_file());
         self.refused = None;
         self.config = live.config.clone();
         self.next = Some(live);

@@ -23,6 +23,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// They may be renamed while they are looked at: so many looks at once, then at the next scan.
+const LOOKS: usize = 3;
+
 /// Why a log's rotated files are looked at.
 #[derive(Clone, Debug)]
 pub(super) enum Why {
@@ -74,6 +77,23 @@ impl Tailer {
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
     ) -> Result<Option<FileId>, Trouble> {
+        for _ in 1..LOOKS {
+            match self.catch_up_once(live, why, waiting, now, out) {
+                Err(trouble) if has_moved(&trouble) => {}
+                result => return result,
+            }
+        }
+        self.catch_up_once(live, why, waiting, now, out)
+    }
+
+    fn catch_up_once(
+        &mut self,
+        live: &Path,
+        why: &Why,
+        waiting: Option<FileId>,
+        now: Millis,
+        out: &mut impl FnMut(Event<'_>),
+    ) -> Result<Option<FileId>, Trouble> {
         let Some((input, labels)) = self.belongs(live) else { return Ok(None) };
         let siblings = match siblings::of(live) {
             Ok(siblings) => siblings,
@@ -86,10 +106,20 @@ impl Tailer {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Trouble::from(&error)),
         };
+        let names = |siblings: &[Sibling]| {
+            siblings.iter().map(|s| (s.path.clone(), s.stat.key)).collect::<BTreeSet<_>>()
+        };
+        let listed = names(&siblings);
         let mut streams = self.streams(live, why);
         let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
         if !matches!(why, Why::Empty | Why::Ended(_)) {
-            self.say_lost(live, &streams, why, out);
+            // A listing may miss what is renamed meanwhile.
+            let is_missing = streams.iter().any(|stream| stream.is_wanted && !stream.located);
+            if is_missing && siblings::of(live).is_ok_and(|now| names(&now) != listed) {
+                return Err(Trouble::from(&io::Error::from(io::ErrorKind::Interrupted)));
+            }
+            let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
+            self.say_lost(live, &streams, why, new, out);
         }
         // Never one that came after the file that will wait: they would wait for each other.
         let may_wait_for = |file: &&Tracked| {
@@ -247,9 +277,6 @@ impl Tailer {
             let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);
             // Earlier places in the same stream, left by others.
             streams.iter_mut().filter(|s| !s.is_followed && s.begins(&head)).for_each(|s| s.located = true);
-            if position.key != key && !is_followed {
-                self.remembered.forget(&position.key);
-            }
             let rest = rest.filter(|(_, more)| !is_followed && (*more || is_held)).map(|(cursor, _)| cursor);
             let placed = if by_key { Placed::Resumed } else { Placed::Continued(position.key) };
             return Ok(match rest {
@@ -265,6 +292,9 @@ impl Tailer {
                 _ if is_followed => Located::Copy { of_nothing_read: position.progress.offset == 0 },
                 _ => {
                     let known = (position.key == key).then_some(());
+                    if known.is_none() {
+                        self.remembered.forget(&position.key);
+                    }
                     let read = self.was_read(position, key, &handle, compression, &stat, now);
                     let read = read.map_err(failed)?;
                     Located::Done(known.is_none().then_some((read, placed)))
@@ -337,6 +367,9 @@ impl Tailer {
         let Next { sibling, handle, compression, mut cursor, placed } = next;
         cursor.leave();
         self.counters.recovered += 1;
+        if let Placed::Continued(old) = placed {
+            self.remembered.forget(&old);
+        }
         let archive = Archive::of(compression);
         // How much an archive holds is known at its end only; that there is something more has to be said now.
         let read = if archive.is_some() { cursor.offset() } else { 0 };
@@ -356,18 +389,31 @@ impl Tailer {
         self.begin(opening, Millis::MIN, out)
     }
 
-    /// Says what is nowhere, once.
-    fn say_lost(&mut self, live: &Path, streams: &[Stream], why: &Why, out: &mut impl FnMut(Event<'_>)) {
+    /// Says what is nowhere, once. Of a file seen empty nothing is known: any of the `new` ones may be it.
+    fn say_lost(
+        &mut self,
+        live: &Path,
+        streams: &[Stream],
+        why: &Why,
+        mut new: usize,
+        out: &mut impl FnMut(Event<'_>),
+    ) {
         let displaced = match why {
             Why::Displaced(position, loss) => Some((position.key, *loss)),
             _ => None,
         };
         for stream in streams.iter().filter(|stream| stream.is_wanted && !stream.located) {
             let key = stream.position.key;
-            let loss = displaced.filter(|(of, _)| *of == key).map_or(Loss::Gone, |(_, loss)| loss);
+            let is_displaced = displaced.is_some_and(|(of, _)| of == key);
+            let loss = displaced.filter(|_| is_displaced).map_or(Loss::Gone, |(_, loss)| loss);
             self.remembered.give_up(&key);
-            self.lost(live, loss, out);
-            if displaced.is_none_or(|(of, _)| of != key) {
+            let is_new = stream.position.progress.head.len == 0 && new > 0;
+            new -= usize::from(is_new);
+            let is_read = !is_displaced && streams.iter().any(|other| other.is_beyond(stream));
+            if !is_new && !is_read {
+                self.lost(live, loss, out);
+            }
+            if !is_displaced {
                 let mut position = stream.position.clone();
                 position.progress.finished = true;
                 self.tell_read(live, &position, Placed::Resumed, out);
@@ -449,6 +495,11 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
 
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// What was there a moment ago is there no more.
+fn has_moved(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Io { kind: io::ErrorKind::Interrupted | io::ErrorKind::NotFound, .. })
 }
 
 /// What concerns this one file only: others are looked at all the same.

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::event::FileId;
-use super::identity::{Compression, HEAD_LEN, Print, Stat};
+use super::identity::{Compression, FIRST_LEN, HEAD_LEN, Print, Stat};
 use super::tracked::{Tracked, read_up_to, resume};
 use super::unpack::{self, Reached};
 use super::{Design, Position, siblings};
@@ -43,6 +43,16 @@ impl Stream {
         let orphan = stat.map(|stat| (file.id, stat.size));
         let position = file.position();
         Stream { position, is_followed: true, orphan, own, is_wanted: false, located: false }
+    }
+
+    /// Whether this is another place in the same stream, and no earlier one: its archive, which is read or was.
+    pub(super) fn is_beyond(&self, other: &Stream) -> bool {
+        let (own, of) = (&self.position, &other.position);
+        let (own, of, is_other) = (&own.progress, &of.progress, own.key != of.key);
+        // What was read on may have a longer head by now.
+        let grown = own.head.len > of.head.len && usize::from(of.first.len) == FIRST_LEN;
+        let same = of.head.len > 0 && own.head == of.head || grown && own.first == of.first;
+        is_other && same && own.offset >= of.offset
     }
 
     /// Whether a file that begins so may be this one, or a copy of it.

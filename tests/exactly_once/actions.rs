@@ -145,7 +145,7 @@ impl ReferenceStateMachine for Machine {
             1 => log().prop_map(Action::Unlink),
             1 => Just(Action::RenameDirectory),
             // Not by an hour: a line that its file's clock holds is lost if the file is another one by the next start.
-            1 => (-600i64..600).prop_map(Action::SetClock),
+            1 => (-4_000i64..4_000).prop_map(Action::SetClock),
             1 => (0i64..40_000).prop_map(Action::Poll),
         ];
         if !state.up {

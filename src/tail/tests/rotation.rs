@@ -293,3 +293,101 @@ fn a_damaged_archive_is_said() {
     rig.pass(100_000);
     assert!(rig.lines().is_empty());
 }
+
+/// Whatever of a file was counted when, and however often we die: what lies in its archive is not lost.
+#[test]
+fn nothing_is_said_to_be_lost_that_lies_in_an_archive() {
+    for (behind, delayed, restarts) in
+        (0..16).flat_map(|n| [false, true].map(|delayed| (n % 4, delayed, n / 4)))
+    {
+        let case = format!("behind {behind}, delayed {delayed}, restarts {restarts}");
+        let mut rig = known("a.log");
+        let restart = |rig: &mut Rig, at: usize| {
+            if restarts & at > 0 {
+                rig.restart();
+            }
+        };
+        let mut want = vec!["rest".to_owned()];
+        for n in 0..6 {
+            rig.tick();
+            let look = |rig: &mut Rig, at: usize| {
+                if behind != at {
+                    rig.pass(300);
+                    rig.pass(1_000);
+                }
+                rig.tick();
+            };
+            look(&mut rig, 1);
+            restart(&mut rig, 1);
+            let packed = rig.path("a.log.1").exists();
+            if packed && delayed {
+                pack(&rig, "a.log.1", "gz");
+            }
+            for m in (1..=n).rev() {
+                let (from, to) = (format!("a.log.{m}.gz"), format!("a.log.{}.gz", m + 1));
+                if rig.path(&from).exists() {
+                    rig.rename(&from, &to);
+                }
+            }
+            rig.rename("a.log", "a.log.1");
+            rig.append("a.log", "");
+            look(&mut rig, 2);
+            rig.append("a.log", format!("{n}\n"));
+            want.push(n.to_string());
+            look(&mut rig, 3);
+            restart(&mut rig, 2);
+            if !delayed {
+                pack(&rig, "a.log.1", "gz");
+            }
+        }
+        for _ in 0..3 {
+            rig.pass(1_500);
+            rig.restart();
+        }
+        for _ in 0..3 {
+            rig.pass(700_000);
+        }
+        assert_eq!((rig.lines(), rig.got.losses), (want, 0), "{case}: {:?}", rig.words());
+    }
+}
+
+/// Seen empty, and then not until its archive: there is nothing to know it by, and it is read all the same.
+#[test]
+fn a_file_seen_empty_is_not_lost_in_its_archive() {
+    for (down, later) in [(true, 0), (true, 2), (false, 0), (false, 2)] {
+        let mut rig = known("a.log");
+        rig.rename("a.log", "a.log.1");
+        rig.tick();
+        rig.append("a.log", "");
+        rig.pass(1_000);
+        pack(&rig, "a.log.1", "gz");
+        rig.pass(1_000);
+        if down {
+            rig.restart();
+        }
+        rig.tick();
+        rig.append("a.log", "1\n");
+        rig.rename("a.log.1.gz", "a.log.2.gz");
+        rig.rename("a.log", "a.log.1");
+        pack(&rig, "a.log.1", "gz");
+        let mut want = vec!["rest", "1"];
+        for (n, text) in ["2", "3"].into_iter().enumerate().take(later) {
+            for m in (1..=n + 2).rev() {
+                rig.rename(&format!("a.log.{m}.gz"), &format!("a.log.{}.gz", m + 1));
+            }
+            rig.tick();
+            rig.append("a.log.1", format!("{text}\n"));
+            pack(&rig, "a.log.1", "gz");
+            want.push(text);
+        }
+        rig.append("a.log", "new\n");
+        want.push("new");
+        for _ in 0..3 {
+            rig.pass(1_500);
+            rig.restart();
+        }
+        let case = format!("down {down}, later {later}");
+        let want: Vec<String> = want.iter().map(ToString::to_string).collect();
+        assert_eq!((rig.lines(), rig.got.losses), (want, 0), "{case}: {:#?}", rig.words());
+    }
+}
