@@ -196,6 +196,9 @@ pub struct AlertView {
     pub since: Option<Millis>,
     /// The worst reached; of a pending one not known yet.
     pub severity: Severity,
+    /// Messages that never arrived in what was judged: its counts are too low by up to so many.
+    #[serde(default)]
+    pub undercount: u64,
 }
 
 /// The last snapshot.
@@ -413,6 +416,27 @@ mod pairs {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_each_kind_can_promise() {
+        let input = |name: &str, promise| InputView { input: name.into(), promise, ..InputView::default() };
+        let inputs = vec![
+            input("log", Promise::Exact),
+            input("cut", Promise::Copytruncate),
+            input("socket", Promise::Exact),
+            input("journal", Promise::Exact),
+            input("unknown", Promise::Exact),
+        ];
+        let kind = |name: &str| match name {
+            "log" | "cut" => Some("file"),
+            "socket" => Some("syslog"),
+            "journal" => Some("journald"),
+            _ => None,
+        };
+        let view = View { inputs, ..View::default() }.with_kinds(kind);
+        let said: Vec<&str> = view.inputs.iter().map(|one| one.promise.name()).collect();
+        assert_eq!(said, ["exact", "copytruncate", "at most once", "while kept", "exact"]);
+    }
+
     fn view() -> View {
         View {
             schema: SCHEMA,
@@ -428,6 +452,7 @@ mod tests {
                 state: State::Firing,
                 since: Some(1_795_359_233_243),
                 severity: Severity::Critical,
+                undercount: 0,
             }],
             snapshot: SnapshotView { seq: 7, age: Some(0.25), error: None },
             ..View::default()

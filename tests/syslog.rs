@@ -392,7 +392,10 @@ fn connections_wait_for_a_slow_reader() {
 #[test]
 fn what_the_kernel_drops_is_said() {
     let place = Place::new();
-    place.configure("[input.syslog.edge]\nlisten = [\"udp://127.0.0.1:0\"]\n");
+    place.configure(
+        "[input.syslog.edge]\nlisten = [\"udp://127.0.0.1:0\"]\n[rule.count.ten]\ngroup_by = [\"upstream\"]\nabove = 9\n\
+         window = \"1m\"\nseverity = \"critical\"\n",
+    );
     let mut agent = place.run_configured();
     let port = port(&agent, "udp");
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -407,6 +410,29 @@ fn what_the_kernel_drops_is_said() {
     let said = agent.says("were lost in the kernel's queue");
     let lost: u64 = said.split(' ').find_map(|word| word.parse().ok()).unwrap();
     assert!((1..200_000).contains(&lost), "{said}");
+    // Every verdict that it touches says so, and status what can be promised of such an input.
+    wait_for("an alert", SOON, || {
+        // The queue may be full still.
+        for _ in 0..12 {
+            socket.send_to(lines(1, 2, 502).as_bytes(), port).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        (agent.count("FIRING critical ten") > 0).then_some(())
+    });
+    let said = agent.says("FIRING critical ten: 10.0.0.2:8080");
+    assert!(said.contains("(undercount: "), "{said}");
+    let status = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatewatch"));
+        let command = command.args(["status", "-c", "gatewatch.toml"]).args(more).current_dir(place.path(""));
+        String::from_utf8(command.env("COLUMNS", "160").output().unwrap().stdout).unwrap()
+    };
+    let view: Value = serde_json::from_str(&status(&["--format", "json"])).unwrap();
+    let input = &view["inputs"][0];
+    assert_eq!((&input["kind"], &input["promise"]), (&"syslog".into(), &"at_most_once".into()), "{view:#}");
+    assert!(input["lost"].as_u64().unwrap() >= lost, "{view:#}");
+    assert!(view["alerts"][0]["undercount"].as_u64().unwrap() >= lost, "{view:#}");
+    let table = status(&[]);
+    assert!(table.contains("firing, undercount") && table.contains("at most once"), "{table}");
     agent.ends("TERM");
 }
 

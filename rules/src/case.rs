@@ -262,6 +262,11 @@ impl Case {
             && self.samples.iter().all(is_shown)
     }
 
+    /// Messages that were lost in its windows, up to the last closed step.
+    pub fn undercount(&self) -> u64 {
+        self.lost.0
+    }
+
     /// As others are told of it; `since`: messages lost since the last closed step.
     pub fn alert(
         &self,

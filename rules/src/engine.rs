@@ -55,6 +55,8 @@ pub struct Standing<'a> {
     pub severity: Severity,
     /// Since when it is in this state, in event time.
     pub since: Millis,
+    /// Messages that never arrived in what was judged: its counts are too low by up to so many.
+    pub undercount: u64,
 }
 
 /// One owner of all counts and alerts.
@@ -200,6 +202,7 @@ impl Engine {
                 state: case.life().state(),
                 severity: case.severity(),
                 since: case.life().since(),
+                undercount: case.undercount(),
             }));
         }
         all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));

@@ -528,7 +528,7 @@ fn fewer_series_than_before_hold_all_counts() {
 #[test]
 fn what_was_lost_is_in_verdicts_until_they_are_over() {
     let undercount = |at: &[(usize, Millis, u64)]| {
-        let (mut world, mut seen) = (both_fire().0, Vec::new());
+        let (mut world, mut seen, mut standing) = (both_fire().0, Vec::new(), 0);
         world.engine = Engine::new(world.rules.clone(), Arc::clone(&world.plan), world.options);
         for minute in 0..40usize {
             for (_, ago, count) in at.iter().filter(|(when, ..)| *when == minute) {
@@ -537,7 +537,9 @@ fn what_was_lost_is_in_verdicts_until_they_are_over() {
             let how = usize::from((4..6).contains(&minute));
             world.act(&Deed::Count((0..12).map(|_| (5_000, 1, 0, how)).collect()));
             seen.extend(world.act(&Deed::Advance(0)));
+            standing = world.engine.alerts().iter().map(|alert| alert.undercount).fold(standing, u64::max);
         }
+        assert_eq!(standing, seen.iter().map(|change| change.alert.undercount).max().unwrap());
         let told =
             seen.iter().filter(|c| c.alert.rule == "first").map(|c| c.alert.undercount).collect::<Vec<_>>();
         let incidents = world.engine.incidents();

@@ -112,8 +112,12 @@ impl Notices {
             (ChangeKind::Resolved, Some(End::Config)) => "ENDED, rule changed",
             (ChangeKind::Resolved, _) => "RESOLVED",
         };
+        let undercount = match alert.undercount {
+            0 => String::new(),
+            n => format!(" (undercount: {n} messages were lost meanwhile)"),
+        };
         self.say(&format!(
-            "{word} {} {}: {} {ratio} since {} {why}",
+            "{word} {} {}: {} {ratio} since {} {why}{undercount}",
             alert.severity.name(),
             alert.rule,
             table::place(&alert.labels),

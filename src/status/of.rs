@@ -176,6 +176,7 @@ pub fn alert(standing: AlertStanding<'_>) -> AlertView {
         state: standing.state,
         since: Some(standing.since),
         severity: standing.severity,
+        undercount: standing.undercount,
     }
 }
 

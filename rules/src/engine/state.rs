@@ -96,6 +96,7 @@ impl EngineState<'_> {
                         state: case.life().state(),
                         severity: case.severity(),
                         since: case.life().since(),
+                        undercount: case.undercount(),
                     });
                 }
             }

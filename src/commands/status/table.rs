@@ -2,7 +2,7 @@
 
 use crate::reports::table::{fitting, place, plural};
 use crate::reports::text::{self, Align, commas, percent, printable, ratio};
-use crate::status::{InputView, ReceiverView, Standing, View, seconds};
+use crate::status::{AlertView, InputView, ReceiverView, Standing, View, seconds};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::State;
 use gatewatch_rules::rule::Severity;
@@ -170,7 +170,7 @@ fn alerts(view: &View, look: &Look) -> Vec<String> {
         let since = alert.since.unwrap_or(look.now);
         rows.push(vec![
             severity.to_owned(),
-            alert.state.name().to_owned(),
+            state(alert),
             place(&alert.labels),
             printable(&alert.rule).into_owned(),
             text::clock(since, !text::same_day(since, look.now)),
@@ -189,6 +189,12 @@ fn alerts(view: &View, look: &Look) -> Vec<String> {
         lines.push(format!("… {} more (--format json)", sorted.len() - ROWS));
     }
     lines
+}
+
+/// Where messages were lost, more may have happened than was counted.
+fn state(alert: &AlertView) -> String {
+    let word = alert.state.name();
+    if alert.undercount > 0 { format!("{word}, undercount") } else { word.to_owned() }
 }
 
 fn inputs(view: &View, look: &Look) -> Vec<String> {
@@ -319,7 +325,7 @@ fn sums(view: &View, look: &Look) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::{AgentView, AlertView, Deliveries};
+    use crate::status::{AgentView, Deliveries};
 
     const NOW: Millis = 1_795_359_233_243;
 
@@ -349,6 +355,7 @@ mod tests {
                 state: State::Firing,
                 since: Some(NOW - 52_000),
                 severity: Severity::Critical,
+                undercount: 0,
             }],
             receivers: vec![ReceiverView {
                 name: "ops".into(),
