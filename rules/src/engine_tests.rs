@@ -216,6 +216,7 @@ fn life() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn coming_back() {
     check(vec![
         Episode {
