@@ -117,7 +117,9 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
 fn followable(file: &Path) -> Result<(), String> {
     let shown = file.display().to_string();
     if file == Path::new("-") {
-        return Err("standard input cannot be followed: name the log, or use `gatewatch analyze -`".to_owned());
+        return Err(
+            "standard input cannot be followed: name the log, or use `gatewatch analyze -`".to_owned()
+        );
     }
     if file.is_dir() {
         let folder = shown.trim_end_matches('/');
