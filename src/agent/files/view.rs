@@ -46,9 +46,10 @@ fn standing(of_time: watermark::Standing, of_reading: Standing, is_foreign: bool
     match of_time {
         watermark::Standing::Fine => (of_reading, String::new()),
         watermark::Standing::Empty => match of_reading {
-            _ if is_foreign => {
-                (Standing::NotUnderstood, "nothing in it counts: say its log_format".to_owned())
-            }
+            _ if is_foreign => (
+                Standing::NotUnderstood,
+                "no line of it fits a known format, or the one that is set".to_owned(),
+            ),
             Standing::CatchingUp => (Standing::CatchingUp, String::new()),
             _ => (Standing::Empty, String::new()),
         },
@@ -80,9 +81,6 @@ mod tests {
         assert_eq!(said(Standing::CatchingUp, false), Standing::CatchingUp);
         assert_eq!(said(Standing::CatchingUp, true), Standing::NotUnderstood);
         let (said, why) = standing(empty, Standing::Fine, true);
-        assert!(
-            said == Standing::NotUnderstood && why.contains("log_format"),
-            "it stands under what is wrong"
-        );
+        assert!(said == Standing::NotUnderstood && why.contains("fits"), "it stands under what is wrong");
     }
 }
