@@ -115,6 +115,7 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         )
     })?;
     if !files.is_empty() {
+        files.iter().try_for_each(|file| followable(file)).map_err(|e| (Exit::Usage, e))?;
         config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
     } else if config.inputs.is_empty() {
         let usual = |(name, paths): (&str, &[&str])| {
@@ -123,6 +124,21 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         config.inputs = USUAL.map(usual).to_vec();
     }
     live(common, config)
+}
+
+/// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.
+fn followable(file: &Path) -> Result<(), String> {
+    let shown = file.display().to_string();
+    if file == Path::new("-") {
+        return Err(
+            "standard input cannot be followed: name the log, or use `gatewatch analyze -`".to_owned()
+        );
+    }
+    if file.is_dir() {
+        let folder = shown.trim_end_matches('/');
+        return Err(format!("{shown} is a directory: name its files, as in '{folder}/*.log'"));
+    }
+    Ok(())
 }
 
 /// What runs with this configuration.
@@ -226,4 +242,21 @@ fn of_input(input: &config::Input, base: &FileSettings) -> (Vec<glob::Pattern>, 
     settings.region = input.region.clone().unwrap_or(settings.region);
     settings.gateway_statuses.clone_from(&input.gateway_statuses);
     (globs, settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_grow_is_not_waited_for() {
+        let folder = std::env::temp_dir();
+        let said = |file: &Path| followable(file).unwrap_err();
+        assert!(said(Path::new("-")).contains("analyze -"));
+        let named = format!("'{}/*.log'", folder.display().to_string().trim_end_matches('/'));
+        assert!(said(&folder).ends_with(&named), "{}", said(&folder));
+        for log in ["not-there-yet.log", "*.log", "./-"] {
+            assert_eq!(followable(Path::new(log)), Ok(()), "{log}");
+        }
+    }
 }

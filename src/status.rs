@@ -99,6 +99,8 @@ pub enum Standing {
     Skewed,
     /// It cannot be read.
     Unreadable,
+    /// None of its lines is of a known format.
+    NotUnderstood,
     /// It is followed no more.
     Gone,
 }
@@ -114,6 +116,7 @@ impl Standing {
             Standing::Stalled => "stalled",
             Standing::Skewed => "skewed",
             Standing::Unreadable => "unreadable",
+            Standing::NotUnderstood => "not understood",
             Standing::Gone => "gone",
         }
     }

@@ -154,7 +154,8 @@ impl Notices {
             Ok(()) if self.snapshot_failed.is_some() => self.say("the snapshot is written again"),
             Err(e) if self.snapshot_failed.is_none() => {
                 self.say(&format!(
-                    "the snapshot cannot be written ({e}): a restart would begin anew; set agent.state_dir"
+                    "the snapshot cannot be written ({e}): a restart would count again from the last one that was; \
+                     make room, or set agent.state_dir"
                 ));
                 self.snapshot_failed = Some(e.to_string());
                 return;

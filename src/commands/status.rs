@@ -24,8 +24,8 @@ pub fn run(args: &Status) -> Exit {
             return exit;
         }
     };
-    let view = match seen(&folder, args.state_dir.is_some()) {
-        Ok(view) => view,
+    let (view, agent) = match seen(&folder, args.state_dir.is_some()) {
+        Ok(seen) => seen,
         Err(text) => {
             complain(&text);
             return Exit::Error;
@@ -42,7 +42,7 @@ pub fn run(args: &Status) -> Exit {
         Form::Table => {
             let color =
                 io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-            print(&table::render(&view, &Look { now: clock::now(), width: reports::width(), color }))
+            print(&table::render(&view, &Look { now: clock::now(), width: reports::width(), color, agent }))
         }
     }
 }
@@ -57,8 +57,8 @@ fn folder(args: &Status) -> Result<PathBuf, (Exit, String)> {
     })
 }
 
-/// What the running agent says; else, or if a snapshot is asked for, what the last one holds.
-fn seen(folder: &Path, of_snapshot: bool) -> Result<View, String> {
+/// What the running agent says; else, or if a snapshot is asked for, what the last one holds. And how the agent is.
+fn seen(folder: &Path, of_snapshot: bool) -> Result<(View, &'static str), String> {
     let shown = folder.display().to_string();
     let shown = printable(&shown);
     let asked = client::ask(folder);
@@ -68,7 +68,7 @@ fn seen(folder: &Path, of_snapshot: bool) -> Result<View, String> {
         Err(_) => "not answering",
     };
     match asked {
-        Ok(Some(view)) if !of_snapshot => return Ok(view),
+        Ok(Some(view)) if !of_snapshot => return Ok((view, state)),
         Err(e) if !of_snapshot => complain(&format!("the agent cannot be asked: {}", refused(&e, folder))),
         _ => {}
     }
@@ -76,7 +76,7 @@ fn seen(folder: &Path, of_snapshot: bool) -> Result<View, String> {
         Ok(Some(view)) => {
             let age = view.snapshot.age.map(|age| format!(", {} old", table::span(age))).unwrap_or_default();
             complain(&format!("{state}; this is the last snapshot{age} ({shown})"));
-            Ok(view)
+            Ok((view, state))
         }
         Ok(None) => Err(format!(
             "{state}, and there is no snapshot in {shown}: start `gatewatch run`, or name its configuration with -c, or its \

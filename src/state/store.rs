@@ -71,8 +71,9 @@ impl Store {
     /// A newer program wrote one.
     pub fn load(&mut self, now: Millis) -> Result<Found, Refused> {
         let mut found = Found::default();
-        let mut flawed = Vec::new();
-        if let Err(e) = prepare(&self.folder) {
+        let (mut flawed, mut unread) = (Vec::new(), false);
+        let prepared = prepare(&self.folder);
+        if let Err(e) = &prepared {
             found.troubles.push(format!("the snapshot cannot be kept in {} ({e})", self.folder.display()));
         }
         for (at, name) in GENERATIONS.iter().enumerate() {
@@ -83,7 +84,11 @@ impl Store {
                     continue;
                 }
                 Err(e) => {
-                    flawed.push((path, e.to_string()));
+                    unread = true;
+                    // Of a directory that cannot be used, that is said already.
+                    if prepared.is_ok() {
+                        flawed.push((path, format!("cannot be read ({e})")));
+                    }
                     continue;
                 }
             };
@@ -98,11 +103,11 @@ impl Store {
                 Err(flaw) => flawed.push((path, flaw.to_string())),
             }
         }
-        found.lost = found.snapshot.is_none() && !flawed.is_empty();
+        found.lost = found.snapshot.is_none() && (unread || !flawed.is_empty());
         for (path, why) in flawed {
             let kept = self.quarantine(&path, now);
             let kept =
-                kept.map_or_else(|e| format!("and cannot be moved ({e})"), |to| format!("kept as {to}"));
+                kept.map_or_else(|e| format!("it cannot be moved ({e})"), |to| format!("kept as {to}"));
             found.troubles.push(format!("{} {why}: {kept}", path.display()));
         }
         if found.snapshot.is_none() && !found.lost {

@@ -230,6 +230,17 @@ fn a_crash_at_any_step_leaves_one_or_the_other() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_used_is_said_once() {
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("state");
+    // Nothing in it can be opened, whoever runs this.
+    symlink(&state, &state).unwrap();
+    let found = Store::new(&state).load(NOW).unwrap();
+    assert!(found.lost && found.snapshot.is_none(), "what it holds is not known");
+    assert_eq!(found.troubles.len(), 1, "{:?}", found.troubles);
+}
+
+#[test]
 fn a_broken_one_is_moved_aside_and_the_other_used() {
     type Break = fn(&Path);
     let table: [(&str, Break); 7] = [

@@ -15,7 +15,8 @@ impl LiveFiles {
         for report in self.watermarks.reports(now) {
             let Some(one) = shown.get_mut(&report.file) else { continue };
             one.behind = report.watermark.map(|watermark| seconds(now.saturating_sub(watermark).max(0)));
-            (one.standing, one.why) = standing(report.standing, one.standing);
+            let is_foreign = one.parsed == 0 && one.unparsed > 0;
+            (one.standing, one.why) = standing(report.standing, one.standing, is_foreign);
         }
         let lost = self.memory.files().filter(|file| file.lines != Lines::default());
         let mut shown: Vec<InputView> = shown.into_values().collect();
@@ -40,11 +41,15 @@ impl Followed {
     }
 }
 
-/// What its time says goes before what its reading does.
-fn standing(of_time: watermark::Standing, of_reading: Standing) -> (Standing, String) {
+/// What its time says goes before what its reading does. `is_foreign`: nothing of it is understood, so that it has no time.
+fn standing(of_time: watermark::Standing, of_reading: Standing, is_foreign: bool) -> (Standing, String) {
     match of_time {
         watermark::Standing::Fine => (of_reading, String::new()),
         watermark::Standing::Empty => match of_reading {
+            _ if is_foreign => (
+                Standing::NotUnderstood,
+                "no line of it fits a known format, or the one that is set".to_owned(),
+            ),
             Standing::CatchingUp => (Standing::CatchingUp, String::new()),
             _ => (Standing::Empty, String::new()),
         },
@@ -61,5 +66,21 @@ fn standing(of_time: watermark::Standing, of_reading: Standing) -> (Standing, St
             let why = format!("its times are off by {} min: is its timezone set right?", offset / 60_000);
             (Standing::Skewed, why)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_of_which_nothing_is_understood_is_not_called_empty() {
+        let empty = watermark::Standing::Empty;
+        let said = |of_reading, is_foreign| standing(empty, of_reading, is_foreign).0;
+        assert_eq!(said(Standing::Fine, false), Standing::Empty);
+        assert_eq!(said(Standing::CatchingUp, false), Standing::CatchingUp);
+        assert_eq!(said(Standing::CatchingUp, true), Standing::NotUnderstood);
+        let (said, why) = standing(empty, Standing::Fine, true);
+        assert!(said == Standing::NotUnderstood && why.contains("fits"), "it stands under what is wrong");
     }
 }

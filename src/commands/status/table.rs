@@ -21,6 +21,8 @@ pub struct Look {
     pub width: usize,
     /// Whether to colour it.
     pub color: bool,
+    /// How the agent is whose last snapshot this is.
+    pub agent: &'static str,
 }
 
 impl Look {
@@ -96,7 +98,7 @@ fn head(view: &View, look: &Look) -> Vec<String> {
             format!("running for {}{pid}", look.since(since))
         }
         (true, None) => "running".to_owned(),
-        (false, _) => "not running: the last snapshot".to_owned(),
+        (false, _) => format!("{}: the last snapshot", look.agent),
     };
     let of = |wanted: State| view.alerts.iter().filter(|alert| alert.state == wanted).count() as u64;
     let mut verdict = match of(State::Firing) {
@@ -247,7 +249,7 @@ fn promise(input: &InputView) -> String {
     let word = input.promise.name();
     match (input.lost, input.possible_loss) {
         (0, 0) => word.to_owned(),
-        (0, n) => format!("{word}, {} gaps", commas(n)),
+        (0, n) => format!("{word}, {}", plural(n, "gap")),
         (n, _) => format!("{word}, {} lost", commas(n)),
     }
 }
@@ -374,7 +376,7 @@ mod tests {
     fn it_fits_and_cannot_steer_the_terminal() {
         for width in [40, 60, 80, 100, 120, 200] {
             for view in [view(), View::default()] {
-                let text = render(&view, &Look { now: NOW, width, color: false });
+                let text = render(&view, &Look { now: NOW, width, color: false, agent: "" });
                 assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
                 let wide: Vec<&str> =
                     text.lines().filter(|line| text::columns(line) > width.max(72)).collect();
@@ -384,8 +386,19 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_of_an_agent_that_runs_says_no_other() {
+        for agent in ["running", "not running", "not answering"] {
+            let text = render(&View::default(), &Look { now: NOW, width: 120, color: false, agent });
+            let head = text.lines().next().unwrap_or_default();
+            assert!(head.ends_with(&format!("   {agent}: the last snapshot")), "{head}");
+        }
+        let promised = |possible_loss| promise(&InputView { possible_loss, ..InputView::default() });
+        assert!(promised(1).ends_with(", 1 gap") && promised(1_200).ends_with(", 1,200 gaps"));
+    }
+
+    #[test]
     fn what_is_wrong_stands_first() {
-        let text = render(&view(), &Look { now: NOW, width: 120, color: false });
+        let text = render(&view(), &Look { now: NOW, width: 120, color: false, agent: "" });
         let expected = [
             "running for 2 d 4 h",
             "1 alert fires.",
@@ -402,7 +415,7 @@ mod tests {
             let at = rest.find(part).unwrap_or_else(|| panic!("no {part:?} in order in\n{text}"));
             rest = &rest[at + part.len()..];
         }
-        let painted = render(&view(), &Look { now: NOW, width: 120, color: true });
+        let painted = render(&view(), &Look { now: NOW, width: 120, color: true, agent: "" });
         assert!(painted.contains("\u{1b}[31m1 alert fires.\u{1b}[0m"), "{painted}");
     }
 
