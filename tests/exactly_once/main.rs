@@ -111,8 +111,9 @@ fn every_line_exactly_once_and_none_after_it() {
 fn what_went_wrong_once() {
     use Action::{
         Append, AppendHuge, AppendLong, Compress, Copy, Crash, HardLink, Poll, Recreate, RotateCreate, Save,
+        Truncate,
     };
-    use actions::Step::NotBegun;
+    use actions::{Refill, Step::NotBegun};
     let cases = [
         // A copy of a file that has another name is not where that file went.
         vec![Append(1, 1), Poll(1000), Save, Crash(NotBegun), HardLink(1), Copy(1), Recreate(1)],
@@ -128,6 +129,8 @@ fn what_went_wrong_once() {
             RotateCreate(1),
             Compress(1, 3),
         ],
+        // Found to be refilled, and no time passes before that is read.
+        vec![Append(0, 2), Poll(0), Truncate(0, Refill::Equal), Poll(3000)],
     ];
     for actions in cases {
         for quiet in [false, true] {

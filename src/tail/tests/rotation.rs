@@ -405,9 +405,11 @@ fn nobody_waits_in_a_circle() {
     let now = rig.now;
     for (file, before) in [(a, b), (b, c), (c, a), (b, a), (a, a)] {
         rig.tailer.come_after(file, Some(before), now);
-        assert!(ids.iter().all(|id| rig.tailer.files[id].after.is_none_or(|after| {
-            !rig.tailer.waits_for(after, *id)
-        })));
+        assert!(
+            ids.iter().all(|id| rig.tailer.files[id]
+                .after
+                .is_none_or(|after| { !rig.tailer.waits_for(after, *id) }))
+        );
     }
     for name in ["a.log", "b.log", "c.log"] {
         rig.append(name, "2\n");
