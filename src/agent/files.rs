@@ -181,6 +181,9 @@ impl LiveFiles {
             f.live.lines.truncations += 1;
             f.live.restart();
             f.progress = f.progress.restarted();
+            // What was written since comes next, and no time passes before it.
+            f.caught_up = false;
+            self.watermarks.has_lines(file.0);
         }
     }
 

@@ -121,11 +121,11 @@ impl Tailer {
             let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
             self.say_lost(live, &streams, why, new, out);
         }
-        // Never one that came after the file that will wait: they would wait for each other.
+        // Never one that came after the file that will wait, or waits for it itself.
         let may_wait_for = |file: &&Tracked| {
             file.path == live
                 && file.cursor.left().is_some()
-                && waiting.is_none_or(|waiting| file.id < waiting)
+                && waiting.is_none_or(|waiting| file.id < waiting && !self.waits_for(file.id, waiting))
         };
         let mut before = self.files.values().rev().find(may_wait_for);
         let mut last = None;
@@ -134,6 +134,24 @@ impl Tailer {
             (last, before) = (Some(id), self.files.get(&id));
         }
         Ok(last)
+    }
+
+    /// Whether a file comes after another one, however many lie between.
+    pub(super) fn waits_for(&self, file: FileId, other: FileId) -> bool {
+        let mut at = Some(file);
+        while let Some(id) = at.filter(|id| *id != other) {
+            at = self.files.get(&id).and_then(|file| file.after);
+        }
+        at.is_some()
+    }
+
+    /// The file comes after that one, and is due. Files of a family have an order, and no file ever waits for itself: what
+    /// would close a circle is not waited for.
+    pub(super) fn come_after(&mut self, file: FileId, before: Option<FileId>, now: Millis) {
+        let before = before.filter(|before| !self.waits_for(*before, file));
+        if let Some(file) = self.files.get_mut(&file) {
+            (file.after, file.due) = (before, now);
+        }
     }
 
     /// The input and labels of a log, also of one that is not there now.
@@ -160,7 +178,8 @@ impl Tailer {
             let elsewhere = self.by_key.contains_key(&position.key) || self.is_listed(&position.key);
             if displaced != Some(position.key) {
                 let is_wanted = !position.progress.finished && !elsewhere;
-                streams.push(Stream::remembered(position.clone(), is_wanted));
+                let stream = Stream::remembered(position.clone(), is_wanted);
+                streams.push(Stream { is_elsewhere: elsewhere, ..stream });
             }
         }
         for file in self.files.values().filter(|f| is_of(live, &f.path)) {
@@ -273,7 +292,9 @@ impl Tailer {
                 || (is_whole && head.starts_with(&stream.own));
             let Some(rest) = rest.or_else(|| refilled.then_some(None)) else { continue };
             stream.located = true;
-            let (position, is_followed) = (stream.position.clone(), stream.is_followed);
+            let position = stream.position.clone();
+            // A copy of what has a path of its own is not where that went.
+            let is_followed = stream.is_followed || (stream.is_elsewhere && !by_key);
             let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);
             // Earlier places in the same stream, left by others.
             streams.iter_mut().filter(|s| !s.is_followed && s.begins(&head)).for_each(|s| s.located = true);
@@ -384,7 +405,8 @@ impl Tailer {
             cursor,
             placed,
             before,
-            checked: None,
+            // Its family was looked at just now.
+            checked: Some(sibling.stat.stamp),
         };
         self.begin(opening, Millis::MIN, out)
     }
@@ -441,11 +463,7 @@ impl Tailer {
             let at_path = at_path.map(|file| file.id);
             let why = if at_path.is_some() { Why::Known } else { Why::Empty };
             match self.catch_up(&live, &why, at_path, now, out) {
-                Ok(Some(last)) => {
-                    if let Some(file) = at_path.and_then(|id| self.files.get_mut(&id)) {
-                        (file.after, file.due) = (Some(last), now);
-                    }
-                }
+                Ok(Some(last)) => at_path.into_iter().for_each(|id| self.come_after(id, Some(last), now)),
                 Ok(None) => {}
                 Err(trouble) => self.troubles.report(now, None, &live, trouble, out),
             }

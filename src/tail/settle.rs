@@ -121,7 +121,7 @@ impl Tailer {
         self.counters.truncations += 1;
         if let Some(file) = self.files.get_mut(&id) {
             file.truncated(now, out);
-            file.after = before;
+            self.come_after(id, before, now);
         }
         true
     }
@@ -145,9 +145,9 @@ impl Tailer {
         let before = self.catch_up(&path, &Why::New, Some(id), now, out)?;
         if let Some(file) = self.files.get_mut(&id) {
             file.checked = Some(stamp);
-            if before.is_some() {
-                (file.after, file.due) = (before, now);
-            }
+        }
+        if before.is_some() {
+            self.come_after(id, before, now);
         }
         Ok(before.is_some())
     }

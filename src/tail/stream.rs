@@ -27,12 +27,22 @@ pub(super) struct Stream {
     pub(super) own: Vec<u8>,
     /// It may not have been read to its end.
     pub(super) is_wanted: bool,
+    /// Some path of ours leads to it, where it is or will be followed.
+    pub(super) is_elsewhere: bool,
     pub(super) located: bool,
 }
 
 impl Stream {
     pub(super) fn remembered(position: Position, is_wanted: bool) -> Stream {
-        Stream { position, is_followed: false, orphan: None, own: Vec::new(), is_wanted, located: false }
+        Stream {
+            position,
+            is_followed: false,
+            orphan: None,
+            own: Vec::new(),
+            is_wanted,
+            is_elsewhere: false,
+            located: false,
+        }
     }
 
     pub(super) fn followed(file: &Tracked) -> Stream {
@@ -42,7 +52,7 @@ impl Stream {
         let stat = plain.and_then(|handle| Stat::of_file(handle).ok()).filter(|stat| stat.links == 0);
         let orphan = stat.map(|stat| (file.id, stat.size));
         let position = file.position();
-        Stream { position, is_followed: true, orphan, own, is_wanted: false, located: false }
+        Stream { is_followed: true, orphan, own, ..Stream::remembered(position, false) }
     }
 
     /// Whether this is another place in the same stream, and no earlier one: its archive, which is read or was.

@@ -153,10 +153,11 @@ fn one(line: &mut String, number: u64, stamp: &str, upstream: &str, status: u16)
     .unwrap();
 }
 
-/// The number in a whole line.
+/// The number in a line that is whole: what was cut by a copy and a truncation is none, though its number may be there.
 pub fn number(line: &[u8]) -> Option<usize> {
-    let at = line.windows(8).position(|w| w == b"GET /n/1" || w.starts_with(b"GET /n/"))?;
-    let rest = line.get(at + 7..)?;
-    let end = rest.iter().position(|b| *b == b'/')?;
-    std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
+    let text = std::str::from_utf8(line).ok().filter(|text| text.starts_with("203.0.113."))?;
+    let (request, last) = text.rsplit_once(" us=\"")?;
+    let is_whole = last.len() == 4 && last.ends_with('"') && request.matches("GET /n/").count() == 1;
+    let (_, rest) = request.split_once("GET /n/").filter(|_| is_whole)?;
+    rest.split_once('/')?.0.parse().ok()
 }

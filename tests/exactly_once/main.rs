@@ -59,10 +59,11 @@ fn one(wrong: Wrong, actions: &[Action]) -> Result<(), String> {
 }
 
 /// The first violation in so many cases, made short, with what led to it.
-fn search(config: ProptestConfig) -> Option<(String, Vec<Action>)> {
+fn search(config: ProptestConfig, quiet: bool) -> Option<(String, Vec<Action>)> {
+    let right = Wrong { quiet, ..Wrong::default() };
     let mut runner = TestRunner::new(config);
     let found = runner.run(&Machine::sequential_strategy(1..60), |(_, actions, seen)| {
-        one(Wrong::default(), &actions).map_err(|why| {
+        one(right, &actions).map_err(|why| {
             // Each action has its part in what is checked in the end.
             if let Some(seen) = seen {
                 seen.store(actions.len(), Ordering::SeqCst);
@@ -72,19 +73,19 @@ fn search(config: ProptestConfig) -> Option<(String, Vec<Action>)> {
     });
     match found {
         Ok(()) => None,
-        Err(TestError::Fail(why, (_, actions, _))) => Some(shorter(why.message().to_owned(), actions)),
+        Err(TestError::Fail(why, (_, actions, _))) => Some(shorter(right, why.message().to_owned(), actions)),
         Err(TestError::Abort(why)) => panic!("{why}"),
     }
 }
 
 /// Without every action that can be done without.
-fn shorter(mut why: String, mut actions: Vec<Action>) -> (String, Vec<Action>) {
+fn shorter(right: Wrong, mut why: String, mut actions: Vec<Action>) -> (String, Vec<Action>) {
     let mut at = actions.len();
     while at > 0 {
         at -= 1;
         let mut fewer = actions.clone();
         fewer.remove(at);
-        if let Err(still) = one(Wrong::default(), &fewer) {
+        if let Err(still) = one(right, &fewer) {
             (why, actions, at) = (still, fewer, actions.len() - 1);
         }
     }
@@ -93,8 +94,49 @@ fn shorter(mut why: String, mut actions: Vec<Action>) -> (String, Vec<Action>) {
 
 #[test]
 fn every_line_exactly_once() {
-    if let Some((why, actions)) = search(config(300)) {
+    if let Some((why, actions)) = search(config(300), false) {
         panic!("{why}, after {actions:#?}");
+    }
+}
+
+#[test]
+fn every_line_exactly_once_and_none_after_it() {
+    if let Some((why, actions)) = search(config(150), true) {
+        panic!("{why}, after {actions:#?}");
+    }
+}
+
+/// What was found by many more cases, once.
+#[test]
+fn what_went_wrong_once() {
+    use Action::{
+        Append, AppendHuge, AppendLong, Compress, Copy, Crash, HardLink, Poll, Recreate, RotateCreate, Save,
+        Truncate,
+    };
+    use actions::{Refill, Step::NotBegun};
+    let cases = [
+        // A copy of a file that has another name is not where that file went.
+        vec![Append(1, 1), Poll(1000), Save, Crash(NotBegun), HardLink(1), Copy(1), Recreate(1)],
+        // Nothing was counted of the original, and its copy is looked at first.
+        vec![
+            AppendHuge(1),
+            Copy(1),
+            Poll(0),
+            Save,
+            Crash(NotBegun),
+            RotateCreate(1),
+            AppendLong(1, 10),
+            RotateCreate(1),
+            Compress(1, 3),
+        ],
+        // Found to be refilled, and no time passes before that is read.
+        vec![Append(0, 2), Poll(0), Truncate(0, Refill::Equal), Poll(3000)],
+    ];
+    for actions in cases {
+        for quiet in [false, true] {
+            let why = one(Wrong { quiet, ..Wrong::default() }, &actions);
+            assert_eq!(why, Ok(()), "quiet: {quiet}, after {actions:#?}");
+        }
     }
 }
 

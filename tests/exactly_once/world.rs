@@ -375,8 +375,9 @@ impl World {
     pub fn compress(&mut self, s: usize, number: usize) {
         let (plain, packed) = (format!("{}.{number}", log(s)), format!("{}.{number}.gz", log(s)));
         let Some(at) = self.at(&plain) else { return };
-        // Whoever compresses what is still being written loses lines by himself.
-        if self.at(&packed).is_some() || self.streams.iter().any(|stream| stream.to == at) {
+        // gzip refuses a file of two names; whoever compresses what is still being written loses lines by himself.
+        let is_linked = self.contents[at].names.len() > 1;
+        if is_linked || self.at(&packed).is_some() || self.streams.iter().any(|stream| stream.to == at) {
             return;
         }
         let mut encoder = GzEncoder::new(File::create(self.path(&packed)).unwrap(), Compression::fast());

@@ -391,3 +391,28 @@ fn a_file_seen_empty_is_not_lost_in_its_archive() {
         assert_eq!((rig.lines(), rig.got.losses), (want, 0), "{case}: {:#?}", rig.words());
     }
 }
+
+/// Were two files to wait for each other, neither would ever be read, and both would always be due.
+#[test]
+fn nobody_waits_in_a_circle() {
+    let mut rig = Rig::new(&["*.log"]);
+    for name in ["a.log", "b.log", "c.log"] {
+        rig.append(name, "1\n");
+    }
+    rig.pass(0);
+    let ids: Vec<FileId> = rig.tailer.files.keys().copied().collect();
+    let [a, b, c] = ids[..] else { unreachable!("three files") };
+    let now = rig.now;
+    for (file, before) in [(a, b), (b, c), (c, a), (b, a), (a, a)] {
+        rig.tailer.come_after(file, Some(before), now);
+        assert!(
+            ids.iter().all(|id| rig.tailer.files[id]
+                .after
+                .is_none_or(|after| { !rig.tailer.waits_for(after, *id) }))
+        );
+    }
+    for name in ["a.log", "b.log", "c.log"] {
+        rig.append(name, "2\n");
+    }
+    assert_eq!(rig.pass(1_000).lines().len(), 6);
+}
