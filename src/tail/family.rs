@@ -209,6 +209,13 @@ impl Tailer {
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
     ) -> Result<Vec<Next>, Trouble> {
+        let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
+        // One that is still there goes on there, and not in its copy.
+        for stream in streams.iter_mut().filter(|s| s.is_wanted && Some(s.position.key) != displaced) {
+            let own = siblings.iter().find(|s| self.design.key(s.stat.key) == stream.position.key);
+            stream.is_elsewhere |=
+                own.is_some_and(|own| self.is_as_left(own, &stream.position.progress, now));
+        }
         let mut frontier = matches!(why, Why::Known | Why::Ended(_));
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (age, sibling) in siblings.into_iter().enumerate() {
@@ -263,6 +270,11 @@ impl Tailer {
         Ok(known.into_iter().map(|(_, next)| *next).collect())
     }
 
+    fn is_as_left(&self, sibling: &Sibling, progress: &Progress, now: Millis) -> bool {
+        let file = open_regular(&sibling.path, Found::Rotated).ok().map(|(file, _)| file);
+        file.is_some_and(|file| matches!(resume(&file, progress, self.design, now), Ok(Some(_))))
+    }
+
     /// Which known stream a rotated file holds, if any.
     fn locate(&mut self, sibling: Sibling, streams: &mut [Stream], now: Millis) -> Result<Located, Trouble> {
         let failed = |error: io::Error| Trouble::from(&error);
@@ -291,8 +303,12 @@ impl Tailer {
             let refilled = (!head.is_empty() && stream.own.starts_with(&head))
                 || (is_whole && head.starts_with(&stream.own));
             let Some(rest) = rest.or_else(|| refilled.then_some(None)) else { continue };
-            stream.located = true;
             let position = stream.position.clone();
+            if !by_key && stream.is_elsewhere && stream.is_wanted {
+                // It is found where it is, with all that was written to it since.
+                return Ok(Located::Copy { of_nothing_read: position.progress.offset == 0 });
+            }
+            stream.located = true;
             // A copy of what has a path of its own is not where that went.
             let is_followed = stream.is_followed || (stream.is_elsewhere && !by_key);
             let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);
