@@ -162,6 +162,12 @@ impl Cursor {
         Cursor::new(0, &[], &[], now)
     }
 
+    /// At the beginning of a file that begins so: until it is read, a copy of it is known by that.
+    #[must_use]
+    pub fn before_all(head: &[u8], now: Millis) -> Cursor {
+        Cursor::new(0, &[], head, now)
+    }
+
     /// The next byte that will be handed out.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -318,6 +324,11 @@ impl Cursor {
     }
 
     fn extend_head(&mut self, bytes: &[u8]) {
+        if self.offset == 0 {
+            // What it began with when it was placed may be there no more.
+            self.head.clear();
+            (self.progress.head, self.progress.first) = (Print::default(), Print::default());
+        }
         let known = usize::from(self.progress.head.len);
         if known < HEAD_LEN
             && let Some(skip) = (known as u64).checked_sub(self.offset)
@@ -396,6 +407,17 @@ mod tests {
 
     const WRITTEN: AtPath = AtPath::Other { written: true };
     const EMPTY: AtPath = AtPath::Other { written: false };
+
+    #[test]
+    fn the_head_of_a_file_not_read_yet() {
+        let mut cursor = Cursor::before_all(b"seen\n", 0);
+        assert_eq!((cursor.progress().offset, cursor.progress().head), (0, Print::of(b"seen\n")));
+        // Refilled before it was read: what is read counts.
+        cursor.advance(b"other\n", 0);
+        assert_eq!(cursor.progress().head, Print::of(b"other\n"));
+        cursor.advance(b"more\n", 0);
+        assert_eq!(cursor.progress().head, Print::of(b"other\nmore\n"));
+    }
 
     #[test]
     fn at_its_path() {

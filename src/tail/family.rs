@@ -19,8 +19,7 @@ use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// They may be renamed while they are looked at: so many looks at once, then at the next scan.
@@ -136,24 +135,6 @@ impl Tailer {
         Ok(last)
     }
 
-    /// Whether a file comes after another one, however many lie between.
-    pub(super) fn waits_for(&self, file: FileId, other: FileId) -> bool {
-        let mut at = Some(file);
-        while let Some(id) = at.filter(|id| *id != other) {
-            at = self.files.get(&id).and_then(|file| file.after);
-        }
-        at.is_some()
-    }
-
-    /// The file comes after that one, and is due. Files of a family have an order, and no file ever waits for itself: what
-    /// would close a circle is not waited for.
-    pub(super) fn come_after(&mut self, file: FileId, before: Option<FileId>, now: Millis) {
-        let before = before.filter(|before| !self.waits_for(*before, file));
-        if let Some(file) = self.files.get_mut(&file) {
-            (file.after, file.due) = (before, now);
-        }
-    }
-
     /// The input and labels of a log, also of one that is not there now.
     pub(super) fn belongs(&self, live: &Path) -> Option<(usize, Vec<(String, String)>)> {
         let listed = self.by_path.get(live).and_then(|at| self.candidates.get(*at));
@@ -209,6 +190,7 @@ impl Tailer {
         now: Millis,
         out: &mut impl FnMut(Event<'_>),
     ) -> Result<Vec<Next>, Trouble> {
+        self.mark_elsewhere(&siblings, streams, why, now);
         let mut frontier = matches!(why, Why::Known | Why::Ended(_));
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for (age, sibling) in siblings.into_iter().enumerate() {
@@ -263,6 +245,21 @@ impl Tailer {
         Ok(known.into_iter().map(|(_, next)| *next).collect())
     }
 
+    /// One that is still there goes on there, and not in its copy.
+    fn mark_elsewhere(&self, siblings: &[Sibling], streams: &mut [Stream], why: &Why, now: Millis) {
+        let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
+        for stream in streams.iter_mut().filter(|s| s.is_wanted && Some(s.position.key) != displaced) {
+            let own = siblings.iter().find(|s| self.design.key(s.stat.key) == stream.position.key);
+            stream.is_elsewhere |=
+                own.is_some_and(|own| self.is_as_left(own, &stream.position.progress, now));
+        }
+    }
+
+    fn is_as_left(&self, sibling: &Sibling, progress: &Progress, now: Millis) -> bool {
+        let file = open_regular(&sibling.path, Found::Rotated).ok().map(|(file, _)| file);
+        file.is_some_and(|file| matches!(resume(&file, progress, self.design, now), Ok(Some(_))))
+    }
+
     /// Which known stream a rotated file holds, if any.
     fn locate(&mut self, sibling: Sibling, streams: &mut [Stream], now: Millis) -> Result<Located, Trouble> {
         let failed = |error: io::Error| Trouble::from(&error);
@@ -291,8 +288,12 @@ impl Tailer {
             let refilled = (!head.is_empty() && stream.own.starts_with(&head))
                 || (is_whole && head.starts_with(&stream.own));
             let Some(rest) = rest.or_else(|| refilled.then_some(None)) else { continue };
-            stream.located = true;
             let position = stream.position.clone();
+            if !by_key && stream.is_elsewhere && stream.is_wanted {
+                // It is found where it is, with all that was written to it since.
+                return Ok(Located::Copy { of_nothing_read: position.progress.offset == 0 });
+            }
+            stream.located = true;
             // A copy of what has a path of its own is not where that went.
             let is_followed = stream.is_followed || (stream.is_elsewhere && !by_key);
             let orphan = stream.orphan.filter(|(_, size)| *size < stat.size);
@@ -409,81 +410,6 @@ impl Tailer {
             checked: Some(sibling.stat.stamp),
         };
         self.begin(opening, Millis::MIN, out)
-    }
-
-    /// Says what is nowhere, once. Of a file seen empty nothing is known: any of the `new` ones may be it.
-    fn say_lost(
-        &mut self,
-        live: &Path,
-        streams: &[Stream],
-        why: &Why,
-        mut new: usize,
-        out: &mut impl FnMut(Event<'_>),
-    ) {
-        let displaced = match why {
-            Why::Displaced(position, loss) => Some((position.key, *loss)),
-            _ => None,
-        };
-        for stream in streams.iter().filter(|stream| stream.is_wanted && !stream.located) {
-            let key = stream.position.key;
-            let is_displaced = displaced.is_some_and(|(of, _)| of == key);
-            let loss = displaced.filter(|_| is_displaced).map_or(Loss::Gone, |(_, loss)| loss);
-            self.remembered.give_up(&key);
-            let is_new = stream.position.progress.head.len == 0 && new > 0;
-            new -= usize::from(is_new);
-            let is_read = !is_displaced && streams.iter().any(|other| other.is_beyond(stream));
-            if !is_new && !is_read {
-                self.lost(live, loss, out);
-            }
-            if !is_displaced {
-                let mut position = stream.position.clone();
-                position.progress.finished = true;
-                self.tell_read(live, &position, Placed::Resumed, out);
-            }
-        }
-    }
-
-    pub(super) fn lost(&mut self, path: &Path, loss: Loss, out: &mut impl FnMut(Event<'_>)) {
-        self.counters.possible_losses += 1;
-        out(Event::PossibleLoss { path, loss });
-    }
-
-    /// Files that an earlier process had not read to their end, and that are not where they were: by now rotated, compressed,
-    /// or gone.
-    pub(super) fn find_missing(&mut self, now: Millis, out: &mut impl FnMut(Event<'_>)) {
-        let gone = self.files.values().filter(|f| f.cursor.left() == Some(super::cursor::Departure::Gone));
-        let mut logs: BTreeSet<PathBuf> = gone.map(|file| file.path.clone()).collect();
-        let missing = self
-            .remembered
-            .missing()
-            .filter(|position| !self.by_key.contains_key(&position.key) && !self.is_listed(&position.key));
-        logs.extend(missing.map(|position| self.live_of(&position.path).unwrap_or(position.path.clone())));
-        for live in logs {
-            let at_path = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_none());
-            let at_path = at_path.map(|file| file.id);
-            let why = if at_path.is_some() { Why::Known } else { Why::Empty };
-            match self.catch_up(&live, &why, at_path, now, out) {
-                Ok(Some(last)) => at_path.into_iter().for_each(|id| self.come_after(id, Some(last), now)),
-                Ok(None) => {}
-                Err(trouble) => self.troubles.report(now, None, &live, trouble, out),
-            }
-        }
-    }
-
-    /// The log that a path is a rotated file of, if we know of it.
-    pub(super) fn live_of(&self, path: &Path) -> Option<PathBuf> {
-        let (parent, name) = (path.parent()?, path.file_name()?);
-        siblings::readings(name.as_bytes())
-            .into_iter()
-            .map(|reading| parent.join(std::ffi::OsString::from_vec(reading.live)))
-            .find(|live| self.is_known(live))
-    }
-
-    fn is_known(&self, live: &Path) -> bool {
-        let is_there = |at: &usize| self.candidates.get(*at).is_some_and(|c| c.stat.is_ok());
-        self.by_path.get(live).is_some_and(is_there)
-            || self.files.values().any(|file| file.path == live)
-            || self.remembered.positions().any(|position| position.path == live)
     }
 
     /// A copy of what is followed from its original: one stream, one place in it.

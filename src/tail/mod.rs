@@ -7,7 +7,7 @@
 //! - [`paths`] which paths a pattern matches · `open` how they are opened · [`identity`] which file that is
 //! - [`cursor`] where we are in it, and what next · `tracked` one open file · `remembered` where others stood
 //! - `scan` what is there against what is followed · `settle` what became of what is followed
-//! - [`siblings`] names of rotated files · `family` what of them is unread · `stream` who holds the same · [`unpack`] archives
+//! - [`siblings`] names of rotated files · `family` what of them is unread · `missing` what is nowhere · `stream` who holds the same · [`unpack`] archives
 //! - [`wake`] notify, a hint · `design` known mistakes, for tests
 
 pub mod cursor;
@@ -15,6 +15,7 @@ mod design;
 mod event;
 mod family;
 pub mod identity;
+mod missing;
 mod open;
 pub mod paths;
 mod remembered;

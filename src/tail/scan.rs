@@ -3,11 +3,11 @@
 use super::cursor::{AtPath, Cursor};
 use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
 use super::family::Why;
-use super::identity::{Compression, FileKey, Kind, MAGIC_LEN, Stamp, Stat, read_at};
+use super::identity::{Compression, FileKey, HEAD_LEN, Kind, MAGIC_LEN, Stamp, Stat, read_at};
 use super::open::{Found, open_regular};
 use super::paths::Listing;
 use super::siblings;
-use super::tracked::{Archive, Tracked, at_end, resume};
+use super::tracked::{Archive, Tracked, at_end, head_of, resume};
 use super::{NAMES_A_SECOND, Position, RECONCILE_EVERY, Start, Tailer};
 use gatewatch_parsers::Millis;
 use std::collections::HashMap;
@@ -350,7 +350,8 @@ impl Tailer {
         now: Millis,
     ) -> Result<(Cursor, Placed, Option<Why>), Trouble> {
         let failed = |error: io::Error| Trouble::from(&error);
-        let beginning = || Cursor::at_beginning(now);
+        let head = head_of(handle, HEAD_LEN).map_err(failed)?;
+        let beginning = || Cursor::before_all(&head, now);
         if let Some(position) = self.remembered.get(&stat.key).cloned() {
             let resumed = resume(handle, &position.progress, self.design, now).map_err(failed)?;
             let why = Why::Displaced(position, Loss::Truncated);

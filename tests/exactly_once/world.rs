@@ -30,7 +30,9 @@ struct Content {
     /// When a byte came last.
     touched: Millis,
     archive: bool,
-    /// A copy of which nothing was ever read proves nothing: nobody can know it for one.
+    /// A copy of which nothing was ever read proves nothing: nobody can know it for one. Two unknown files that begin alike
+    /// may be two logs of one proxy; to leave one out could lose lines for good, to count both is seen. (A file's beginning
+    /// is stored as soon as it is placed. What is left is what was written and copied after the last durable look.)
     known: bool,
 }
 

@@ -52,6 +52,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Delete),
         1 => Just(Op::MakeAgain),
         1 => Just(Op::Replace),
+        1 => Just(Op::HardLink),
         8 => (50i64..1_500).prop_map(Op::Look),
         3 => Just(Op::Glance),
         4 => Just(Op::Restart),

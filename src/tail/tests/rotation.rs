@@ -416,3 +416,48 @@ fn nobody_waits_in_a_circle() {
     }
     assert_eq!(rig.pass(1_000).lines().len(), 6);
 }
+
+/// Placed, and dead before anything of it was counted: its beginning is known, and so is its copy.
+#[test]
+fn a_copy_of_what_was_only_placed_is_known() {
+    let mut rig = Rig::new(&["a.log"]);
+    rig.pass(0);
+    rig.append("a.log", "1\n2\n");
+    // Nothing of its first chunk is durable.
+    rig.now += 1_000;
+    let mut at_first = Vec::new();
+    let got = &mut rig.got;
+    rig.tailer.poll(rig.now, &mut |event| {
+        if let Event::Opened { place, from, .. } = event {
+            at_first.push(Position { path: place.path.to_path_buf(), key: place.key, progress: from });
+        }
+        got.take(event);
+    });
+    assert_eq!(rig.lines(), ["1", "2"]);
+    rig.restart_at(at_first);
+    rig.tick();
+    fs::copy(rig.path("a.log"), rig.path("a.log.1")).unwrap();
+    rig.rename("a.log", "a.log.2");
+    rig.tick();
+    rig.append("a.log", "3\n");
+    rig.pass(1_000);
+    assert_eq!((rig.pass(1_000).lines(), rig.got.losses), (["1", "2", "3"].map(str::to_owned).to_vec(), 0));
+}
+
+/// The original goes on where it is, whatever its copy holds, and in whichever order they are looked at.
+#[test]
+fn a_copy_is_not_read_instead_of_its_original() {
+    let mut rig = known("a.log");
+    rig.restart();
+    rig.tick();
+    fs::copy(rig.path("a.log"), rig.path("a.log.1")).unwrap();
+    rig.append("a.log", "later\n");
+    rig.rename("a.log", "a.log.2");
+    rig.tick();
+    rig.append("a.log", "new\n");
+    for _ in 0..3 {
+        rig.pass(1_000);
+        rig.restart();
+    }
+    assert_eq!((rig.lines(), rig.got.losses), (["rest", "later", "new"].map(str::to_owned).to_vec(), 0));
+}
