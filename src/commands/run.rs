@@ -12,6 +12,14 @@ use std::sync::Arc;
 
 /// Runs it.
 pub fn run(args: &Run) -> Exit {
+    // First of all: a reload or an end that comes while it starts must not kill it.
+    let signals = Signals::default();
+    for signal in [SIGTERM, SIGINT] {
+        let _ = flag::register(signal, Arc::clone(&signals.stop));
+    }
+    let _ = flag::register(SIGHUP, Arc::clone(&signals.reload));
+    // A limit of file sizes (ulimit -f) is a full disk like any other, not the end.
+    let _ = flag::register(SIGXFSZ, Arc::default());
     let load = || settings::for_live_logs(&args.common, &args.files);
     let live = match load() {
         Ok(live) => live,
@@ -28,9 +36,6 @@ pub fn run(args: &Run) -> Exit {
             "runs as root, which it need not: a user in group adm may read the logs, as the packaged unit has it",
         );
     }
-    let signals = Signals::default();
-    // A limit of file sizes (ulimit -f) is a full disk like any other, not the end.
-    let _ = flag::register(SIGXFSZ, Arc::default());
     let mut lock = Lock::of(&live.config.agent.state_dir);
     match lock.hold() {
         Ok(()) => {}
@@ -44,10 +49,6 @@ pub fn run(args: &Run) -> Exit {
             return Exit::Error;
         }
     }
-    for signal in [SIGTERM, SIGINT] {
-        let _ = flag::register(signal, Arc::clone(&signals.stop));
-    }
-    let _ = flag::register(SIGHUP, Arc::clone(&signals.reload));
     match agent::run(live, lock, &|| load().map_err(|e| e.1), &signals) {
         Ok(()) => Exit::Fine,
         Err(e) => {
