@@ -123,6 +123,7 @@ fn ended_again_and_again_under_load_it_counts_every_line_once() {
         }
     }
     let mut agent = place.run_configured();
+    agent.says("from byte");
     let snapshot = counted(&agent, &place, written);
     agent.ends("TERM");
     assert_eq!(snapshot.engine.totals().counted.requests, written);
