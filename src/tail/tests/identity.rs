@@ -60,12 +60,15 @@ fn an_inode_handed_out_again_while_we_look_is_another_file() {
         made_again(&rig, "1\n2\n3\n4\n5\n6\n")?;
         Some(rig.pass(1_000).lines())
     };
-    let Some(lines) = try_with(Design::default()) else {
-        return skip("this filesystem does not hand inodes out again");
+    // Another process may be handed it first.
+    let try_often = |design: Design| (0..20).find_map(|_| try_with(design));
+    // Not all filesystems do that, and none can be made to.
+    let Some(lines) = try_often(Design::default()) else {
+        return eprintln!("skipped: this filesystem does not hand inodes out again");
     };
     assert_eq!(lines, ["1", "2", "3", "4", "5", "6"]);
     let wrong = Design { inode_only: true, no_anchor: true, ..Design::default() };
-    assert_ne!(try_with(wrong), Some(lines));
+    assert_ne!(try_often(wrong), Some(lines));
 }
 
 #[test]
