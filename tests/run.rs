@@ -255,32 +255,6 @@ fn a_bad_configuration_changes_nothing() {
 }
 
 #[test]
-fn reloads_while_it_fires_say_nothing() {
-    let (place, webhook) = (Place::new(), Webhook::start());
-    let log = place.path("access.log");
-    append(&log, &lines(1, 1, 200));
-    place.configure(&(input(&quoted(&log), "") + RATIO + &webhook.table("ops")));
-    let mut agent = place.run_configured();
-    agent.says("access.log from byte");
-    append(&log, &lines(10, 2, 502));
-    fires(&webhook, "errors", 2);
-    for i in 1..=20 {
-        append(&log, &lines(10, 2, 502));
-        agent.process.signal("HUP");
-        wait_for("the reload", SOON, || (agent.count("configuration reloaded") == i).then_some(()));
-    }
-    std::thread::sleep(Duration::from_secs(2));
-    quiet(&webhook, "10.0.0.2");
-    let resolved = wait_for("the end", SOON, || {
-        append(&log, &lines(30, 2, 200));
-        std::thread::sleep(Duration::from_millis(300));
-        webhook.bodies.try_recv().ok()
-    });
-    assert!(says(&resolved, "resolved", "errors", 2), "{resolved:#}");
-    agent.ends("TERM");
-}
-
-#[test]
 fn receivers_that_fail_and_come_back() {
     let (place, steady, busy) = (Place::new(), Webhook::start(), Webhook::start());
     let log = place.path("access.log");

@@ -120,6 +120,15 @@ fn mixed() -> String {
     lines(40, 11, 200) + &lines(20, 12, 502) + "this is no request\n"
 }
 
+/// An agent that follows such a log.
+fn started() -> (Place, Agent) {
+    let place = Place::new();
+    configured(&place, "");
+    append(&place.path("access.log"), &mixed());
+    let agent = place.run_configured();
+    (place, agent)
+}
+
 /// The fields of the contract, in its order.
 const FIELDS: [&str; 12] = [
     "schema",
@@ -138,10 +147,7 @@ const FIELDS: [&str; 12] = [
 
 #[test]
 fn of_a_running_agent_and_of_its_last_snapshot() {
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     let view = wait_for("an alert in status", SOON, || {
         Some(live(&place)).filter(|view| view["alerts"][0]["state"] == "firing")
     });
@@ -214,10 +220,7 @@ impl<'de> serde::Deserialize<'de> for Names {
 
 #[test]
 fn the_object_begins_with_the_contract() {
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     let view = wait_for("an alert in status", SOON, || {
         Some(live(&place)).filter(|view| view["alerts"][0]["state"] == "firing")
     });
@@ -249,10 +252,7 @@ fn nothing_to_show_says_what_to_do() {
 
 #[test]
 fn killed_and_started_again() {
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     counted(&place, 60);
     wait_for("a snapshot of it", SOON, || (last(&place)["requests"] == 60).then_some(()));
     agent.process.0.kill().unwrap();
@@ -269,10 +269,7 @@ fn killed_and_started_again() {
 
 #[test]
 fn metrics_are_the_counts_of_status() {
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     let at = port(&agent);
     wait_for("an alert", SOON, || (live(&place)["alerts"][0]["state"] == "firing").then_some(()));
     // A line of an hour ago comes too late to be judged.
@@ -391,10 +388,7 @@ fn a_label_is_no_line_of_metrics() {
 
 #[test]
 fn hostile_guests_cost_nothing() {
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     let at = port(&agent);
     counted(&place, 60);
 
@@ -437,10 +431,7 @@ fn hostile_guests_cost_nothing() {
 #[test]
 fn the_socket_is_its_owners_and_answers_under_load() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
-    configured(&place, "");
-    append(&place.path("access.log"), &mixed());
-    let mut agent = place.run_configured();
+    let (place, mut agent) = started();
     counted(&place, 60);
     let mode = fs::metadata(place.path("state/control.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -15,6 +15,7 @@
 mod support;
 
 mod check;
+#[path = "../support/dice.rs"]
 mod dice;
 mod host;
 mod receiver;

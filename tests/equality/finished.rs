@@ -143,7 +143,7 @@ proptest! {
 }
 
 fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut dice = logs::Dice::new(seed);
+    let mut dice = crate::dice::Dice::new(seed);
     for i in (1..items.len()).rev() {
         items.swap(i, dice.below(i as u64 + 1) as usize);
     }

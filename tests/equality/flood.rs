@@ -1,7 +1,8 @@
 //! A flood of sites that nobody has, while an upstream fails: the sites fold, the upstreams stay, live and finished.
 
+use crate::dice::Dice;
 use crate::follow::{Host, follow};
-use crate::logs::{self, Dice, Kind, Line, Spec};
+use crate::logs::{self, Kind, Line, Spec};
 use crate::reference::Setup;
 use crate::running::{Cut, analyze, write};
 use gatewatch::wiring;

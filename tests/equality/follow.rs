@@ -1,7 +1,8 @@
 //! A running agent without threads, files and clocks: events are made up as the tail would tell them, in pieces and at
 //! times that dice choose, and the engine is asked as often as dice choose.
 
-use crate::logs::{Dice, HOUR, Line};
+use crate::dice::Dice;
+use crate::logs::{HOUR, Line};
 use crate::reference::Setup;
 use gatewatch::agent::files::LiveFiles;
 use gatewatch::inputs::file::{Happening, Message, Placing};

@@ -53,7 +53,7 @@ proptest! {
         let lines = logs::lines(&Spec { jumps: false, ..spec });
         let finished = expected(&setup, &lines);
         let at = (lines.len() as f64 * at) as usize;
-        let mut dice = logs::Dice::new(seed);
+        let mut dice = crate::dice::Dice::new(seed);
         // The old file's writer may go on for a while.
         let (mut old, mut new) = (Host::new("n", Vec::new()), Host::new("n", Vec::new()));
         for (i, line) in lines.into_iter().enumerate() {
@@ -74,7 +74,7 @@ proptest! {
         let lines = logs::lines(&Spec { jumps: false, ..spec });
         let finished = expected(&setup, &lines);
         let mut hosts = vec![Host::new("n", Vec::new()); 3];
-        let mut dice = logs::Dice::new(seed);
+        let mut dice = crate::dice::Dice::new(seed);
         for line in lines {
             hosts[dice.below(3) as usize].lines.push(line);
         }

@@ -1,5 +1,6 @@
 //! Generated logs: several upstreams, faults, retries, disorder, and what else real logs have.
 
+use crate::dice::Dice;
 use chrono::{DateTime, TimeZone, Utc};
 use gatewatch_parsers::Millis;
 use proptest::prelude::*;
@@ -10,33 +11,6 @@ pub const T: Millis = 1_795_348_800_000;
 pub const HOUR: Millis = 3_600_000;
 /// 2099-01-01T00:00:00Z.
 pub const YEAR_2099: Millis = 4_070_908_800_000;
-
-/// A generator of numbers, the same for the same seed.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Dice {
-        Dice(seed ^ 0x9E37_79B9_7F4A_7C15)
-    }
-
-    fn next(&mut self) -> u64 {
-        // splitmix64
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// 0..n
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-
-    pub fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../support/dice.rs"]
+mod dice;
 mod finished;
 mod flood;
 mod follow;

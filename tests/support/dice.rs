@@ -1,7 +1,8 @@
-//! Numbers that are the same for the same seed.
+//! Chance that comes out the same for the same seed.
 
-/// splitmix64
-#[derive(Clone)]
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
+/// A generator of numbers, the same for the same seed.
 pub struct Dice(u64);
 
 impl Dice {
@@ -10,6 +11,7 @@ impl Dice {
     }
 
     fn next(&mut self) -> u64 {
+        // splitmix64
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -20,5 +22,9 @@ impl Dice {
     /// 0..n
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n.max(1)
+    }
+
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
     }
 }
