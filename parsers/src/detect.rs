@@ -119,7 +119,7 @@ fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Cand
     for (line, (explained, other)) in lines.iter().zip(explained.iter_mut().zip(&mut other)) {
         match format.parse(line, &mut context) {
             Ok(Parsed::Record(_)) => *explained = true,
-            Ok(Parsed::Other) => *other = true,
+            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => *other = true,
             Err(_) => {}
         }
     }

@@ -6,6 +6,8 @@
 pub mod container;
 pub mod context;
 pub mod detect;
+pub mod diagnosis;
+pub mod event;
 mod fields;
 pub mod formats;
 pub mod lines;
@@ -18,6 +20,8 @@ pub mod time;
 pub mod upstreams;
 
 pub use context::Context;
+pub use diagnosis::{Diagnosis, Effect};
+pub use event::{Event, Happened};
 pub use formats::{Field, Format, Malformed, Parsed};
 pub use reason::{Cause, Origin, Reason};
 pub use record::{EXTRA_LABELS_MAX, Extra, Millis, Outcome, Record, Status};

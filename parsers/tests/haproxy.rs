@@ -77,7 +77,7 @@ fn parsed<'a>(format: &dyn Format, log: &'a str) -> Vec<(String, &'a str)> {
     lines
         .map(|line| match format.parse(line.as_bytes(), &mut context) {
             Ok(Parsed::Record(record)) => (shown(&record), line),
-            Ok(Parsed::Other) => ("other".to_owned(), line),
+            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => ("other".to_owned(), line),
             Err(malformed) => (format!("{malformed:?}"), line),
         })
         .collect()
@@ -91,7 +91,7 @@ fn summary(format: &dyn Format, line: &str) -> String {
             let what = [r.method, r.path, r.site].map(text).join(" ");
             format!("{} {} {upstreams:?} {what}: {}", status(&r), text(r.pool), meaning(&r))
         }
-        Ok(Parsed::Other) => "other".to_owned(),
+        Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => "other".to_owned(),
         Err(malformed) => format!("stopped at {}", malformed.field),
     }
 }
@@ -587,7 +587,7 @@ fn the_beginning_of_a_line_never_says_another_status() {
                         assert_eq!((record.status, meaning(&record)), whole, "{}", &line[..cut]);
                     }
                     // Half a line is no event.
-                    Ok(Parsed::Other) => assert_eq!(cut, 0, "{}", &line[..cut]),
+                    Ok(_) => assert_eq!(cut, 0, "{}", &line[..cut]),
                     Err(malformed) => assert!(malformed.at <= cut),
                 }
             }

@@ -255,7 +255,7 @@ impl LiveFile {
         }
         let record = match format.parse(line, context) {
             Ok(Parsed::Record(record)) => record,
-            Ok(Parsed::Other) => {
+            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
                 self.lines.other += 1;
                 return;
             }

@@ -164,7 +164,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
                     collector.count(&job.source, record, place);
                 }
             }
-            Ok(Parsed::Other) => counted.other += 1,
+            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => counted.other += 1,
             Err(malformed) => counted.keep(line, *malformed),
         }
     }

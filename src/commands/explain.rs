@@ -88,7 +88,9 @@ fn one(text: &mut String, format: &dyn Format, line: &[u8], context: &mut Contex
     }
     match format.parse(line, context) {
         Ok(Parsed::Record(record)) => understood(text, &record),
-        Ok(Parsed::Other) => text.push_str("  = no access-log line by nature (other)\n"),
+        Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
+            text.push_str("  = no access-log line by nature (other)\n");
+        }
         Err(malformed) => {
             let rest = line.get(malformed.at..).unwrap_or_default();
             let _ = writeln!(

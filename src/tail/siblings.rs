@@ -122,9 +122,21 @@ pub struct Sibling {
 
 /// The rotated files of the log at this path, newest first. Symlinks, and what is no regular file, are none.
 ///
+/// A listing may miss what is renamed meanwhile, and a file that was missed once would count as older than those that were
+/// found: only two listings alike are believed.
+///
 /// # Errors
-/// The directory cannot be listed: then nothing is known.
+/// The directory cannot be listed, or its names are changing (`Interrupted`): then nothing is known.
 pub fn of(live: &Path) -> io::Result<Vec<Sibling>> {
+    let (first, second) = (listed(live)?, listed(live)?);
+    let same = |(a, b): (&Sibling, &Sibling)| (&a.path, a.stat.key) == (&b.path, b.stat.key);
+    if first.len() == second.len() && first.iter().zip(&second).all(same) {
+        return Ok(second);
+    }
+    Err(io::ErrorKind::Interrupted.into())
+}
+
+fn listed(live: &Path) -> io::Result<Vec<Sibling>> {
     let (Some(parent), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let here = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let mut found = Vec::new();

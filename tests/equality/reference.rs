@@ -146,7 +146,7 @@ fn file(setup: &Setup, collector: &mut Collector, path: &str, bytes: &[u8]) -> I
         }
         let record = match format.parse(line, &mut context) {
             Ok(Parsed::Record(record)) => record,
-            Ok(Parsed::Other) => {
+            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
                 input.other += 1;
                 continue;
             }

@@ -6,6 +6,8 @@ pub mod json;
 pub(crate) mod nginx;
 
 use crate::context::Context;
+use crate::diagnosis::Diagnosis;
+use crate::event::Event;
 use crate::record::Record;
 
 /// What a line was.
@@ -17,6 +19,10 @@ use crate::record::Record;
 pub enum Parsed<'a> {
     /// A finished request.
     Record(Record<'a>),
+    /// An upstream's failure, as an error log has it: no request.
+    Diagnosis(Diagnosis<'a>),
+    /// A server's or a pool's change of state; by nature no access-log line.
+    Event(Event<'a>),
     /// No access-log line by nature: a start message, a server going down, a comment, a blank line.
     Other,
 }

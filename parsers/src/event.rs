@@ -1,0 +1,31 @@
+//! What a proxy writes of its servers beside requests: out of rotation, back again, none left.
+
+use crate::record::Millis;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// The server was taken out of rotation (HAProxy's DOWN, nginx's `temporarily disabled`, Envoy's ejection).
+    Down,
+    /// It came back.
+    Up,
+    /// No server of the pool is left.
+    NoServer,
+}
+
+/// A change of a server's or a pool's state.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// When; `None` where neither line nor header say: then it is the newest end of the file so far.
+    pub at: Option<Millis>,
+    /// What.
+    pub happened: Happened,
+    /// The machine that logged the line, if its header names it.
+    pub node: &'a [u8],
+    /// Backend or upstream group; empty if not logged.
+    pub pool: &'a [u8],
+    /// The server, as the access log names it; empty for [`Happened::NoServer`].
+    pub upstream: &'a [u8],
+    /// Why, in the proxy's own words: `Layer4 connection problem`; empty if not logged.
+    pub detail: &'a [u8],
+}
