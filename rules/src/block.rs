@@ -18,6 +18,8 @@ pub struct Block {
     /// The label sets' bytes, back to back, and where each ends.
     sets: Vec<u8>,
     set_ends: Vec<usize>,
+    /// Of which family each is.
+    families: Vec<u8>,
     cells: Vec<Cell>,
     details: Vec<Entry>,
     /// Requests by `Status::index`.
@@ -57,6 +59,7 @@ impl Block {
     pub(crate) fn clear(&mut self) {
         self.sets.clear();
         self.set_ends.clear();
+        self.families.clear();
         self.cells.clear();
         self.details.clear();
         self.statuses.fill(0);
@@ -82,9 +85,10 @@ impl Block {
     }
 
     /// A series of this block, and its first cell.
-    pub(crate) fn add_series(&mut self, set: &[u8], step: i64) -> u32 {
+    pub(crate) fn add_series(&mut self, set: &[u8], family: u8, step: i64) -> u32 {
         self.sets.extend_from_slice(set);
         self.set_ends.push(self.sets.len());
+        self.families.push(family);
         self.push_cell(index(self.set_ends.len() - 1), step, NONE)
     }
 
@@ -142,6 +146,12 @@ impl Block {
 
     pub(crate) fn series(&self) -> usize {
         self.set_ends.len()
+    }
+
+    /// Whether a cell is of the first family: sums over everything are of these only.
+    #[inline]
+    pub(crate) fn is_first(&self, cell: &Cell) -> bool {
+        self.families.get(cell.series as usize).is_none_or(|family| *family == 0)
     }
 
     /// The bytes of a series' label set.

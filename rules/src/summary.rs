@@ -76,9 +76,9 @@ impl Summary {
     #[must_use]
     pub fn with_cap(plan: Arc<Plan>, step: Millis, cap: usize) -> Summary {
         Summary {
+            interner: Interner::of(&plan, cap),
             plan,
             step: step.max(1),
-            interner: Interner::new(cap),
             series: Vec::new(),
             statuses: BTreeMap::new(),
             timeline: Points::new(),
@@ -99,7 +99,7 @@ impl Summary {
         }
         self.ids.clear();
         self.ids.resize(block.series(), None);
-        for cell in block.cells() {
+        for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
             let id = match self.ids.get(cell.series as usize) {
                 Some(Some(id)) => *id,
                 _ => self.intern(block, cell.series),

@@ -284,10 +284,8 @@ impl LiveFile {
         match place {
             Some(place) => {
                 collector.count(source, &record, place);
-                if record.outcome.gateway_error().is_some()
-                    && let Some(series) = collector.last_series()
-                {
-                    on_error(series, record.end, line);
+                if record.outcome.gateway_error().is_some() {
+                    collector.last_in_families().for_each(|series| on_error(series, record.end, line));
                 }
             }
             None => {
