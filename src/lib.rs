@@ -12,6 +12,7 @@ pub mod control;
 pub mod delivery;
 pub mod exit;
 pub mod figures;
+pub mod findings;
 pub mod inputs;
 pub mod message;
 pub mod metrics;

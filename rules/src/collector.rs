@@ -11,9 +11,11 @@ use gatewatch_parsers::upstreams::AttemptIter;
 use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
+use exits::Exits;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+mod exits;
 mod tables;
 mod values;
 
@@ -56,6 +58,7 @@ pub struct Collector {
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
     tables: Tables,
+    exits: Exits,
     latencies: Option<Latencies>,
 }
 
@@ -135,6 +138,7 @@ impl Collector {
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             tables: Tables::default(),
+            exits: Exits::default(),
             latencies,
         }
     }
@@ -147,6 +151,7 @@ impl Collector {
             Place::Future => FUTURE,
         };
         self.block.see(record.end, record.status, step);
+        self.exits.count(source, record, step, self.epoch, &mut self.block);
         let node = source.node(record);
         let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
         let site = source.site(record);
@@ -220,6 +225,7 @@ impl Collector {
         block.clear();
         std::mem::swap(block, &mut self.block);
         self.epoch = self.epoch.wrapping_add(1);
+        self.exits.rest();
         if self.known.len() > KNOWN_MAX {
             self.forget();
         }

@@ -5,10 +5,12 @@ use crate::block::{Block, FUTURE, LATE};
 use crate::filter::status_text;
 use crate::intern::Interner;
 use crate::latency::Latency;
+use crate::pairs::Pairs;
 use crate::report::{Counted, Group, Report};
 use crate::series::{LabelSet, Plan};
 use crate::timeline::Points;
 use crate::total::Total;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Reason, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +31,7 @@ pub struct Summary {
     late: u64,
     future: u64,
     overflow: u64,
+    pairs: Pairs,
     /// The ids of a block's series, while it is absorbed.
     ids: Vec<Option<u32>>,
 }
@@ -85,6 +88,7 @@ impl Summary {
             late: 0,
             future: 0,
             overflow: 0,
+            pairs: Pairs::default(),
             ids: Vec::new(),
         }
     }
@@ -97,6 +101,7 @@ impl Summary {
         for (status, count) in block.statuses() {
             *self.statuses.entry(status).or_default() += count;
         }
+        block.pairs().for_each(|(key, _, tried)| self.pairs.add(key, tried));
         self.ids.clear();
         self.ids.resize(block.series(), None);
         for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
@@ -195,6 +200,7 @@ impl Summary {
             by,
             by_label: by_label.into(),
             timeline: self.timeline.finish(),
+            two_way: TwoWay::of(&self.pairs),
             ..Report::default()
         }
     }
