@@ -7,11 +7,11 @@ use crate::latency::Latency;
 use crate::regions::By;
 use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
 use crate::tally::Detail;
+use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
 use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
-use exits::Exits;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 

@@ -172,7 +172,8 @@ impl TwoWay {
         let (exit, provider) = (label(EXIT), label(PROVIDER));
         let mut found = Vec::new();
         if exit.is_some() || provider.is_some() {
-            let is_it = |e: &&Exit| exit.is_none_or(|x| x == e.exit) && provider.is_none_or(|p| p == e.provider);
+            let is_it =
+                |e: &&Exit| exit.is_none_or(|x| x == e.exit) && provider.is_none_or(|p| p == e.provider);
             let exits = self.exits.iter().filter(is_it).filter(|e| exit.is_some() || e.is_bad);
             found.extend(exits.map(Exit::finding));
         }
@@ -272,7 +273,8 @@ fn blame(view: &mut TwoWay, cells: &[Cell]) {
         let mut exits = vec![(0u64, 0u64); view.exits.len()];
         let mut targets = vec![(0u64, 0u64); view.targets.len()];
         for cell in cells {
-            let (Some(exit), Some(target)) = (view.exits.get(cell.exit), view.targets.get(cell.target)) else {
+            let (Some(exit), Some(target)) = (view.exits.get(cell.exit), view.targets.get(cell.target))
+            else {
                 continue;
             };
             let one = (u64::from(cell.is_bad), 1);
@@ -345,7 +347,15 @@ mod tests {
         let cases: [(&str, u32, u32, Bad, &[&str], &[&str], bool); 10] = [
             ("nothing is bad", 64, 40, |_, _| None, &[], &[], false),
             ("one exit, on 38 of 40", 64, 40, |e, t| (e == 7 && t > 1).then_some(502), &["e7"], &[], false),
-            ("one target, for 61 of 64", 64, 40, |e, t| (t == 5 && e > 2).then_some(403), &[], &["t5"], false),
+            (
+                "one target, for 61 of 64",
+                64,
+                40,
+                |e, t| (t == 5 && e > 2).then_some(403),
+                &[],
+                &["t5"],
+                false,
+            ),
             ("both", 64, 40, |e, t| (e == 7 || t == 5).then_some(429), &["e7"], &["t5"], false),
             ("forty exits make no target bad", 64, 4, |e, _| (e < 40).then_some(502), &[], &[], false),
             ("everything", 8, 8, |_, _| Some(504), &[], &[], true),
@@ -378,7 +388,7 @@ mod tests {
         let target = &view.targets[0];
         assert_eq!((target.target.as_str(), target.bad_exits, target.exits), ("t5", 61, 64));
         assert!(target.is_blocking() && !view.targets[1].is_blocking());
-        assert_eq!(target.tried.refused, [93, 0, 87]);
+        assert_eq!(target.tried.refused, [90, 0, 90]);
         assert_eq!((target.busiest.clone(), target.tried.requests), (("e0".to_owned(), 4), 256));
         assert_eq!(view.pairs, 64 * 40);
         assert_eq!(providers(&view.exits), [("p0", (32, 0)), ("p1", (32, 1))].into());
@@ -389,7 +399,7 @@ mod tests {
         };
         let bad_exit =
             Finding::Exit { exit: "e7".into(), provider: "p1".into(), bad: 38, of: 40, is_bad: true };
-        let refused = Some([93, 0, 87]);
+        let refused = Some([90, 0, 90]);
         let bad_target = Finding::Target { target: "t5".into(), bad: 61, of: 64, refused, is_bad: true };
         assert_eq!(of(&[("exit_ip", "e7")]), [bad_exit.clone()]);
         assert_eq!(of(&[("exit_ip", "e7"), ("provider", "p0")]), []);

@@ -94,9 +94,7 @@ fn target_rows(view: &TwoWay, most: usize) -> Vec<Vec<String>> {
             verdict(target).unwrap_or_default().to_owned(),
         ]
     };
-    std::iter::once(head.map(str::to_owned).to_vec())
-        .chain(view.targets.iter().take(most).map(row))
-        .collect()
+    std::iter::once(head.map(str::to_owned).to_vec()).chain(view.targets.iter().take(most).map(row)).collect()
 }
 
 fn verdict(target: &Target) -> Option<&'static str> {
