@@ -61,10 +61,11 @@ fn grid(rows: Vec<Vec<String>>, left: usize, look: &Look) -> Vec<String> {
     if rows.len() < 2 { Vec::new() } else { text::grid(&rows, &align, look.width) }
 }
 
-/// Of exits only those that fail somewhere say anything.
+/// Of exits only those that fail in several places say anything.
 fn exit_rows(view: &TwoWay, most: usize) -> Vec<Vec<String>> {
     let head = ["EXIT", "PROVIDER", "REQUESTS", "BAD", "BAD ON", ""].map(str::to_owned).to_vec();
-    let bad = view.exits.iter().filter(|exit| exit.bad_targets > 0).take(most);
+    let is_shown = |exit: &&Exit| exit.is_bad || exit.bad_targets.saturating_mul(4) > exit.targets;
+    let bad = view.exits.iter().filter(is_shown).take(most);
     let row = |exit: &Exit| {
         vec![
             printable(&exit.exit).into_owned(),
