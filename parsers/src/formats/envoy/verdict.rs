@@ -225,16 +225,17 @@ impl<'a> Evidence<'a> {
             if how.is_empty() {
                 return Some(LocalReset);
             }
-            let kinds: [(&[u8], Failure); 7] = [
-                (b"connection_termination", Termination),
-                (b"remote_reset", RemoteReset),
-                (b"remote_refused", RemoteReset),
-                (b"local_re", LocalReset),
-                (b"protocol_error", Protocol),
-                (b"overflow", Overflow),
-                (b"", Connection),
+            let kinds = [
+                ("connection_termination", Termination),
+                ("remote_reset", RemoteReset),
+                ("remote_refused", RemoteReset),
+                ("local_re", LocalReset),
+                ("protocol_error", Protocol),
+                ("overflow", Overflow),
+                ("", Connection),
             ];
-            return kinds.iter().find(|(word, _)| how.starts_with(word)).map(|(_, failure)| *failure);
+            let begins = |word: &str| how.get(..word.len()).is_some_and(|part| is_same(part, word));
+            return kinds.iter().find(|(word, _)| begins(word)).map(|(_, failure)| *failure);
         }
         let known = [
             ("no_healthy_upstream", NoHost),
@@ -334,7 +335,7 @@ impl<'a> Evidence<'a> {
         if flags.cached {
             return Cause::UNKNOWN;
         }
-        let by_envoy = flags.unknown || !is_missing(self.details) || self.has_upstream == Some(false);
+        let by_envoy = flags.unknown || flags.policy || !is_missing(self.details) || self.has_upstream == Some(false);
         match self.flags {
             _ if by_envoy => Cause::proxy(Reason::Unknown),
             // No flag: the answer is not Envoy's.
