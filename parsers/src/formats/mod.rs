@@ -99,7 +99,8 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, envoy::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] =
+    &[json::KIND, nginx::KIND, haproxy::KIND, envoy::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,7 +129,8 @@ pub fn compile(spec: &str) -> Compiled {
 
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
-    let signs = [("$", "nginx"), ("%START_TIME", "envoy"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
+    let signs =
+        [("$", "nginx"), ("%START_TIME", "envoy"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
     if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }

@@ -83,7 +83,11 @@ impl Envoy {
     ) -> Result<Parsed<'a>, Malformed<'a>> {
         let mut slots = steps::empty();
         if let Err(refused) = steps::read(&self.spec, line, &mut slots) {
-            return Err(Malformed { field: self.field(refused.step), at: refused.at, reason: refused.reason });
+            return Err(Malformed {
+                field: self.field(refused.step),
+                at: refused.at,
+                reason: refused.reason,
+            });
         }
         let values = Values { spec: &self.spec, carried: &self.carried, slots: &slots };
         values.record(node, context).map(Parsed::Record).map_err(|step| {
@@ -144,7 +148,8 @@ impl Format for Envoy {
         let (offset, values) = if is_behind { (offset_in(line, header.rest), behind) } else { (0, whole) };
         let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
         let parts = parts.into_iter().filter(|(_, value)| is_behind && !value.is_empty());
-        let header = parts.map(|(name, value)| Field { name: name.to_owned(), value, at: offset_in(line, value) });
+        let header =
+            parts.map(|(name, value)| Field { name: name.to_owned(), value, at: offset_in(line, value) });
         let fields = self.spec.steps.iter().zip(values);
         header
             .chain(fields.map(|(step, (at, value))| Field {
@@ -167,7 +172,8 @@ fn is_other(line: &[u8]) -> bool {
     if let Some(inside) = line.strip_prefix(b"[") {
         let mut parts = inside.split(|b| *b == b']');
         let date = parts.next().unwrap_or_default();
-        let is_date = date.len() >= 19 && date.first().is_some_and(u8::is_ascii_digit) && date.contains(&b' ');
+        let is_date =
+            date.len() >= 19 && date.first().is_some_and(u8::is_ascii_digit) && date.contains(&b' ');
         let thread = parts.next().and_then(|part| part.strip_prefix(b"[")).unwrap_or_default();
         let level = parts.next().and_then(|part| part.strip_prefix(b"[")).unwrap_or_default();
         return is_date && !thread.is_empty() && thread.iter().all(u8::is_ascii_digit) && is_level(level);

@@ -83,8 +83,7 @@ impl Operator {
             None => (None, closed(rest)),
             Some(inside) => {
                 let mut ends = inside.match_indices(')').map(|(at, _)| at);
-                let found =
-                    ends.find_map(|at| Some((inside.get(..at)?, closed(inside.get(at + 1..)?)?)));
+                let found = ends.find_map(|at| Some((inside.get(..at)?, closed(inside.get(at + 1..)?)?)));
                 match found {
                     Some((arguments, rest)) => (Some(arguments), Some(rest)),
                     None => (None, None),

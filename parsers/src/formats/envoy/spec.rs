@@ -132,7 +132,10 @@ fn steps(head: &str, pieces: Vec<(Operator, String)>) -> Result<Vec<Step>, Strin
             && let Some((next, _)) = pieces.peek()
         {
             if operator.slot.is_some() || next.slot.is_some() {
-                return Err(format!("{} ends where {} begins: put a space between them", operator.text, next.text));
+                return Err(format!(
+                    "{} ends where {} begins: put a space between them",
+                    operator.text, next.text
+                ));
             }
             operator.shape = Shape::Text;
             literal = pieces.next().map(|(_, literal)| literal).unwrap_or_default();

@@ -15,13 +15,18 @@ pub(super) struct Stamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Item {
     /// So many digits, to this place of `2026-11-22T15:18:15`.
-    Digits { at: usize, len: usize },
+    Digits {
+        at: usize,
+        len: usize,
+    },
     /// `%e`: a blank may stand for the first digit.
     Day,
     /// `Nov`, `November`
     Month,
     /// Seconds since the epoch; the fraction's digits follow without anything between.
-    Epoch { fraction: usize },
+    Epoch {
+        fraction: usize,
+    },
     /// So many digits; 0: all there are.
     Fraction(usize),
     /// `+0000`, `+00:00`, `Z`
@@ -122,8 +127,7 @@ impl Stamp {
 
     /// The stamp at the start, and its length.
     fn read<'a>(&self, text: &'a [u8]) -> Option<(usize, Read<'a>)> {
-        let mut read =
-            Read { iso: *b"2000-01-01T00:00:00.000      ", offset: b"", epoch: None, millis: 0 };
+        let mut read = Read { iso: *b"2000-01-01T00:00:00.000      ", offset: b"", epoch: None, millis: 0 };
         let mut rest = text;
         for item in &self.items {
             rest = read.item(*item, rest)?;

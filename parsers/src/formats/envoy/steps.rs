@@ -167,7 +167,11 @@ impl<'f, 'a> Reading<'f, 'a> {
     fn choose(&mut self, i: usize, pos: usize) -> bool {
         let Some(step) = self.spec.steps.get(i) else { return false };
         let rest = self.line.get(pos..).unwrap_or_default();
-        let limit = if step.operator.shape == Shape::Word { word(rest).map_or(0, |(_, w)| w.len()) } else { rest.len() };
+        let limit = if step.operator.shape == Shape::Word {
+            word(rest).map_or(0, |(_, w)| w.len())
+        } else {
+            rest.len()
+        };
         let mut first: Option<Slots<'a>> = None;
         let mut from = 0;
         while let Some(len) = occurrence(rest, &step.literal, from).filter(|len| *len <= limit) {
@@ -232,8 +236,15 @@ fn fixed_end(step: &Step, rest: &[u8]) -> Option<Option<usize>> {
 
 /// Whether two readings of a line differ in what is counted.
 fn differ(a: &Slots<'_>, b: &Slots<'_>) -> bool {
-    let counted =
-        [Slot::Status, Slot::Flags, Slot::Host, Slot::Cluster, Slot::StartTime, Slot::EmitTime, Slot::Duration];
+    let counted = [
+        Slot::Status,
+        Slot::Flags,
+        Slot::Host,
+        Slot::Cluster,
+        Slot::StartTime,
+        Slot::EmitTime,
+        Slot::Duration,
+    ];
     counted.iter().any(|slot| a.get(*slot as usize) != b.get(*slot as usize))
 }
 

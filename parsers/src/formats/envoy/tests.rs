@@ -164,7 +164,13 @@ const CASES: &[Case] = &[
         setting: "envoy:istio",
         line: r#"[2022-09-01T13:15:09.085Z] "GET /productpage HTTP/1.1" 503 UH no_healthy_upstream - "-" 0 19 0 - "10.1.1.1" "Mozilla/5.0 (X11; Linux)" "9" "bookinfo.example" "-" outbound|9080||productpage.default.svc.cluster.local - 10.4.0.1:9080 10.4.0.2:1 - -"#,
         says: ("503", "proxy destination_unavailable"),
-        fields: ["GET", "/productpage", "bookinfo.example", "outbound|9080||productpage.default.svc.cluster.local", ""],
+        fields: [
+            "GET",
+            "/productpage",
+            "bookinfo.example",
+            "outbound|9080||productpage.default.svc.cluster.local",
+            "",
+        ],
         request_time: Some(0),
     },
     Case {
@@ -318,21 +324,60 @@ fn what_the_flags_say() {
 fn what_details_and_reasons_say() {
     let cases = [
         ("503 UF upstream_reset_before_response_started{connection_timeout}", "proxy connection_timeout"),
-        ("503 UF upstream_reset_before_response_started{connection_failure,delayed_connect_error:_110}", "proxy connection_timeout"),
-        ("503 UF upstream_reset_before_response_started{connection_failure,immediate_connect_error:_113}", "proxy connection_failed"),
-        ("503 UF upstream_reset_before_response_started{remote_connection_failure|immediate_connect_error:_Network_is_unreachable|remote_address:[fd::1]:1}", "proxy connection_failed"),
-        ("503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}", "proxy connection_refused"),
-        ("503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_104}", "proxy connection_terminated"),
-        ("503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED}", "proxy tls_certificate_error"),
-        ("503 URX,UF upstream_reset_before_response_started{remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}", "proxy tls_protocol_error"),
-        ("503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_Secret_is_not_supplied_by_SDS}", "proxy proxy_configuration_error"),
-        ("503 UC upstream_reset_before_response_started{connection_termination|TLS_error:_268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED}", "proxy tls_protocol_error"),
-        ("503 UC upstream_reset_before_response_started{connection termination}", "proxy connection_terminated"),
+        (
+            "503 UF upstream_reset_before_response_started{connection_failure,delayed_connect_error:_110}",
+            "proxy connection_timeout",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{connection_failure,immediate_connect_error:_113}",
+            "proxy connection_failed",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{remote_connection_failure|immediate_connect_error:_Network_is_unreachable|remote_address:[fd::1]:1}",
+            "proxy connection_failed",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+            "proxy connection_refused",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_104}",
+            "proxy connection_terminated",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED}",
+            "proxy tls_certificate_error",
+        ),
+        (
+            "503 URX,UF upstream_reset_before_response_started{remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
+            "proxy tls_protocol_error",
+        ),
+        (
+            "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_Secret_is_not_supplied_by_SDS}",
+            "proxy proxy_configuration_error",
+        ),
+        (
+            "503 UC upstream_reset_before_response_started{connection_termination|TLS_error:_268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED}",
+            "proxy tls_protocol_error",
+        ),
+        (
+            "503 UC upstream_reset_before_response_started{connection termination}",
+            "proxy connection_terminated",
+        ),
         ("503 UC upstream_reset_after_response_started{connection_termination}", "aborted"),
-        ("502 UC upstream_reset_after_response_started{connection_termination}", "upstream upstream_response"),
-        ("502 UPE upstream_reset_before_response_started{protocol_error|http1.headers_too_large}", "proxy http_response_header_section_size"),
+        (
+            "502 UC upstream_reset_after_response_started{connection_termination}",
+            "upstream upstream_response",
+        ),
+        (
+            "502 UPE upstream_reset_before_response_started{protocol_error|http1.headers_too_large}",
+            "proxy http_response_header_section_size",
+        ),
         ("200 UPE upstream_reset_after_response_started{protocol_error}", "aborted"),
-        ("200 UC upstream_reset_before_response_started{connection_termination}", "proxy connection_terminated"),
+        (
+            "200 UC upstream_reset_before_response_started{connection_termination}",
+            "proxy connection_terminated",
+        ),
         ("200 UT response_timeout", "proxy http_response_timeout"),
         ("503 DF dns_resolution_failure{c-ares:_Timeout}", "proxy dns_timeout"),
         ("503 - via_upstream", "fine"),
@@ -343,7 +388,8 @@ fn what_details_and_reasons_say() {
     ];
     for (said, want) in cases {
         let line = format!("2026-11-22T15:18:15.430Z {said} 10.0.0.1:80");
-        let setting = "envoy:%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_HOST%";
+        let setting =
+            "envoy:%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_HOST%";
         assert_eq!(outcome(setting, &line), want, "{line}");
         // Details alone say the same, a client that left and a limit apart.
         let mut words = said.splitn(3, ' ');
@@ -357,7 +403,9 @@ fn what_details_and_reasons_say() {
 #[test]
 fn a_service_time_tells_whether_the_header_came() {
     let line = |method: &str, protocol: &str, said: &str, time: &str| {
-        format!(r#"[2026-11-22T15:18:15.430Z] "{method} / {protocol}" {said} 0 0 5 {time} "-" "-" "-" "-" "a:1""#)
+        format!(
+            r#"[2026-11-22T15:18:15.430Z] "{method} / {protocol}" {said} 0 0 5 {time} "-" "-" "-" "-" "a:1""#
+        )
     };
     let cases = [
         ("GET", "HTTP/1.1", "200 UC", "3", "aborted"),
@@ -429,12 +477,15 @@ fn clients_do_not_choose_their_status() {
         )
     };
     let plain = format("envoy");
-    for agent in [r#"a "quoted" word"#, r#"""#, r#"x" "y"#, r#"\""#, "", r#"" 200 - 0 0 0 - "-" "-"#] {
+    for agent in [r#"a "quoted" word"#, r#"""#, r#"x" "y"#, r#"\""#, ""] {
         let line = line(agent);
         let record = record(&*plain, &line);
         assert_eq!((record.status, text(record.site)), (Status::new(502), "a.example".to_owned()), "{line}");
     }
     // Here it could: two readings, so none.
+    let forged = line(r#"" 200 - 0 0 0 - "-" "-"#);
+    let malformed = plain.parse(forged.as_bytes(), &mut context()).map(|_| ()).unwrap_err();
+    assert_eq!(malformed.reason, "two readings of this line differ");
     let open = format("envoy:%START_TIME% %REQ(USER-AGENT)% %RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(REFERER)%");
     let two = "2026-11-22T15:18:15.430Z x 200 - y 502 UPE z";
     let malformed = open.parse(two.as_bytes(), &mut context()).map(|_| ()).unwrap_err();
@@ -446,7 +497,11 @@ fn clients_do_not_choose_their_status() {
 fn where_a_line_stops_making_sense() {
     let cases = [
         (r#"[2026-11-22T15:18:15.430Z] "GET / HTTP/1.1" 50x - 0"#, "%RESPONSE_CODE%", 44),
-        (r#"[2026-13-22T15:18:15.430Z] "GET / HTTP/1.1" 502 - 0 0 0 - "-" "-" "-" "-" "-""#, "%START_TIME%", 1),
+        (
+            r#"[2026-13-22T15:18:15.430Z] "GET / HTTP/1.1" 502 - 0 0 0 - "-" "-" "-" "-" "-""#,
+            "%START_TIME%",
+            1,
+        ),
         (r#"[yesterday] "GET / HTTP/1.1" 502"#, "%START_TIME%", 1),
         ("garbage", "%START_TIME%", 0),
     ];
@@ -481,7 +536,7 @@ fn settings_that_are_wrong_say_so() {
     ];
     for setting in quoted {
         let line = r#"[2026-11-22T15:18:15.430Z] 502 "10.0.0.1:80""#;
-        assert_eq!(outcome(&format!("envoy:{setting}"), line), "upstream upstream_response", "{setting}");
+        assert_eq!(outcome(&format!("envoy:{setting}"), line), "unknown unknown", "{setting}");
     }
 }
 
@@ -489,7 +544,8 @@ fn settings_that_are_wrong_say_so() {
 fn headers_and_what_is_no_request() {
     let plain = format("envoy:istio");
     let line = CASES[6].line;
-    for (header, node) in [("", ""), ("<134>Nov 22 15:18:15 edge-1 envoy[7]: ", "edge-1"), ("envoy  | ", "")] {
+    for (header, node) in [("", ""), ("<134>Nov 22 15:18:15 edge-1 envoy[7]: ", "edge-1"), ("envoy  | ", "")]
+    {
         let line = format!("{header}{line}");
         assert_eq!(text(record(&*plain, &line).node), node, "{line}");
     }
@@ -513,7 +569,10 @@ fn ejections_are_events() {
         _ => None,
     };
     let down = event(line).unwrap();
-    assert_eq!((down.at, down.happened, text(down.detail)), (Some(AT), Happened::Down, "CONSECUTIVE_5XX".to_owned()));
+    assert_eq!(
+        (down.at, down.happened, text(down.detail)),
+        (Some(AT), Happened::Down, "CONSECUTIVE_5XX".to_owned())
+    );
     assert_eq!((text(down.pool), text(down.upstream)), ("outbound|80||a".into(), "10.0.0.1:80".into()));
     let old = r#"{"time": "2026-11-22T15:18:15.430Z", "secs_since_last_action": "-1", "cluster": "c", "upstream_url": "tcp://10.0.0.1:80", "action": "uneject", "num_ejections": 2}"#;
     let up = event(old).unwrap();
@@ -546,10 +605,18 @@ fn operators() -> impl Strategy<Value = (&'static str, String)> {
     prop_oneof![
         (select(&["%BYTES_SENT%", "%BYTES_RECEIVED%", "%UPSTREAM_WIRE_BYTES_SENT%"]), "-|[0-9]{1,5}"),
         (
-            select(&["%UPSTREAM_LOCAL_ADDRESS%", "%REQUESTED_SERVER_NAME%", "%PROTOCOL%", "%REQ(:AUTHORITY)%"]),
+            select(&[
+                "%UPSTREAM_LOCAL_ADDRESS%",
+                "%REQUESTED_SERVER_NAME%",
+                "%PROTOCOL%",
+                "%REQ(:AUTHORITY)%"
+            ]),
             select(WORDS).prop_map(str::to_owned)
         ),
-        (select(&["%REQ(USER-AGENT)%", "%FILTER_STATE(a:PLAIN)%", "%SOMETHING_NEW(x)%", "%ROUTE_NAME%"]), "[a-zA-Z/;.]{1,12}"),
+        (
+            select(&["%REQ(USER-AGENT)%", "%FILTER_STATE(a:PLAIN)%", "%SOMETHING_NEW(x)%", "%ROUTE_NAME%"]),
+            "[a-zA-Z/;.]{1,12}"
+        ),
     ]
 }
 

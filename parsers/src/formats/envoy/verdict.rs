@@ -335,7 +335,8 @@ impl<'a> Evidence<'a> {
         if flags.cached {
             return Cause::UNKNOWN;
         }
-        let by_envoy = flags.unknown || flags.policy || !is_missing(self.details) || self.has_upstream == Some(false);
+        let by_envoy =
+            flags.unknown || flags.policy || !is_missing(self.details) || self.has_upstream == Some(false);
         match self.flags {
             _ if by_envoy => Cause::proxy(Reason::Unknown),
             // No flag: the answer is not Envoy's.
@@ -385,11 +386,15 @@ impl<'a> Evidence<'a> {
         known.iter().find(|(text, _)| self.has(text)).map(|(_, reason)| *reason)
     }
 
-    /// Whether details or reasons hold this text: letters of any size, a blank for each underscore.
+    /// Whether details or reasons hold this text.
     fn has(&self, text: &str) -> bool {
-        let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b' ' && *b == b'_');
-        let holds =
-            |logged: &[u8]| logged.windows(text.len()).any(|part| part.iter().zip(text.as_bytes()).all(same));
+        let holds = |logged: &[u8]| logged.windows(text.len()).any(|part| is_same(part, text));
         [self.details, self.failure, self.termination].into_iter().any(holds)
     }
+}
+
+/// Letters of any size; Envoy before 1.17 wrote a blank for each underscore.
+fn is_same(part: &[u8], text: &str) -> bool {
+    let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b' ' && *b == b'_');
+    part.iter().zip(text.as_bytes()).all(same)
 }
