@@ -9,7 +9,7 @@ use crate::tail::{self, paths::Pattern};
 use crate::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::rule::Rule;
-use gatewatch_rules::source::Regions;
+use gatewatch_rules::source::Table;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -232,7 +232,7 @@ fn base(common: &Common, config: &Config) -> Result<FileSettings, (Exit, String)
     if let (None, Some(configured)) = (&set_zone, config.agent.timezone) {
         zone = ZoneSetting { zone: configured, name: configured.to_string(), assumed: false };
     }
-    let regions = Arc::new(Regions::new(config.regions.clone()));
+    let pools = Table::new(config.pools.iter().map(|(key, pool)| (key, pool)));
     // A finished log may be of any host: this one's name is not its node's unless somebody says so.
     Ok(FileSettings {
         input: String::new(),
@@ -241,7 +241,8 @@ fn base(common: &Common, config: &Config) -> Result<FileSettings, (Exit, String)
         node: common.node.clone().unwrap_or_default(),
         node_is_flag: common.node.is_some(),
         region: common.region.clone().or(config.agent.region.clone()).unwrap_or_default(),
-        regions,
+        regions: Arc::new(config.regions()),
+        pools: Arc::new(pools),
         gateway_statuses: None,
         path_labels: Vec::new(),
     })

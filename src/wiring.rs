@@ -6,7 +6,7 @@ use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
-use gatewatch_rules::source::{Regions, Source};
+use gatewatch_rules::source::{Regions, Source, Table};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub struct FileSettings {
     pub region: String,
     /// `[regions]`.
     pub regions: Arc<Regions>,
+    /// `[pools]`.
+    pub pools: Arc<Table>,
     /// What counts instead of the format's own rule.
     pub gateway_statuses: Option<Vec<u16>>,
     /// Captures of its path.
@@ -147,6 +149,7 @@ impl Recognised {
             region: settings.region.clone(),
             site: site_of(Path::new(path)),
             regions: Arc::clone(&settings.regions),
+            pools: Arc::clone(&settings.pools),
             extra: self.format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
             path_labels: settings.path_labels.clone(),
         };

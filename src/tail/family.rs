@@ -156,7 +156,8 @@ impl Tailer {
         let displaced = streams.first().map(|stream| stream.position.key);
         for position in self.remembered.positions().filter(|p| is_of(live, &p.path)) {
             // What has another path of ours now is not looked for here.
-            let elsewhere = self.by_key.contains_key(&position.key) || self.is_listed(&position.key);
+            let key = &position.key;
+            let elsewhere = key.is_of_path() || self.by_key.contains_key(key) || self.is_listed(key);
             if displaced != Some(position.key) {
                 let is_wanted = !position.progress.finished && !elsewhere;
                 let stream = Stream::remembered(position.clone(), is_wanted);

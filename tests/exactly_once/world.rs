@@ -366,6 +366,10 @@ impl World {
         self.finish_partial(s);
         let (new, lines) = (self.path("new"), self.contents[at].lines.clone());
         self.is_known(&lines, durable);
+        if self.contents[at].names.len() > 1 {
+            // The old file is a log of its own from now on, with the same lines.
+            lines.iter().for_each(|number| self.lines[*number].may_come_twice = true);
+        }
         fs::copy(self.path(&name), &new).unwrap();
         self.contents[at].names.remove(&name);
         fs::rename(&new, self.path(&name)).unwrap();

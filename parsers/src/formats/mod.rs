@@ -1,6 +1,7 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
 mod custom;
+pub(crate) mod envoy;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
