@@ -233,19 +233,19 @@ pub fn site_of(path: &Path) -> String {
     start.and_then(|start| name.get(start..end)).unwrap_or_default().to_owned()
 }
 
+/// What gives an nginx log the upstream's fields.
+pub const NGINX_ADVICE: &str = "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
+     log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+     \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
+     uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';";
+
 /// For nginx logs that cannot name upstreams: the `log_format` that can.
 #[must_use]
 pub fn advice(report: &Report) -> Option<String> {
     let blind = report.counted.requests > 0
         && report.counted.attempts == 0
         && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
-    blind.then(|| {
-        "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
-         log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
-         \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
-         uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
-            .to_owned()
-    })
+    blind.then(|| NGINX_ADVICE.to_owned())
 }
 
 #[cfg(test)]
