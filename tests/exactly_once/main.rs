@@ -110,8 +110,8 @@ fn every_line_exactly_once_and_none_after_it() {
 #[test]
 fn what_went_wrong_once() {
     use Action::{
-        Append, AppendHuge, AppendLong, Compress, Copy, Crash, HardLink, Poll, Recreate, RotateCreate, Save,
-        Truncate,
+        Append, AppendHuge, AppendLong, AppendPartial, Compress, Copy, Crash, Delete, HardLink, Poll,
+        Recreate, RotateCreate, Save, Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -131,6 +131,8 @@ fn what_went_wrong_once() {
         ],
         // Found to be refilled, and no time passes before that is read.
         vec![Append(0, 2), Poll(0), Truncate(0, Refill::Equal), Poll(3000)],
+        // One byte is how many lines begin: it proves no place.
+        vec![Delete(1), Poll(838), AppendPartial(1, 1), Poll(162), Poll(10_000)],
     ];
     for actions in cases {
         for quiet in [false, true] {
