@@ -22,11 +22,11 @@ const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("lab/nginx-json.log"), "json"),
     (corpus!("lab/envoy-json.log"), "json"),
     (corpus!("lab/envoy-default.log"), "envoy"),
-    (corpus!("nginx-haproxy/nginx-error.log"), ""),
-    (corpus!("nginx-haproxy/nginx-error.syslog"), ""),
+    (corpus!("nginx-haproxy/nginx-error.log"), "nginx-error"),
+    (corpus!("nginx-haproxy/nginx-error.syslog"), "nginx-error"),
     (corpus!("nginx-haproxy/nginx-stream.log"), ""),
-    (corpus!("lab/nginx-error.log"), ""),
-    (corpus!("lab/apache-error.log"), ""),
+    (corpus!("lab/nginx-error.log"), "nginx-error"),
+    (corpus!("lab/apache-error.log"), "apache-error"),
 ];
 
 const NGINX_FILES: &[((&str, &[u8]), &str)] = &[
