@@ -1,7 +1,9 @@
 //! Envoy's access logs: any format string is compiled into the steps that read its lines. Istio's formats and Envoy's
-//! own are known by name. JSON logs are read by `json`, with the same verdict.
+//! own are known by name. JSON logs under the names that everybody takes are read by `json`, with the same verdict; under
+//! other names by the dictionary that the configuration has.
 
 mod built_in;
+mod dictionary;
 mod ejections;
 mod operators;
 mod record;
@@ -11,11 +13,12 @@ mod steps;
 pub(crate) mod verdict;
 
 use self::built_in::{BUILT_IN, BuiltIn};
+use self::dictionary::Dictionary;
 pub(crate) use self::ejections::ejection;
-use self::operators::{Shape, Slot};
-use self::record::{Carried, Values};
+use self::operators::{Shape as Value, Slot};
+use self::record::{Carried, Values, Wrong};
 use self::spec::Spec;
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use super::{Field, Format, Kind, Malformed, Parsed, SpecError, json};
 use crate::context::Context;
 use crate::fields::offset_in;
 use crate::syslog::{self, Header};
@@ -29,11 +32,27 @@ pub const KIND: Kind = Kind {
     built_in,
 };
 
+/// How a line holds its values.
+#[derive(Debug)]
+enum Shape {
+    Text(Spec),
+    Json(Dictionary),
+}
+
+impl Shape {
+    fn spec(&self) -> &Spec {
+        match self {
+            Shape::Text(spec) => spec,
+            Shape::Json(dictionary) => &dictionary.spec,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Envoy {
     name: String,
     title: String,
-    spec: Spec,
+    shape: Shape,
     carried: Carried,
     /// Its lines begin with a date, which no header's date may be confused with.
     begins_with_date: bool,
@@ -44,6 +63,14 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
     if let Some(known) = BUILT_IN.iter().find(|known| known.name == setting) {
         return Ok(Box::new(named(known)?));
     }
+    if setting == "json" {
+        return (json::KIND.compile)(None);
+    }
+    if let Some(dictionary) = setting.strip_prefix("json:") {
+        let dictionary = Dictionary::compile(dictionary).map_err(|e| SpecError { at: e.at + 5, ..e })?;
+        let (name, title) = (format!("envoy:{setting}"), "Envoy JSON format".to_owned());
+        return Ok(Box::new(Envoy::new(name, title, Shape::Json(dictionary))));
+    }
     if !setting.contains('%') {
         let names: Vec<_> = BUILT_IN.iter().map(|known| known.name).filter(|name| !name.is_empty()).collect();
         let message = format!(
@@ -52,8 +79,8 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
         );
         return Err(SpecError { message, at: 0 });
     }
-    let spec = Spec::compile(setting)?;
-    Ok(Box::new(Envoy::new(format!("envoy:{setting}"), "Envoy format string".to_owned(), spec)))
+    let shape = Shape::Text(Spec::compile(setting)?);
+    Ok(Box::new(Envoy::new(format!("envoy:{setting}"), "Envoy format string".to_owned(), shape)))
 }
 
 fn built_in() -> Vec<Box<dyn Format>> {
@@ -63,15 +90,15 @@ fn built_in() -> Vec<Box<dyn Format>> {
 
 fn named(known: &BuiltIn) -> Result<Envoy, SpecError> {
     let name = if known.name.is_empty() { "envoy".to_owned() } else { format!("envoy:{}", known.name) };
-    Ok(Envoy::new(name, known.title.to_owned(), Spec::compile(known.format)?))
+    Ok(Envoy::new(name, known.title.to_owned(), Shape::Text(Spec::compile(known.format)?)))
 }
 
 impl Envoy {
-    fn new(name: String, title: String, spec: Spec) -> Envoy {
-        let carried = Carried::of(&spec);
-        let first = spec.steps.first().map(|step| &step.operator.shape);
-        let begins_with_date = spec.head.is_empty() && matches!(first, Some(Shape::Stamp(_)));
-        Envoy { name, title, spec, carried, begins_with_date }
+    fn new(name: String, title: String, shape: Shape) -> Envoy {
+        let carried = Carried::of(shape.spec());
+        let first = shape.spec().steps.first().map(|step| &step.operator.shape);
+        let begins_with_date = shape.spec().head.is_empty() && matches!(first, Some(Value::Stamp(_)));
+        Envoy { name, title, shape, carried, begins_with_date }
     }
 
     /// One line without a syslog header.
@@ -82,27 +109,47 @@ impl Envoy {
         context: &mut Context,
     ) -> Result<Parsed<'a>, Malformed<'a>> {
         let mut slots = steps::empty();
-        if let Err(refused) = steps::read(&self.spec, line, &mut slots) {
-            return Err(Malformed {
+        match &self.shape {
+            Shape::Json(dictionary) => dictionary.read(line, &mut slots)?,
+            Shape::Text(spec) => steps::read(spec, line, &mut slots).map_err(|refused| Malformed {
                 field: self.field(refused.step),
                 at: refused.at,
                 reason: refused.reason,
-            });
+            })?,
         }
-        let values = Values { spec: &self.spec, carried: &self.carried, slots: &slots };
-        values.record(node, context).map(Parsed::Record).map_err(|step| {
-            let at = steps::trace(&self.spec, line).get(step).map_or(0, |(at, _)| *at);
-            Malformed { field: self.field(step), at, reason: "no such date" }
+        let values = Values { spec: self.shape.spec(), carried: &self.carried, slots: &slots };
+        values.record(node, context).map(Parsed::Record).map_err(|Wrong(step, reason)| {
+            let at = match &self.shape {
+                Shape::Json(dictionary) => dictionary.place(line, step),
+                Shape::Text(spec) => steps::trace(spec, line).get(step).map_or(0, |(at, _)| *at),
+            };
+            Malformed { field: self.field(step), at, reason }
         })
     }
 
     fn field(&self, step: usize) -> &str {
-        self.spec.steps.get(step).map_or("", |step| step.operator.text.as_str())
+        self.shape.spec().steps.get(step).map_or("", |step| step.operator.text.as_str())
     }
 
     fn header<'a>(&self, line: &'a [u8], context: &mut Context) -> Header<'a> {
         let strip = if self.begins_with_date { syslog::strip_before_date } else { syslog::strip };
         strip(line, &mut context.prefix)
+    }
+
+    /// Every field of a line without its header, as far as it can be read.
+    fn fields<'a>(&self, line: &'a [u8], offset: usize) -> Vec<Field<'a>> {
+        match &self.shape {
+            Shape::Json(dictionary) => dictionary.explain(line, offset),
+            Shape::Text(spec) => {
+                let named = spec.steps.iter().zip(steps::trace(spec, line));
+                let field = |(step, (at, value)): (&spec::Step, (usize, &'a [u8]))| Field {
+                    name: step.operator.text.clone(),
+                    value,
+                    at: at + offset,
+                };
+                named.map(field).collect()
+            }
+        }
     }
 }
 
@@ -120,8 +167,8 @@ impl Format for Envoy {
     }
 
     fn needs_zone(&self) -> bool {
-        let needs = |shape: &Shape| matches!(shape, Shape::Stamp(stamp) if stamp.needs_zone());
-        self.spec.steps.iter().any(|step| needs(&step.operator.shape))
+        let needs = |shape: &Value| matches!(shape, Value::Stamp(stamp) if stamp.needs_zone());
+        self.shape.spec().steps.iter().any(|step| needs(&step.operator.shape))
     }
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
@@ -143,21 +190,15 @@ impl Format for Envoy {
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
         let header = self.header(line, context);
-        let (whole, behind) = (steps::trace(&self.spec, line), steps::trace(&self.spec, header.rest));
-        let is_behind = header.rest.len() < line.len() && behind.len() > whole.len();
-        let (offset, values) = if is_behind { (offset_in(line, header.rest), behind) } else { (0, whole) };
+        let offset = line.len() - header.rest.len();
+        let (whole, behind) = (self.fields(line, 0), self.fields(header.rest, offset));
+        if offset == 0 || behind.len() <= whole.len() {
+            return whole;
+        }
         let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
-        let parts = parts.into_iter().filter(|(_, value)| is_behind && !value.is_empty());
-        let header =
-            parts.map(|(name, value)| Field { name: name.to_owned(), value, at: offset_in(line, value) });
-        let fields = self.spec.steps.iter().zip(values);
-        header
-            .chain(fields.map(|(step, (at, value))| Field {
-                name: step.operator.text.clone(),
-                value,
-                at: at + offset,
-            }))
-            .collect()
+        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        let place = |(name, value)| Field { name: String::from(name), value, at: offset_in(line, value) };
+        parts.map(place).chain(behind).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::stamp::Stamp;
 use crate::fields::Unit;
+use crate::proxy_status::Header;
 
 /// A value that a record needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,8 @@ pub(super) enum Slot {
     Termination,
     Failure,
     ServiceTime,
-    ProxyStatus,
+    /// A header that tells of an error.
+    Told,
     Method,
     Path,
     Protocol,
@@ -65,6 +67,8 @@ pub(super) struct Operator {
     pub(super) slot: Option<Slot>,
     /// Of a duration.
     pub(super) unit: Unit,
+    /// Of `Slot::Told`.
+    pub(super) told: Option<Header>,
 }
 
 impl Operator {
@@ -93,7 +97,8 @@ impl Operator {
         let Some(rest) = rest else { return Err(format!("%{}: where it ends cannot be seen", shown())) };
         let whole = text.get(..text.len() - rest.len()).unwrap_or(text);
         let (shape, slot, unit) = meaning(name, arguments)?;
-        Ok((Operator { text: format!("%{whole}"), shape, slot, unit }, rest))
+        let told = arguments.filter(|_| slot == Some(Slot::Told)).and_then(error_header);
+        Ok((Operator { text: format!("%{whole}"), shape, slot, unit, told }, rest))
     }
 }
 
@@ -181,11 +186,14 @@ fn response_header(arguments: &str) -> (Shape, Option<Slot>) {
         (Shape::Status, Some(Slot::Status))
     } else if has_header(arguments, "X-ENVOY-UPSTREAM-SERVICE-TIME") {
         (Shape::Word, Some(Slot::ServiceTime))
-    } else if has_header(arguments, "PROXY-STATUS") {
-        (Shape::Text, Some(Slot::ProxyStatus))
     } else {
-        (Shape::Text, None)
+        (Shape::Text, error_header(arguments).map(|_| Slot::Told))
     }
+}
+
+/// `Proxy-Status`, or a provider's error header.
+fn error_header(arguments: &str) -> Option<Header> {
+    arguments.split('?').find_map(|name| Header::named(name.trim().as_bytes()))
 }
 
 /// An operator that bears on nothing.

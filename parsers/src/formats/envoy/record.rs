@@ -1,14 +1,14 @@
 //! The values of a line → a record.
 
-use super::operators::Slot;
+use super::operators::{Shape, Slot};
 use super::spec::Spec;
 use super::steps::Slots;
 use super::verdict::Evidence;
 use crate::context::Context;
 use crate::fields::{self, Unit, is_missing};
-use crate::formats::envoy::operators::Shape;
+use crate::proxy_status::{self, Header};
 use crate::reason::Cause;
-use crate::record::{Millis, Outcome, Record, Status};
+use crate::record::{Millis, Outcome, Record};
 use crate::text::{self, dash};
 use crate::upstreams::{Attempt, Attempts, Retries};
 
@@ -22,7 +22,9 @@ pub(super) struct Carried {
     /// The steps of the stamps.
     start: Option<usize>,
     emitted: Option<usize>,
+    status: Option<usize>,
     unit: Unit,
+    told: Option<Header>,
 }
 
 impl Carried {
@@ -34,7 +36,9 @@ impl Carried {
             match slot {
                 Slot::StartTime => carried.start = Some(i),
                 Slot::EmitTime => carried.emitted = Some(i),
+                Slot::Status => carried.status = Some(i),
                 Slot::Duration => carried.unit = step.operator.unit,
+                Slot::Told => carried.told = step.operator.told,
                 _ => {}
             }
         }
@@ -45,6 +49,9 @@ impl Carried {
         self.slots & (1 << slot as u32) != 0
     }
 }
+
+/// A step's value, and what is wrong with it.
+pub(super) struct Wrong(pub(super) usize, pub(super) &'static str);
 
 /// The values of one line, with what their format carries.
 pub(super) struct Values<'s, 'a> {
@@ -67,11 +74,12 @@ impl<'a> Values<'_, 'a> {
         slots.iter().map(|slot| dash(self.get(*slot))).find(|value| !value.is_empty()).unwrap_or_default()
     }
 
-    /// The request. `Err`: the step whose stamp is no date.
-    pub(super) fn record(&self, node: &'a [u8], context: &mut Context) -> Result<Record<'a>, usize> {
+    /// The request.
+    pub(super) fn record(&self, node: &'a [u8], context: &mut Context) -> Result<Record<'a>, Wrong> {
         let request_time = self.request_time();
-        let end = self.end(request_time, context)?;
-        let status = fields::status(self.get(Slot::Status)).unwrap_or(Status::NONE);
+        let end = self.end(request_time, context).map_err(|step| Wrong(step, "no such date"))?;
+        let status = fields::status(self.get(Slot::Status))
+            .ok_or_else(|| Wrong(self.carried.status.unwrap_or_default(), "no status"))?;
         let mut record = Record::new(end, status);
         record.request_time = request_time.and_then(|ms| u32::try_from(ms).ok());
         record.method = dash(self.get(Slot::Method));
@@ -82,6 +90,11 @@ impl<'a> Values<'_, 'a> {
         record.site = text::site(self.first_of(&[Slot::Authority, Slot::ServerName]));
         let upstream = address(self.first_of(&[Slot::Host, Slot::RemoteAddress]));
         record.outcome = self.outcome(&record, upstream, context);
+        if let Outcome::GatewayError(own) = record.outcome
+            && let Some(told) = self.carried.told.and_then(|header| header.cause(self.get(Slot::Told)))
+        {
+            record.outcome = Outcome::GatewayError(proxy_status::refined(own, told));
+        }
         record.attempts = self.attempts(&record, upstream);
         Ok(record)
     }

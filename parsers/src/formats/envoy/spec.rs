@@ -38,14 +38,7 @@ impl Spec {
         };
         let (head, pieces) = split(&text).map_err(error)?;
         let steps = steps(&head, pieces).map_err(error)?;
-        let has = |slot| steps.iter().any(|step: &Step| step.operator.slot == Some(slot));
-        if !has(Slot::Status) && !has(Slot::Flags) {
-            let message = "a log with neither %RESPONSE_CODE% nor %RESPONSE_FLAGS% says nothing about errors";
-            return Err(SpecError { message: message.to_owned(), at: 0 });
-        }
-        if !has(Slot::StartTime) && !has(Slot::EmitTime) {
-            return Err(SpecError { message: "no time in it: add %START_TIME%".to_owned(), at: 0 });
-        }
+        check(&steps)?;
         let mut stops = Box::new([false; 256]);
         let open = steps.iter().filter(|step| !step.operator.shape.is_fixed());
         let first = open.filter_map(|step| step.literal.first());
@@ -56,6 +49,19 @@ impl Spec {
         }
         Ok(Spec { head: head.into_bytes(), steps, stops })
     }
+}
+
+/// Whether there is what no record can be without.
+pub(super) fn check(steps: &[Step]) -> Result<(), SpecError> {
+    let has = |slot| steps.iter().any(|step: &Step| step.operator.slot == Some(slot));
+    let message = if !has(Slot::Status) && !has(Slot::Flags) {
+        "a log with neither %RESPONSE_CODE% nor %RESPONSE_FLAGS% says nothing about errors"
+    } else if !has(Slot::StartTime) && !has(Slot::EmitTime) {
+        "no time in it: add %START_TIME%"
+    } else {
+        return Ok(());
+    };
+    Err(SpecError { message: message.to_owned(), at: 0 })
 }
 
 /// Takes the configuration's quotes, escapes and line end off.

@@ -40,7 +40,7 @@ pub(super) fn read<'a>(spec: &Spec, line: &'a [u8], slots: &mut Slots<'a>) -> Re
 }
 
 /// Each value with its place, as far as the line can be read.
-pub(super) fn trace<'a>(spec: &Spec, line: &'a [u8]) -> Vec<(usize, &'a [u8])> {
+pub(super) fn trace<'a>(spec: &Spec, line: &'a [u8]) -> Values<'a> {
     let mut reading = Reading::new(spec, line);
     reading.trace = Some((Vec::new(), Vec::new()));
     let whole = reading.run_all();
@@ -98,7 +98,7 @@ impl Step {
         !self.literal.is_empty() && self.operator.shape != Shape::Status
     }
 
-    fn keep<'a>(&self, value: &'a [u8], slots: &mut Slots<'a>) {
+    pub(super) fn keep<'a>(&self, value: &'a [u8], slots: &mut Slots<'a>) {
         if let Some(slot) = self.operator.slot
             && let Some(kept) = slots.get_mut(slot as usize)
         {
@@ -106,6 +106,9 @@ impl Step {
         }
     }
 }
+
+/// Values with their places.
+type Values<'a> = Vec<(usize, &'a [u8])>;
 
 /// One line being read in every way.
 struct Reading<'f, 'a> {
@@ -117,7 +120,7 @@ struct Reading<'f, 'a> {
     tries: u32,
     two_readings: bool,
     /// For `explain`: the values now, and those of the reading that got furthest.
-    trace: Option<(Vec<(usize, &'a [u8])>, Vec<(usize, &'a [u8])>)>,
+    trace: Option<(Values<'a>, Values<'a>)>,
 }
 
 impl<'f, 'a> Reading<'f, 'a> {

@@ -112,6 +112,13 @@ struct Case {
 
 const CASES: &[Case] = &[
     Case {
+        setting: r#"envoy:json:{"when":"%START_TIME(%Y-%m-%dT%H:%M:%S)%","http":{"code":"%RESPONSE_CODE%","host":"%REQ(:AUTHORITY)%","line":"%REQ(:METHOD)% %REQ(:PATH)%"},"why":"%RESPONSE_FLAGS%","how":"%RESPONSE_CODE_DETAILS%","ms":"%DURATION%","to":"%UPSTREAM_HOST%","cluster":"%UPSTREAM_CLUSTER%","m":"%REQ(:METHOD)%","fixed":"x"}"#,
+        line: r#"{"cluster":"c","fixed":"x","how":"upstream_reset_before_response_started{connection_timeout}","http":{"code":503,"host":"a.example:80","line":"GET /"},"m":"GET","ms":250,"to":"10.0.0.1:80","when":"2026-11-22T15:18:15","why":"UF"}"#,
+        says: ("503", "proxy connection_timeout"),
+        fields: ["GET", "", "a.example", "c", "10.0.0.1:80"],
+        request_time: Some(250),
+    },
+    Case {
         setting: "envoy",
         line: r#"[2016-04-15T20:17:00.310Z] "POST /api/v1/locations HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "nsq2http" "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "locations" "tcp://10.0.2.1:80""#,
         says: ("204", "fine"),
@@ -320,83 +327,76 @@ fn what_the_flags_say() {
     }
 }
 
+/// Status, flags, details, what then.
+const DETAILS: &[(&str, &str)] = &[
+    ("503 UF upstream_reset_before_response_started{connection_timeout}", "proxy connection_timeout"),
+    (
+        "503 UF upstream_reset_before_response_started{connection_failure,delayed_connect_error:_110}",
+        "proxy connection_timeout",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{connection_failure,immediate_connect_error:_113}",
+        "proxy connection_failed",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{remote_connection_failure|immediate_connect_error:_Network_is_unreachable|remote_address:[fd::1]:1}",
+        "proxy connection_failed",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+        "proxy connection_refused",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_104}",
+        "proxy connection_terminated",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED}",
+        "proxy tls_certificate_error",
+    ),
+    (
+        "503 URX,UF upstream_reset_before_response_started{remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
+        "proxy tls_protocol_error",
+    ),
+    (
+        "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_Secret_is_not_supplied_by_SDS}",
+        "proxy proxy_configuration_error",
+    ),
+    (
+        "503 UC upstream_reset_before_response_started{connection_termination|TLS_error:_268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED}",
+        "proxy tls_protocol_error",
+    ),
+    ("503 UC upstream_reset_before_response_started{connection termination}", "proxy connection_terminated"),
+    ("503 UC upstream_reset_after_response_started{connection_termination}", "aborted"),
+    ("502 UC upstream_reset_after_response_started{connection_termination}", "upstream upstream_response"),
+    (
+        "502 UPE upstream_reset_before_response_started{protocol_error|http1.headers_too_large}",
+        "proxy http_response_header_section_size",
+    ),
+    ("200 UPE upstream_reset_after_response_started{protocol_error}", "aborted"),
+    ("200 UC upstream_reset_before_response_started{connection_termination}", "proxy connection_terminated"),
+    ("200 UT response_timeout", "proxy http_response_timeout"),
+    ("503 DF dns_resolution_failure{c-ares:_Timeout}", "proxy dns_timeout"),
+    ("503 - via_upstream", "fine"),
+    ("504 - via_upstream", "upstream upstream_response"),
+    ("504 - lua_script", "proxy unknown"),
+    ("502 - direct_response", "proxy proxy_configuration_error"),
+    ("0 DC downstream_remote_disconnect", "abandoned"),
+];
+
 #[test]
 fn what_details_and_reasons_say() {
-    let cases = [
-        ("503 UF upstream_reset_before_response_started{connection_timeout}", "proxy connection_timeout"),
-        (
-            "503 UF upstream_reset_before_response_started{connection_failure,delayed_connect_error:_110}",
-            "proxy connection_timeout",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{connection_failure,immediate_connect_error:_113}",
-            "proxy connection_failed",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{remote_connection_failure|immediate_connect_error:_Network_is_unreachable|remote_address:[fd::1]:1}",
-            "proxy connection_failed",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
-            "proxy connection_refused",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_104}",
-            "proxy connection_terminated",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED}",
-            "proxy tls_certificate_error",
-        ),
-        (
-            "503 URX,UF upstream_reset_before_response_started{remote_connection_failure|TLS_error:|268435703:SSL_routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end}",
-            "proxy tls_protocol_error",
-        ),
-        (
-            "503 UF upstream_reset_before_response_started{connection_failure,TLS_error:_Secret_is_not_supplied_by_SDS}",
-            "proxy proxy_configuration_error",
-        ),
-        (
-            "503 UC upstream_reset_before_response_started{connection_termination|TLS_error:_268436501:SSL_routines:OPENSSL_internal:SSLV3_ALERT_CERTIFICATE_EXPIRED}",
-            "proxy tls_protocol_error",
-        ),
-        (
-            "503 UC upstream_reset_before_response_started{connection termination}",
-            "proxy connection_terminated",
-        ),
-        ("503 UC upstream_reset_after_response_started{connection_termination}", "aborted"),
-        (
-            "502 UC upstream_reset_after_response_started{connection_termination}",
-            "upstream upstream_response",
-        ),
-        (
-            "502 UPE upstream_reset_before_response_started{protocol_error|http1.headers_too_large}",
-            "proxy http_response_header_section_size",
-        ),
-        ("200 UPE upstream_reset_after_response_started{protocol_error}", "aborted"),
-        (
-            "200 UC upstream_reset_before_response_started{connection_termination}",
-            "proxy connection_terminated",
-        ),
-        ("200 UT response_timeout", "proxy http_response_timeout"),
-        ("503 DF dns_resolution_failure{c-ares:_Timeout}", "proxy dns_timeout"),
-        ("503 - via_upstream", "fine"),
-        ("504 - via_upstream", "upstream upstream_response"),
-        ("504 - lua_script", "proxy unknown"),
-        ("502 - direct_response", "proxy proxy_configuration_error"),
-        ("0 DC downstream_remote_disconnect", "abandoned"),
-    ];
-    for (said, want) in cases {
+    for (said, want) in DETAILS {
         let line = format!("2026-11-22T15:18:15.430Z {said} 10.0.0.1:80");
         let setting =
             "envoy:%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_HOST%";
-        assert_eq!(outcome(setting, &line), want, "{line}");
+        assert_eq!(outcome(setting, &line), *want, "{line}");
         // Details alone say the same, a client that left and a limit apart.
         let mut words = said.splitn(3, ' ');
         let (code, details) = (words.next().unwrap(), words.nth(1).unwrap());
         let line = format!("2026-11-22T15:18:15.430Z {code} {details}|");
         let setting = "envoy:%START_TIME% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%|";
-        assert_eq!(outcome(setting, &line), want, "{line}");
+        assert_eq!(outcome(setting, &line), *want, "{line}");
     }
 }
 
@@ -442,6 +442,26 @@ fn the_input_says_what_counts() {
     assert_eq!(cause("0 DC"), Some(Cause { origin: Origin::Client, reason: Reason::ClientAborted }));
     assert_eq!(cause("502 -"), None);
     assert_eq!(cause("504 UT"), None);
+}
+
+#[test]
+fn a_header_tells_why() {
+    let setting =
+        r#"envoy:%START_TIME% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_HOST% "%RESP(PROXY-STATUS)%""#;
+    let cases = [
+        ("503 UF a:1", "envoy; error=connection_refused", "proxy connection_refused"),
+        (
+            "502 UPE a:1",
+            "envoy; error=http_response_header_section_size",
+            "proxy http_response_header_section_size",
+        ),
+        ("504 UT a:1", "-", "proxy http_response_timeout"),
+        ("200 - a:1", "envoy; error=connection_refused", "fine"),
+    ];
+    for (said, header, want) in cases {
+        let line = format!(r#"2026-11-22T15:18:15.430Z {said} "{header}""#);
+        assert_eq!(outcome(setting, &line), want, "{line}");
+    }
 }
 
 #[test]
@@ -520,6 +540,8 @@ fn settings_that_are_wrong_say_so() {
         ("%RESPONSE_CODE%", "add %START_TIME%", 6),
         ("%START_TIME(%H:%M)% %RESPONSE_CODE%", "not a whole date", 6),
         ("%START_TIME% %RESPONSE_CODE% %UPSTREAM_HOST%%UPSTREAM_CLUSTER%", "put a space between", 35),
+        ("json:{\"a\":\"%START_TIME%\"", "no JSON", 30),
+        ("json:{\"a\":\"%RESPONSE_CODE%\"}", "add %START_TIME%", 11),
         ("%START_TIME% %RESPONSE_CODE% 100%", "a % that no operator follows", 6),
         ("%START_TIME% %RESPONSE_CODE% %REQ(X", "where it ends cannot be seen", 35),
     ];
@@ -543,7 +565,7 @@ fn settings_that_are_wrong_say_so() {
 #[test]
 fn headers_and_what_is_no_request() {
     let plain = format("envoy:istio");
-    let line = CASES[6].line;
+    let line = CASES[7].line;
     for (header, node) in [("", ""), ("<134>Nov 22 15:18:15 edge-1 envoy[7]: ", "edge-1"), ("envoy  | ", "")]
     {
         let line = format!("{header}{line}");

@@ -199,6 +199,8 @@ impl<'a> Evidence<'a> {
                 Outcome::GatewayError(Cause { origin: Origin::Client, reason: Reason::ClientAborted })
             }
             (true, _) => Outcome::GatewayError(self.cause(&flags)),
+            // A session without a status is none that the setting speaks of.
+            (false, Outcome::GatewayError(_)) if matches!(self.status.code(), None | Some(0)) => by_default,
             (false, Outcome::GatewayError(_)) => Outcome::Fine,
             (false, other) => other,
         }
