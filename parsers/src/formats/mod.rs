@@ -1,9 +1,13 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod apache;
 mod custom;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
+mod percent;
+mod squid;
+mod varnish;
 
 use crate::context::Context;
 use crate::diagnosis::Diagnosis;
@@ -78,6 +82,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
+
+    /// Whether the line bears what only this format's product writes, where others write lines of the same shape;
+    /// `None`: nothing tells them apart, or nothing needs to.
+    fn marks(&self, _line: &[u8]) -> Option<bool> {
+        None
+    }
 }
 
 /// What compiling a setting gives.
@@ -98,7 +108,16 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[
+    json::KIND,
+    nginx::KIND,
+    haproxy::KIND,
+    squid::KIND,
+    apache::KIND,
+    varnish::KIND,
+    custom::PATTERN,
+    custom::REGEX,
+];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
