@@ -2,6 +2,8 @@
 
 mod apache;
 mod custom;
+pub(crate) mod envoy;
+mod error_log;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
@@ -88,6 +90,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     fn marks(&self, _line: &[u8]) -> Option<bool> {
         None
     }
+
+    /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
+    /// a quiet error log has no others.
+    fn is_own(&self, _line: &[u8], _context: &mut Context) -> bool {
+        false
+    }
 }
 
 /// What compiling a setting gives.
@@ -110,6 +118,8 @@ pub struct Kind {
 /// Every kind, in the order in which detection tries them.
 pub const FORMATS: &[Kind] = &[
     json::KIND,
+    error_log::NGINX,
+    error_log::APACHE,
     nginx::KIND,
     haproxy::KIND,
     squid::KIND,
