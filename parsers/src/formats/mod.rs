@@ -156,8 +156,9 @@ pub fn compile(spec: &str) -> Compiled {
 
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
+    let products = [("%>Hs", "squid"), ("%Ss", "squid"), ("%>s", "apache"), ("%{Varnish:", "varnish")];
     let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
-    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+    if let Some((_, kind)) = products.iter().chain(&signs).find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }
     let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
@@ -173,6 +174,8 @@ mod tests {
         let cases = [
             ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
             ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            ("%h %l %u %t \"%r\" %>s %b", "write apache:%h"),
+            ("%ts.%03tu %Ss/%03>Hs", "write squid:%ts"),
             (r"^(?<time>\S+) ", "write regex:^"),
             ("<time> <status>", "write pattern:<time>"),
             ("ngnix", "unknown log format `ngnix`; known: "),

@@ -89,26 +89,26 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         "U" => letter.of(Shape::Free, Slot::Target),
         "v" | "V" => letter.of(Shape::Word, Slot::ServerName),
         "i" if argument.eq_ignore_ascii_case("host") => letter.of(Shape::Free, Slot::Host),
-        "o" if argument.eq_ignore_ascii_case("proxy-status") => letter.of(Shape::Free, Slot::ProxyStatus),
+        "o" => letter.header(""),
         "e" if argument == "BALANCER_WORKER_NAME" => letter.of(Shape::Free, Slot::Upstream),
         "e" if argument == "BALANCER_WORKER_ROUTE" => letter.of(Shape::Free, Slot::UpstreamName),
         "e" if argument == "BALANCER_NAME" => letter.of(Shape::Free, Slot::Pool),
         "n" if argument == "error-notes" => letter.of(Shape::Free, Slot::Notes),
         "b" | "B" | "I" | "O" | "S" | "p" | "k" => letter.other(Shape::Number),
         "a" | "A" | "h" | "H" | "l" | "L" | "P" | "R" | "X" => letter.other(Shape::Word),
-        "C" | "e" | "f" | "i" | "n" | "o" | "q" | "u" | "x" | "c" | "g" | "M" | "^ti" | "^to" => {
+        "C" | "e" | "f" | "i" | "n" | "q" | "u" | "x" | "c" | "g" | "M" | "^ti" | "^to" => {
             letter.other(Shape::Free)
         }
         _ => return Err(format!("`{}`: Apache has no such directive", letter.name)),
     })
 }
 
-fn verdict(values: &Values<'_>) -> Verdict {
+fn verdict(values: &Values<'_>) -> Option<Verdict> {
     let cause = cause(values);
-    match values.status().code() {
+    Some(match values.status().code() {
         Some(502..=504) => Verdict::error(cause),
         _ => Verdict::fine(cause),
-    }
+    })
 }
 
 /// `mod_proxy` notes what it tells the client: `The proxy server could not handle the request<p>Reason: <strong>DNS

@@ -51,74 +51,76 @@ fn the_end_is_the_start_and_the_time_taken() {
     }
 }
 
+/// A line, its outcome, its fields.
+const LINES: &[(&str, &str, &str)] = &[
+    // 9, 8: quotes and backslashes of clients.
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /a\"b HTTP/1.1" 502 5 "-" "a \"b\" \\""#,
+        "502 unknown/unknown",
+        r#"1795360708000 - GET /a\"b - - - -"#,
+    ),
+    // 3: the client said nothing.
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "-" 408 - "-" "-""#,
+        "408 fine",
+        "1795360708000 - - - - - - -",
+    ),
+    // 22, 19: IPv6, a user's name with blanks and brackets, and an empty one.
+    (
+        r#"2001:db8::7 - joe [x] bloggs [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 503 5"#,
+        "503 unknown/unknown",
+        "1795360708000 - GET / - - - -",
+    ),
+    (
+        r#"::1 - "" [22/Nov/2026:15:18:28 +0330] "GET / HTTP/1.1" 401 5 "-" "x""#,
+        "401 fine",
+        "1795348108000 - GET / - - - -",
+    ),
+    // 24: the virtual host before it.
+    (
+        r#"www.example.com:443 203.0.113.7 - - [22/Nov/2026:15:18:28 -0930] "GET / HTTP/1.1" 504 5 "-" "x""#,
+        "504 unknown/unknown",
+        "1795394908000 - GET / www.example.com - - -",
+    ),
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 200 5 "-" "x" 120 1480"#,
+        "200 fine",
+        "1795360708000 - GET / - - - -",
+    ),
+    // 1, 4, 7, 11: what scanners send.
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "\x16\x03\x01" 400 226 "-" "-""#,
+        "400 fine",
+        r"1795360708000 - - \x16\x03\x01 - - - -",
+    ),
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /a b c HTTP/1.1" 400 226 "-" "-""#,
+        "400 fine",
+        "1795360708000 - GET /a b c - - - -",
+    ),
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "CONNECT a.example:443 HTTP/1.1" 503 226 "-" "-""#,
+        "503 unknown/unknown",
+        "1795360708000 - CONNECT a.example:443 a.example - - -",
+    ),
+    // 70: a whole line inside of a value.
+    (
+        r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /\" 502 7 \"-\" \"x\" HTTP/1.1" 200 5 "-" "\" 504 5""#,
+        "200 fine",
+        r#"1795360708000 - GET /\" 502 7 \"-\" \"x\" - - - -"#,
+    ),
+    (
+        r#"Nov 22 15:18:28 web3 httpd: 203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 502 5 "-" "x""#,
+        "502 unknown/unknown",
+        "1795360708000 - GET / - web3 - -",
+    ),
+];
+
 #[test]
 fn lines_of_the_named_formats() {
-    let cases = [
-        // 9, 8: quotes and backslashes of clients.
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /a\"b HTTP/1.1" 502 5 "-" "a \"b\" \\""#,
-            "502 unknown/unknown",
-            r#"1795360708000 - GET /a\"b - - - -"#,
-        ),
-        // 3: the client said nothing.
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "-" 408 - "-" "-""#,
-            "408 fine",
-            "1795360708000 - - - - - - -",
-        ),
-        // 22, 19: IPv6, a user's name with blanks and brackets, and an empty one.
-        (
-            r#"2001:db8::7 - joe [x] bloggs [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 503 5"#,
-            "503 unknown/unknown",
-            "1795360708000 - GET / - - - -",
-        ),
-        (
-            r#"::1 - "" [22/Nov/2026:15:18:28 +0330] "GET / HTTP/1.1" 401 5 "-" "x""#,
-            "401 fine",
-            "1795348108000 - GET / - - - -",
-        ),
-        // 24: the virtual host before it.
-        (
-            r#"www.example.com:443 203.0.113.7 - - [22/Nov/2026:15:18:28 -0930] "GET / HTTP/1.1" 504 5 "-" "x""#,
-            "504 unknown/unknown",
-            "1795394908000 - GET / www.example.com - - -",
-        ),
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 200 5 "-" "x" 120 1480"#,
-            "200 fine",
-            "1795360708000 - GET / - - - -",
-        ),
-        // 1, 4, 7, 11: what scanners send.
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "\x16\x03\x01" 400 226 "-" "-""#,
-            "400 fine",
-            r"1795360708000 - - \x16\x03\x01 - - - -",
-        ),
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /a b c HTTP/1.1" 400 226 "-" "-""#,
-            "400 fine",
-            "1795360708000 - GET /a b c - - - -",
-        ),
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "CONNECT a.example:443 HTTP/1.1" 503 226 "-" "-""#,
-            "503 unknown/unknown",
-            "1795360708000 - CONNECT a.example:443 a.example - - -",
-        ),
-        // 70: a whole line inside of a value.
-        (
-            r#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET /\" 502 7 \"-\" \"x\" HTTP/1.1" 200 5 "-" "\" 504 5""#,
-            "200 fine",
-            r#"1795360708000 - GET /\" 502 7 \"-\" \"x\" - - - -"#,
-        ),
-        (
-            r#"Nov 22 15:18:28 web3 httpd: 203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 502 5 "-" "x""#,
-            "502 unknown/unknown",
-            "1795360708000 - GET / - web3 - -",
-        ),
-    ];
-    for (line, want, fields) in cases {
-        assert_eq!(outcome_of("apache", line), want, "{line}");
-        assert_eq!(fields_of("apache", line), fields, "{line}");
+    for (line, want, fields) in LINES {
+        assert_eq!(outcome_of("apache", line), *want, "{line}");
+        assert_eq!(fields_of("apache", line), *fields, "{line}");
     }
 }
 
@@ -179,6 +181,20 @@ fn the_string_as_it_stands_in_a_configuration() {
     assert_eq!(fields_of("apache:%t %s %>s %U%q", line), "1795360708000 - - /x?y - - - -");
 }
 
+#[test]
+fn a_header_of_the_answer_tells_more() {
+    let setting = r#"apache:%t %>s "%{Proxy-Status}o""#;
+    let at = "[22/Nov/2026:15:18:28 +0000]";
+    let cases = [
+        ("503", r#"edge; error=connection_refused"#, "503 proxy/connection_refused"),
+        ("504", "-", "504 unknown/unknown"),
+        ("200", "edge; error=connection_refused", "200 fine"),
+    ];
+    for (status, header, want) in cases {
+        assert_eq!(outcome_of(setting, &format!("{at} {status} \"{header}\"")), want);
+    }
+}
+
 fn best(lines: &[&[u8]]) -> (String, Vec<String>) {
     let found = detect(lines, &context());
     (found.best().map(|best| best.format.name().to_owned()).unwrap_or_default(), found.ambiguous)
@@ -206,11 +222,11 @@ fn a_combined_log_is_apaches_where_it_shows() {
 #[test]
 fn a_setting_decides_what_counts() {
     let line = br#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 503 5"#;
-    let only_502 = Context { gateway_statuses: Some(vec![500, 502]), ..context() };
+    let mut only_502 = Context { gateway_statuses: Some(vec![500, 502]), ..context() };
     let format = format("apache:common");
-    let Ok(crate::Parsed::Record(record)) = format.parse(line, &mut only_502.clone()) else { panic!() };
+    let Ok(crate::Parsed::Record(record)) = format.parse(line, &mut only_502) else { panic!() };
     assert_eq!(outcome(&record), "503 fine");
     let line = br#"203.0.113.7 - - [22/Nov/2026:15:18:28 +0000] "GET / HTTP/1.1" 500 5"#;
-    let Ok(crate::Parsed::Record(record)) = format.parse(line, &mut only_502.clone()) else { panic!() };
+    let Ok(crate::Parsed::Record(record)) = format.parse(line, &mut only_502) else { panic!() };
     assert_eq!(outcome(&record), "500 unknown/unknown");
 }

@@ -1,6 +1,7 @@
 //! Stamps: as a format string describes them (`%{%d/%b/%Y %T}t`), and their values → time.
 
-use super::steps::{Shape, Spec};
+use super::shape::Shape;
+use super::steps::Spec;
 use super::values::{Slot, Values};
 use super::{Directive, Piece};
 use crate::context::Context;

@@ -84,6 +84,12 @@ impl Letter<'_> {
         vec![Piece::Value(Directive::of(self.name, shape, slot))]
     }
 
+    /// A header of the answer; `whose` stands before the name of one that the upstream sent.
+    pub fn header(&self, whose: &str) -> Vec<Piece> {
+        let header = format!("{whose}{}", self.argument.unwrap_or_default());
+        vec![Piece::Value(Directive::header(self.name, Shape::Free, &header))]
+    }
+
     /// A length of time.
     pub fn duration(&self, unit: Unit) -> Vec<Piece> {
         let directive = Directive::of(self.name, Shape::Decimal, Slot::Duration);

@@ -3,17 +3,19 @@
 
 mod clock;
 pub mod letters;
+mod shape;
 mod steps;
 mod values;
 
 pub use self::clock::strftime;
-pub use self::steps::Shape;
+pub use self::shape::Shape;
 pub use self::values::{Slot, Values, Verdict};
 
 use self::steps::Spec;
 use super::{Compiled, Field, Format, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::Unit;
+use crate::proxy_status::{self, Header};
 use crate::record::Outcome;
 use crate::syslog;
 
@@ -23,12 +25,21 @@ const DIRECTIVES_MAX: usize = 128;
 /// What a product brings along.
 #[derive(Debug)]
 pub struct Product {
-    /// What the request's end means.
-    pub verdict: for<'a> fn(&Values<'a>) -> Verdict,
+    /// What the request's end means; `None`: it is none of a client's.
+    pub verdict: for<'a> fn(&Values<'a>) -> Option<Verdict>,
     /// Whether a line bears what this product writes and others of the same shape do not; `None`: no line shows that.
     pub marks: Option<fn(&[u8]) -> bool>,
-    /// What the request line must look like, and what is said of one that does not.
-    pub request: Option<(fn(&[u8]) -> bool, &'static str)>,
+    /// What its request lines always are.
+    pub request: Option<Expected>,
+}
+
+/// What a value must be.
+#[derive(Debug)]
+pub struct Expected {
+    /// Whether it is.
+    pub fits: fn(&[u8]) -> bool,
+    /// What is said of one that is not.
+    pub reason: &'static str,
 }
 
 /// A part of a format string.
@@ -57,6 +68,8 @@ pub struct Directive {
     pub is_end: bool,
     /// Of a duration: what it counts.
     pub unit: Option<Unit>,
+    /// Of an answer's header: what it tells of errors.
+    pub header: Option<Header>,
 }
 
 /// Where blanks may stand beside a value.
@@ -81,10 +94,17 @@ impl Directive {
             padding: Padding::None,
             is_end: false,
             unit: None,
+            header: None,
         }
     }
 
-    /// One that does.
+    /// A header of the answer, by its name: what it tells of errors is known of some.
+    pub fn header(name: &str, shape: Shape, header: &str) -> Directive {
+        let header = Header::named(header.as_bytes());
+        Directive { header, slot: header.map(|_| Slot::Told), ..Directive::new(name, shape) }
+    }
+
+    /// One that has some.
     pub fn of(name: &str, shape: Shape, slot: Slot) -> Directive {
         Directive { slot: Some(slot), ..Directive::new(name, shape) }
     }
@@ -181,22 +201,25 @@ impl Percent {
             at: crate::fields::offset_in(line, values.get(slot)),
             reason,
         };
-        if let Some((fits, reason)) = self.product.request
+        if let Some(expected) = &self.product.request
             && values.carries(Slot::Request)
-            && !fits(values.get(Slot::Request))
+            && !(expected.fits)(values.get(Slot::Request))
         {
-            return Err(refuse(Slot::Request, reason));
+            return Err(refuse(Slot::Request, expected.reason));
         }
         let end = clock::end(&values, spec, context).map_err(|slot| refuse(slot, "no such date"))?;
         let mut record = values.record(end, spec.unit).map_err(|slot| refuse(slot, "no status"))?;
         record.node = node;
-        let verdict = (self.product.verdict)(&values);
-        let counts = matches!(verdict.outcome, Outcome::GatewayError(_));
-        record.outcome = match (context.is_gateway_status(record.status, counts), verdict.outcome) {
-            (true, Outcome::GatewayError(cause)) => Outcome::GatewayError(cause),
-            (true, _) => Outcome::GatewayError(verdict.otherwise),
-            (false, Outcome::GatewayError(_)) => Outcome::Fine,
-            (false, outcome) => outcome,
+        let Some(verdict) = (self.product.verdict)(&values) else { return Ok(Parsed::Other) };
+        let own = verdict.outcome.gateway_error();
+        record.outcome = if context.is_gateway_status(record.status, own.is_some()) {
+            let own = own.unwrap_or(verdict.otherwise);
+            let told = spec.header.and_then(|header| header.cause(values.get(Slot::Told)));
+            Outcome::GatewayError(told.map_or(own, |told| proxy_status::refined(own, told)))
+        } else if own.is_some() {
+            Outcome::Fine
+        } else {
+            verdict.outcome
         };
         record.attempts = values.attempts(&record, verdict.failed_attempt);
         Ok(Parsed::Record(record))

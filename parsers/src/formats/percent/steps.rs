@@ -5,132 +5,16 @@
 
 use memchr::memchr3;
 
+use super::shape::{Shape, Taken};
 use super::values::{Slot, Values};
 use super::{Directive, Padding, Piece};
 use crate::fields::Unit;
 use crate::formats::Field;
+use crate::proxy_status::Header;
 use crate::text::{self, find};
 
 /// How many ends are tried in one line before it is given up.
 const TRIES_MAX: u32 = 512;
-
-/// What a value looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// `22/Nov/2026:14:53:53 +0000`
-    Clf,
-    /// So many digits.
-    Digits(u8),
-    /// As many digits as there are; a dash for none.
-    Number,
-    /// The same, and perhaps a fraction.
-    Decimal,
-    /// Three digits; Squid's 0 and a dash are none.
-    Status,
-    /// `Nov`
-    Month,
-    /// `22`, ` 2`
-    Day,
-    /// `+0000`, `+00:00`, `Z`, `UTC`
-    Zone,
-    /// `AM`, `PM`
-    HalfDay,
-    /// `TCP_MISS_ABORTED`; a dash for none.
-    Capitals,
-    /// No blank in it.
-    Word,
-    /// Anything.
-    Free,
-}
-
-/// How much of the line belongs to a value.
-enum Taken {
-    Len(usize),
-    Wrong,
-    /// Up to what follows it.
-    Open,
-}
-
-impl Shape {
-    /// The value's end follows from the value itself.
-    fn is_fixed(self) -> bool {
-        !matches!(self, Shape::Word | Shape::Free)
-    }
-
-    fn take(self, rest: &[u8]) -> Taken {
-        let digits = |from: usize| rest.iter().skip(from).take_while(|b| b.is_ascii_digit()).count();
-        let len = match self {
-            Shape::Word | Shape::Free => return Taken::Open,
-            Shape::Clf => match rest {
-                [
-                    _,
-                    _,
-                    b'/',
-                    _,
-                    _,
-                    _,
-                    b'/',
-                    _,
-                    _,
-                    _,
-                    _,
-                    b':',
-                    _,
-                    _,
-                    b':',
-                    _,
-                    _,
-                    b':',
-                    _,
-                    _,
-                    b' ',
-                    b'+' | b'-',
-                    _,
-                    _,
-                    _,
-                    _,
-                    ..,
-                ] => 26,
-                _ => 0,
-            },
-            Shape::Digits(n) if digits(0) >= usize::from(n) => usize::from(n),
-            Shape::Digits(_) => 0,
-            Shape::Number | Shape::Decimal => {
-                let sign = usize::from(rest.first() == Some(&b'-'));
-                let whole = digits(sign);
-                match rest.get(sign + whole) {
-                    _ if whole == 0 => sign,
-                    Some(b'.') if self == Shape::Decimal => sign + whole + 1 + digits(sign + whole + 1),
-                    _ => sign + whole,
-                }
-            }
-            Shape::Status => match (digits(0), rest) {
-                (3, _) => 3,
-                (1, [b'0', ..]) | (0, [b'-', ..]) => 1,
-                _ => 0,
-            },
-            Shape::Month => {
-                3 * usize::from(rest.iter().take(3).filter(|b| b.is_ascii_alphabetic()).count() == 3)
-            }
-            Shape::Day => match rest {
-                [b' ' | b'0'..=b'3', b'0'..=b'9', ..] => 2,
-                [b'1'..=b'9', ..] => 1,
-                _ => 0,
-            },
-            Shape::Zone => match rest {
-                [b'+' | b'-', _, _, b':', _, _, ..] => 6,
-                [b'+' | b'-', ..] if digits(1) >= 4 => 5,
-                _ => rest.iter().take_while(|b| b.is_ascii_alphabetic()).count(),
-            },
-            Shape::HalfDay => 2 * usize::from(matches!(rest, [b'A' | b'P' | b'a' | b'p', b'M' | b'm', ..])),
-            Shape::Capitals => match rest {
-                [b'-', ..] => 1,
-                _ => rest.iter().take_while(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_')).count(),
-            },
-        };
-        if len == 0 { Taken::Wrong } else { Taken::Len(len) }
-    }
-}
 
 /// A value and the text after it.
 #[derive(Debug)]
@@ -222,6 +106,8 @@ pub struct Spec {
     pub is_end: bool,
     /// What the duration counts.
     pub unit: Unit,
+    /// The header of the answer that tells of an error.
+    pub header: Option<Header>,
 }
 
 /// Where a line could not be read.
@@ -275,9 +161,10 @@ impl Spec {
         if let Some(last) = steps.last_mut() {
             last.literal.truncate(last.literal.trim_ascii_end().len());
         }
+        let header = steps.iter().find_map(|step| step.directive.header);
         let slots = steps.iter().filter_map(|step| step.directive.slot);
         let carried = slots.fold(0, |carried, slot| carried | 1 << slot as u32);
-        Ok(Spec { head: head.into_bytes(), steps, carried, tail: false, is_end, unit })
+        Ok(Spec { head: head.into_bytes(), steps, carried, tail: false, is_end, unit, header })
     }
 
     pub fn carried(&self) -> u64 {

@@ -72,13 +72,13 @@ pub enum Slot {
     Handling,
     /// The proxy's own words about a failure.
     Notes,
-    /// The `Proxy-Status` header of the answer.
-    ProxyStatus,
+    /// A header of the answer that tells of an error.
+    Told,
 }
 
 impl Slot {
     /// How many there are.
-    pub const COUNT: usize = Slot::ProxyStatus as usize + 1;
+    pub const COUNT: usize = Slot::Told as usize + 1;
 
     /// Whether it is a stamp or a part of one.
     pub fn is_stamp(self) -> bool {

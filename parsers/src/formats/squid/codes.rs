@@ -2,6 +2,7 @@
 
 use crate::fields::Unit;
 use crate::formats::percent::{Directive, Padding, Piece, Shape, Slot, strftime};
+use crate::proxy_status::Header;
 
 /// How a value is quoted: by the modifier, else by what stands around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +112,13 @@ impl<'s> Code<'s> {
         let (shape, slot) = self.meaning();
         let quoted = !matches!(self.quoting, Quoting::Url);
         let shape = if quoted && shape == Shape::Word { Shape::Free } else { shape };
+        // Squid has no error headers of its own.
+        let header = self.argument.filter(|_| self.code == "<h");
+        let header = header.and_then(|header| Header::named(format!("upstream_http_{header}").as_bytes()));
         Ok(vec![Piece::Value(Directive {
             name: self.name.to_owned(),
-            slot,
+            slot: header.map(|_| Slot::Told).or(slot),
+            header,
             shape,
             escaped: self.quoting == Quoting::Quotes,
             padding: self.padding,
@@ -143,7 +148,6 @@ impl<'s> Code<'s> {
             "rp" | ">rp" => (Shape::Word, Some(Slot::Path)),
             ">rd" => (Shape::Word, Some(Slot::ServerName)),
             ">h" | ">ha" if header("host") => (Shape::Word, Some(Slot::Host)),
-            "<h" if header("proxy-status") => (Shape::Word, Some(Slot::ProxyStatus)),
             "mt" => (Shape::Word, Some(Slot::Mime)),
             "err_code" => (Shape::Word, Some(Slot::ErrorCode)),
             "err_detail" => (Shape::Word, Some(Slot::ErrorDetail)),

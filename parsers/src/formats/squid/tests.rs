@@ -50,101 +50,103 @@ fn the_corpus_agrees_with_its_truth() {
     }
 }
 
+/// A line, its outcome, its fields.
+const LINES: &[(&str, &str, &str)] = &[
+    (
+        "1157689312.049   5006 10.105.21.199 TCP_MISS/200 19763 CONNECT login.yahoo.com:443 badeyek DIRECT/209.73.177.115 -",
+        "200 fine",
+        "1157689312049 5006 CONNECT login.yahoo.com:443 login.yahoo.com - - 209.73.177.115",
+    ),
+    (
+        "1787975617.589  35022 10.88.0.4 TCP_TUNNEL/503 0 CONNECT api.example.com:443 - HIER_NONE/- -",
+        "503 proxy/unknown",
+        "1787975617589 35022 CONNECT api.example.com:443 api.example.com - - -",
+    ),
+    (
+        "1613260847.813      0 172.17.0.1 NONE/503 0 CONNECT https:443 - HIER_NONE/- -",
+        "503 proxy/unknown",
+        "1613260847813 0 CONNECT https:443 https - - -",
+    ),
+    (
+        "1787975617.589     12 10.88.0.4 TCP_TUNNEL/503 0 CONNECT db.example:6379 - HIER_DIRECT/10.1.2.3 -",
+        "503 proxy/connection_failed",
+        "1787975617589 12 CONNECT db.example:6379 db.example - - 10.1.2.3",
+    ),
+    (
+        "1787975617.589  60012 10.88.0.4 TCP_TUNNEL/504 0 CONNECT db.example:6379 - HIER_DIRECT/2001:db8::1 -",
+        "504 proxy/connection_timeout",
+        "1787975617589 60012 CONNECT db.example:6379 db.example - - 2001:db8::1",
+    ),
+    (
+        "1787975617.589  60012 10.88.0.4 TCP_TUNNEL/503 0 CONNECT db.example:6379 - FIRSTUP_PARENT/10.9.9.9 -",
+        "503 unknown/unknown",
+        "1787975617589 60012 CONNECT db.example:6379 db.example - - 10.9.9.9",
+    ),
+    (
+        "1787975454.753      0 10.88.0.5 TCP_DENIED/403 3370 CONNECT pypi.org:443 - HIER_NONE/- text/html",
+        "403 fine",
+        "1787975454753 0 CONNECT pypi.org:443 pypi.org - - -",
+    ),
+    (
+        "1787975454.753      0 10.88.0.5 TCP_DENIED/503 3370 GET http://pypi.org/ - HIER_NONE/- text/html",
+        "503 fine",
+        "1787975454753 0 GET http://pypi.org/ pypi.org - - -",
+    ),
+    // Passed on: Squid's own pages are text/html.
+    (
+        "1787975454.753     10 10.88.0.5 TCP_MISS/503 3370 GET http://api.example/ - HIER_DIRECT/10.0.0.1 application/json",
+        "503 fine",
+        "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
+    ),
+    (
+        "1787975454.753     10 10.88.0.5 TCP_MISS/502 3370 GET http://api.example/ - HIER_DIRECT/10.0.0.1 application/json",
+        "502 upstream/upstream_response",
+        "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
+    ),
+    (
+        "1787975454.753     10 10.88.0.5 NONE_NONE/000 0 - error:transaction-end-before-headers - HIER_NONE/- -",
+        "0 fine",
+        "1787975454753 10 - error:transaction-end-before-headers - - - -",
+    ),
+    (
+        "1787975454.753     10 10.88.0.5 NONE/400 3500 GET error:invalid-request - HIER_NONE/- text/html",
+        "400 fine",
+        "1787975454753 10 GET error:invalid-request - - - -",
+    ),
+    (
+        "1787975454.753     10 10.88.0.5 TCP_MISS_ABORTED/200 0 GET http://a.example/ - TIMEOUT_HIER_DIRECT/10.0.0.1 -",
+        "200 fine",
+        "1787975454753 10 GET http://a.example/ a.example - - 10.0.0.1",
+    ),
+    (
+        "1787975454.753     10 ::1 TCP_MISS/200 0 GET http://u:p@[2001:db8::1]:80/ joe bloggs HIER_DIRECT/10.0.0.1 text/plain",
+        "200 fine",
+        "1787975454753 10 GET http://u:p@[2001:db8::1]:80/ 2001:db8::1 - - 10.0.0.1",
+    ),
+    // log_mime_hdrs
+    (
+        "1787975454.753     10 ::1 TCP_MISS/504 0 GET http://a.example/ - HIER_NONE/- text/html [Host: a.example\\r\\n] [HTTP/1.1 504]",
+        "504 proxy/unknown",
+        "1787975454753 10 GET http://a.example/ a.example - - -",
+    ),
+    // Traffic Server's log of the same shape.
+    (
+        "1332362171.521 114 127.0.0.1 ERR_CONNECT_FAIL/502 890 GET http://blag.example/ - NONE/- text/html -",
+        "502 proxy/connection_failed",
+        "1332362171521 114 GET http://blag.example/ blag.example - - -",
+    ),
+    (
+        "Nov 22 15:18:18 proxy7 squid[812]: 1787975454.753     10 ::1 TCP_HIT/200 0 GET http://a.example/ - HIER_NONE/- text/html",
+        "200 fine",
+        "1787975454753 10 GET http://a.example/ a.example proxy7 - -",
+    ),
+];
+
 #[test]
 fn native_lines() {
-    let cases = [
-        (
-            "1157689312.049   5006 10.105.21.199 TCP_MISS/200 19763 CONNECT login.yahoo.com:443 badeyek DIRECT/209.73.177.115 -",
-            "200 fine",
-            "1157689312049 5006 CONNECT login.yahoo.com:443 login.yahoo.com - - 209.73.177.115",
-        ),
-        (
-            "1787975617.589  35022 10.88.0.4 TCP_TUNNEL/503 0 CONNECT api.example.com:443 - HIER_NONE/- -",
-            "503 proxy/unknown",
-            "1787975617589 35022 CONNECT api.example.com:443 api.example.com - - -",
-        ),
-        (
-            "1613260847.813      0 172.17.0.1 NONE/503 0 CONNECT https:443 - HIER_NONE/- -",
-            "503 proxy/unknown",
-            "1613260847813 0 CONNECT https:443 https - - -",
-        ),
-        (
-            "1787975617.589     12 10.88.0.4 TCP_TUNNEL/503 0 CONNECT db.example:6379 - HIER_DIRECT/10.1.2.3 -",
-            "503 proxy/connection_failed",
-            "1787975617589 12 CONNECT db.example:6379 db.example - - 10.1.2.3",
-        ),
-        (
-            "1787975617.589  60012 10.88.0.4 TCP_TUNNEL/504 0 CONNECT db.example:6379 - HIER_DIRECT/2001:db8::1 -",
-            "504 proxy/connection_timeout",
-            "1787975617589 60012 CONNECT db.example:6379 db.example - - 2001:db8::1",
-        ),
-        (
-            "1787975617.589  60012 10.88.0.4 TCP_TUNNEL/503 0 CONNECT db.example:6379 - FIRSTUP_PARENT/10.9.9.9 -",
-            "503 unknown/unknown",
-            "1787975617589 60012 CONNECT db.example:6379 db.example - - 10.9.9.9",
-        ),
-        (
-            "1787975454.753      0 10.88.0.5 TCP_DENIED/403 3370 CONNECT pypi.org:443 - HIER_NONE/- text/html",
-            "403 fine",
-            "1787975454753 0 CONNECT pypi.org:443 pypi.org - - -",
-        ),
-        (
-            "1787975454.753      0 10.88.0.5 TCP_DENIED/503 3370 GET http://pypi.org/ - HIER_NONE/- text/html",
-            "503 fine",
-            "1787975454753 0 GET http://pypi.org/ pypi.org - - -",
-        ),
-        // Passed on: Squid's own pages are text/html.
-        (
-            "1787975454.753     10 10.88.0.5 TCP_MISS/503 3370 GET http://api.example/ - HIER_DIRECT/10.0.0.1 application/json",
-            "503 fine",
-            "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
-        ),
-        (
-            "1787975454.753     10 10.88.0.5 TCP_MISS/502 3370 GET http://api.example/ - HIER_DIRECT/10.0.0.1 application/json",
-            "502 upstream/upstream_response",
-            "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
-        ),
-        (
-            "1787975454.753     10 10.88.0.5 NONE_NONE/000 0 - error:transaction-end-before-headers - HIER_NONE/- -",
-            "0 fine",
-            "1787975454753 10 - error:transaction-end-before-headers - - - -",
-        ),
-        (
-            "1787975454.753     10 10.88.0.5 NONE/400 3500 GET error:invalid-request - HIER_NONE/- text/html",
-            "400 fine",
-            "1787975454753 10 GET error:invalid-request - - - -",
-        ),
-        (
-            "1787975454.753     10 10.88.0.5 TCP_MISS_ABORTED/200 0 GET http://a.example/ - TIMEOUT_HIER_DIRECT/10.0.0.1 -",
-            "200 fine",
-            "1787975454753 10 GET http://a.example/ a.example - - 10.0.0.1",
-        ),
-        (
-            "1787975454.753     10 ::1 TCP_MISS/200 0 GET http://u:p@[2001:db8::1]:80/ joe bloggs HIER_DIRECT/10.0.0.1 text/plain",
-            "200 fine",
-            "1787975454753 10 GET http://u:p@[2001:db8::1]:80/ 2001:db8::1 - - 10.0.0.1",
-        ),
-        // log_mime_hdrs
-        (
-            "1787975454.753     10 ::1 TCP_MISS/504 0 GET http://a.example/ - HIER_NONE/- text/html [Host: a.example\\r\\n] [HTTP/1.1 504]",
-            "504 proxy/unknown",
-            "1787975454753 10 GET http://a.example/ a.example - - -",
-        ),
-        // Traffic Server's log of the same shape.
-        (
-            "1332362171.521 114 127.0.0.1 ERR_CONNECT_FAIL/502 890 GET http://blag.example/ - NONE/- text/html -",
-            "502 proxy/connection_failed",
-            "1332362171521 114 GET http://blag.example/ blag.example - - -",
-        ),
-        (
-            "Nov 22 15:18:18 proxy7 squid[812]: 1787975454.753     10 ::1 TCP_HIT/200 0 GET http://a.example/ - HIER_NONE/- text/html",
-            "200 fine",
-            "1787975454753 10 GET http://a.example/ a.example proxy7 - -",
-        ),
-    ];
-    for (line, want, fields) in cases {
-        assert_eq!(outcome_of("squid", line), want, "{line}");
-        assert_eq!(fields_of("squid", line), fields, "{line}");
+    for (line, want, fields) in LINES {
+        assert_eq!(outcome_of("squid", line), *want, "{line}");
+        assert_eq!(fields_of("squid", line), *fields, "{line}");
     }
 }
 
@@ -214,6 +216,9 @@ fn error_codes_say_why() {
 #[test]
 fn what_the_upstream_sent_tells_who_answered() {
     let setting = "squid:%ts.%03tu %03>Hs %<Hs %Ss %<a:%<p %<pt \"%{Host}>h\"";
+    let header = "squid:%ts %03>Hs %<Hs \"%{X-Brd-Err-Code}<h\"";
+    assert_eq!(outcome_of(header, "1787975454 502 502 \"-\""), "502 upstream/upstream_response");
+    assert_eq!(outcome_of(header, "1787975454 503 - \"target_40011\""), "503 proxy/unknown");
     let cases = [
         ("502 502 TCP_MISS", "502 upstream/upstream_response"),
         ("503 503 TCP_MISS", "503 fine"),
@@ -227,6 +232,12 @@ fn what_the_upstream_sent_tells_who_answered() {
         assert_eq!(outcome_of(setting, &line), want, "{line}");
         assert_eq!(fields_of(setting, &line), "1787975454753 - - - a.example - - 10.0.0.1:8080");
     }
+}
+
+#[test]
+fn other_caches_questions_are_no_requests() {
+    let line = "1787975454.753      0 10.0.0.9 UDP_HIT/000 74 ICP_QUERY http://a.example/ - HIER_NONE/- -";
+    assert_eq!(outcome_of("squid", line), "no record");
 }
 
 /// An old copy instead of an upstream that failed: the request ended well, an attempt did not.

@@ -11,10 +11,14 @@ use crate::formats::percent::{Slot, Values, Verdict};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Outcome, Status};
 
-/// The verdict on one line.
-pub fn verdict(values: &Values<'_>) -> Verdict {
-    let status = values.status().code();
+/// The verdict on one line; `None`: another cache asked whether this one has something (ICP, HTCP).
+pub fn verdict(values: &Values<'_>) -> Option<Verdict> {
     let tag = Tag(values.get(Slot::Tag));
+    (!tag.0.starts_with(b"UDP_")).then(|| of_request(values, tag))
+}
+
+fn of_request(values: &Values<'_>, tag: Tag<'_>) -> Verdict {
+    let status = values.status().code();
     // The access list said so.
     if tag.has(b"DENIED") {
         return Verdict::fine(Cause::proxy(Reason::ProxyConfigurationError));

@@ -4,7 +4,7 @@
 //! Varnish never makes 502 or 504 itself; an upstream that failed is 503, as its own error pages and an upstream's are.
 
 use super::percent::letters::{self, Letter};
-use super::percent::{Percent, Piece, Product, Shape, Slot, Values, Verdict};
+use super::percent::{Expected, Percent, Piece, Product, Shape, Slot, Values, Verdict};
 use super::{Compiled, Format, Kind, SpecError};
 use crate::fields::Unit;
 use crate::reason::{Cause, Reason};
@@ -23,8 +23,11 @@ pub const KIND: Kind = Kind {
 const PRODUCT: Product = Product { verdict, marks: None, request: None };
 
 /// Of the default format, which other products' lines look like.
-const DEFAULT: Product =
-    Product { marks: Some(marks), request: Some((is_whole_url, "Varnish names the host in it")), ..PRODUCT };
+const DEFAULT: Product = Product {
+    marks: Some(marks),
+    request: Some(Expected { fits: is_whole_url, reason: "Varnish names the host in it" }),
+    ..PRODUCT
+};
 
 /// `%l` is always a dash.
 const DEFAULT_FORMAT: &str = r#"%h - %u %t "%r" %s %b "%{Referer}i" "%{User-agent}i""#;
@@ -65,7 +68,8 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         "m" => letter.of(Shape::Word, Slot::Method),
         "U" => letter.of(Shape::Free, Slot::Target),
         "i" if argument.eq_ignore_ascii_case("host") => letter.of(Shape::Free, Slot::Host),
-        "o" if argument.eq_ignore_ascii_case("proxy-status") => letter.of(Shape::Free, Slot::ProxyStatus),
+        // Varnish has no error headers of its own.
+        "o" => letter.header("upstream_http_"),
         "x" => match argument {
             "Varnish:handling" => letter.of(Shape::Word, Slot::Handling),
             // What VCL is customarily made to log.
@@ -79,12 +83,12 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         },
         "b" | "I" | "O" => letter.other(Shape::Decimal),
         "h" | "H" | "l" => letter.other(Shape::Word),
-        "i" | "o" | "q" | "u" => letter.other(Shape::Free),
+        "i" | "q" | "u" => letter.other(Shape::Free),
         _ => return Err(format!("`{}`: varnishncsa has no such directive", letter.name)),
     })
 }
 
-fn verdict(values: &Values<'_>) -> Verdict {
+fn verdict(values: &Values<'_>) -> Option<Verdict> {
     // VCL made the answer.
     let is_synthetic = matches!(values.get(Slot::Handling), b"synth" | b"error");
     let cause = match (fetch_error(values.known(Slot::Notes)), values.status().code()) {
@@ -94,10 +98,10 @@ fn verdict(values: &Values<'_>) -> Verdict {
         // Behind a backend's error stands the backend.
         (None, _) => Cause::upstream(),
     };
-    match values.status().code() {
+    Some(match values.status().code() {
         Some(502..=504) => Verdict::error(cause),
         _ => Verdict::fine(cause),
-    }
+    })
 }
 
 /// What Varnish says of a fetch that failed.
