@@ -49,6 +49,11 @@ impl Header {
     /// `Proxy-Status` itself.
     pub const PROXY_STATUS: Header = Header { kind: Kind::ProxyStatus, passed: false };
 
+    /// The names of those that are known, in lower case with underscores.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        HEADERS.iter().map(|(name, _)| *name)
+    }
+
     /// The header of this name: `Proxy-Status`, `proxy_status`, `upstream_http_proxy_status`, `origin_Proxy-Status`.
     #[must_use]
     pub fn named(name: &[u8]) -> Option<Header> {

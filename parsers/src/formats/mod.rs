@@ -4,6 +4,7 @@ mod custom;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
+mod traefik;
 
 use crate::context::Context;
 use crate::diagnosis::Diagnosis;
@@ -98,7 +99,8 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] =
+    &[json::KIND, traefik::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
