@@ -34,6 +34,9 @@ pub const KIND: Kind = Kind {
     built_in: || vec![Box::new(Json::recognising())],
 };
 
+/// A longer name of a member is none that a person gave.
+const NAME_MAX: usize = 64;
+
 /// What a member's value is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -143,7 +146,9 @@ impl Json {
                 Ok(seen)
             }
             Err(broken) => {
-                let field = str::from_utf8(broken.member).unwrap_or_default();
+                // A name is what the line says: only a plain one is shown as a field's.
+                let plain = broken.member.iter().all(u8::is_ascii_graphic) && broken.member.len() <= NAME_MAX;
+                let field = if plain { str::from_utf8(broken.member).unwrap_or_default() } else { "" };
                 Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
@@ -246,5 +251,7 @@ pub fn member_names(line: &[u8]) -> Vec<String> {
     if whole.is_ok() { names } else { Vec::new() }
 }
 
+#[cfg(test)]
+mod speakers_tests;
 #[cfg(test)]
 mod tests;

@@ -65,9 +65,9 @@ pub fn members<'a>(
         }
         let Some(slot) = names.get_mut(depth) else { return Err(scan.broken("nested too deep")) };
         *slot = scan.string("no member name")?;
-        scan.member = slot;
         scan.space();
         scan.expect(b':', "no colon after a member name")?;
+        scan.member = slot;
         scan.space();
         let at = scan.at;
         match scan.peek() {
