@@ -195,7 +195,7 @@ impl Quotes {
     }
 
     /// The parts between separators that stand outside of quotes.
-    fn split<'a>(self, text: &'a [u8], separator: u8) -> impl Iterator<Item = &'a [u8]> {
+    fn split(self, text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
         let mut rest = Some(text);
         std::iter::from_fn(move || {
             let text = rest?;

@@ -48,8 +48,7 @@ fn told() -> impl Iterator<Item = Entry> {
 fn titled(name: &str) -> String {
     let mut starts = true;
     let letter = |c: char| {
-        let c = if std::mem::replace(&mut starts, c == '-') { c.to_ascii_uppercase() } else { c };
-        c
+        if std::mem::replace(&mut starts, c == '-') { c.to_ascii_uppercase() } else { c }
     };
     name.chars().map(letter).collect()
 }

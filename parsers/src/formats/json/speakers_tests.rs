@@ -366,82 +366,83 @@ fn traefik_passes_a_body_on() {
     }
 }
 
+const BESIDE: &[(&str, Reason, Effect, &str, &str)] = &[
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"dial tcp 10.0.0.7:80: connect: connection refused","request":{"remote_ip":"192.0.2.7","method":"GET","host":"api.example:8443","uri":"/"},"duration":0.0006,"status":502,"err_id":"x","err_trace":"reverseproxy.statusError (reverseproxy.go:1267)"}"#,
+        Reason::ConnectionRefused,
+        Effect::Failed,
+        "10.0.0.7:80",
+        "api.example",
+    ),
+    (
+        r#"caddy  | {"level":"error","ts":"2026-11-22T14:53:53Z","logger":"http.log.error.log0","msg":"dial tcp [2001:db8::1]:80: i/o timeout","request":{"host":"a"},"status":504}"#,
+        Reason::ConnectionTimeout,
+        Effect::Failed,
+        "[2001:db8::1]:80",
+        "a",
+    ),
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"dial tcp: lookup app on 127.0.0.11:53: no such host","request":{"host":"a"},"status":502}"#,
+        Reason::DnsError,
+        Effect::Failed,
+        "",
+        "a",
+    ),
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"no upstreams available","request":{"host":"a"},"status":503}"#,
+        Reason::DestinationUnavailable,
+        Effect::Failed,
+        "",
+        "a",
+    ),
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"EOF","request":{"host":"a"},"status":502}"#,
+        Reason::ConnectionTerminated,
+        Effect::Failed,
+        "",
+        "a",
+    ),
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"tls: failed to verify certificate: x509: certificate signed by unknown authority","request":{"host":"a"},"status":502}"#,
+        Reason::TlsCertificateError,
+        Effect::Failed,
+        "",
+        "a",
+    ),
+    (
+        r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"read tcp 10.0.0.2:5000->10.0.0.7:80: read: connection reset by peer","request":{"host":"a"},"status":502}"#,
+        Reason::ConnectionTerminated,
+        Effect::Failed,
+        "10.0.0.7:80",
+        "a",
+    ),
+    (
+        r#"{"level":"warn","ts":1795359233.0,"logger":"http.handlers.reverse_proxy","msg":"aborting with incomplete response","upstream":"10.0.0.7:80","duration":0.1,"request":{"host":"a"},"error":"reading: unexpected EOF"}"#,
+        Reason::HttpResponseIncomplete,
+        Effect::Aborted,
+        "10.0.0.7:80",
+        "a",
+    ),
+    (
+        r#"{"level":"debug","msg":"'502 Bad Gateway' caused by: dial tcp 10.0.0.7:80: connect: connection refused","time":"2026-11-22T14:53:53Z"}"#,
+        Reason::ConnectionRefused,
+        Effect::Failed,
+        "10.0.0.7:80",
+        "",
+    ),
+    (
+        r#"{"level":"debug","error":"dial tcp 10.0.0.7:80: connect: no route to host","time":"2026-11-22T14:53:53Z","message":"502 Bad Gateway"}"#,
+        Reason::ConnectionFailed,
+        Effect::Failed,
+        "10.0.0.7:80",
+        "",
+    ),
+];
+
 #[test]
 fn errors_beside_requests_are_diagnoses() {
     let json = compile(None).unwrap();
-    let cases: &[(&str, Reason, Effect, &str, &str)] = &[
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"dial tcp 10.0.0.7:80: connect: connection refused","request":{"remote_ip":"192.0.2.7","method":"GET","host":"api.example:8443","uri":"/"},"duration":0.0006,"status":502,"err_id":"x","err_trace":"reverseproxy.statusError (reverseproxy.go:1267)"}"#,
-            Reason::ConnectionRefused,
-            Effect::Failed,
-            "10.0.0.7:80",
-            "api.example",
-        ),
-        (
-            r#"caddy  | {"level":"error","ts":"2026-11-22T14:53:53Z","logger":"http.log.error.log0","msg":"dial tcp [2001:db8::1]:80: i/o timeout","request":{"host":"a"},"status":504}"#,
-            Reason::ConnectionTimeout,
-            Effect::Failed,
-            "[2001:db8::1]:80",
-            "a",
-        ),
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"dial tcp: lookup app on 127.0.0.11:53: no such host","request":{"host":"a"},"status":502}"#,
-            Reason::DnsError,
-            Effect::Failed,
-            "",
-            "a",
-        ),
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"no upstreams available","request":{"host":"a"},"status":503}"#,
-            Reason::DestinationUnavailable,
-            Effect::Failed,
-            "",
-            "a",
-        ),
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"EOF","request":{"host":"a"},"status":502}"#,
-            Reason::ConnectionTerminated,
-            Effect::Failed,
-            "",
-            "a",
-        ),
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"tls: failed to verify certificate: x509: certificate signed by unknown authority","request":{"host":"a"},"status":502}"#,
-            Reason::TlsCertificateError,
-            Effect::Failed,
-            "",
-            "a",
-        ),
-        (
-            r#"{"level":"error","ts":1795359233.0,"logger":"http.log.error","msg":"read tcp 10.0.0.2:5000->10.0.0.7:80: read: connection reset by peer","request":{"host":"a"},"status":502}"#,
-            Reason::ConnectionTerminated,
-            Effect::Failed,
-            "10.0.0.7:80",
-            "a",
-        ),
-        (
-            r#"{"level":"warn","ts":1795359233.0,"logger":"http.handlers.reverse_proxy","msg":"aborting with incomplete response","upstream":"10.0.0.7:80","duration":0.1,"request":{"host":"a"},"error":"reading: unexpected EOF"}"#,
-            Reason::HttpResponseIncomplete,
-            Effect::Aborted,
-            "10.0.0.7:80",
-            "a",
-        ),
-        (
-            r#"{"level":"debug","msg":"'502 Bad Gateway' caused by: dial tcp 10.0.0.7:80: connect: connection refused","time":"2026-11-22T14:53:53Z"}"#,
-            Reason::ConnectionRefused,
-            Effect::Failed,
-            "10.0.0.7:80",
-            "",
-        ),
-        (
-            r#"{"level":"debug","error":"dial tcp 10.0.0.7:80: connect: no route to host","time":"2026-11-22T14:53:53Z","message":"502 Bad Gateway"}"#,
-            Reason::ConnectionFailed,
-            Effect::Failed,
-            "10.0.0.7:80",
-            "",
-        ),
-    ];
-    for (line, reason, effect, upstream, site) in cases {
+    for (line, reason, effect, upstream, site) in BESIDE {
         let diagnosis = match json.parse(line.as_bytes(), &mut context()) {
             Ok(Parsed::Diagnosis(diagnosis)) => diagnosis,
             other => panic!("{line}: {other:?}"),
