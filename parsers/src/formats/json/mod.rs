@@ -80,6 +80,12 @@ pub enum Meaning {
     Proxy,
     /// Whose it is.
     Provider,
+    /// Envoy: why the connection failed.
+    Failure,
+    /// Envoy: how long the upstream took, if it answered.
+    ServiceTime,
+    /// Envoy: how often it tried.
+    Tries,
 }
 
 /// Whose line it is, where a name tells.

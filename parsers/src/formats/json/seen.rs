@@ -51,6 +51,12 @@ pub struct Seen<'a> {
     pub flags: Option<&'a [u8]>,
     /// Envoy's response code details.
     pub details: &'a [u8],
+    /// Envoy: why the connection failed.
+    pub failure: &'a [u8],
+    /// Envoy: how long the upstream took, if it answered.
+    pub service_time: Option<&'a [u8]>,
+    /// Envoy: how often it tried.
+    pub tries: &'a [u8],
     /// Fastly's state.
     pub state: Ranked<'a>,
     /// The reason phrase.
@@ -79,6 +85,9 @@ impl<'a> Seen<'a> {
             retries: b"",
             flags: None,
             details: b"",
+            failure: b"",
+            service_time: None,
+            tries: b"",
             state: Ranked::NONE,
             phrase: Ranked::NONE,
             message: b"",
@@ -116,6 +125,9 @@ impl<'a> Seen<'a> {
             Meaning::Retries if self.retries.is_empty() => self.retries = value,
             Meaning::Flags => self.flags = self.flags.or(Some(value)),
             Meaning::Details if self.details.is_empty() => self.details = value,
+            Meaning::Failure if self.failure.is_empty() => self.failure = value,
+            Meaning::ServiceTime => self.service_time = self.service_time.or(Some(value)),
+            Meaning::Tries if self.tries.is_empty() => self.tries = value,
             Meaning::Message if self.message.is_empty() => self.message = value,
             Meaning::State => self.state.take(entry.rank, value),
             Meaning::Phrase => self.phrase.take(entry.rank, value),
