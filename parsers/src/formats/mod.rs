@@ -9,6 +9,7 @@ pub mod json;
 pub(crate) mod nginx;
 mod percent;
 mod squid;
+mod traefik;
 mod varnish;
 
 use crate::context::Context;
@@ -120,6 +121,7 @@ pub const FORMATS: &[Kind] = &[
     json::KIND,
     error_log::NGINX,
     error_log::APACHE,
+    traefik::KIND,
     nginx::KIND,
     haproxy::KIND,
     envoy::KIND,
