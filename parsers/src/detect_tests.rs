@@ -23,7 +23,6 @@ const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("lab/envoy-json.log"), "json"),
     (corpus!("nginx-haproxy/nginx-error.log"), ""),
     (corpus!("nginx-haproxy/nginx-error.syslog"), ""),
-    (corpus!("nginx-haproxy/nginx-stream.log"), ""),
     (corpus!("lab/nginx-error.log"), ""),
     (corpus!("lab/apache-error.log"), ""),
 ];
@@ -34,6 +33,7 @@ const NGINX_FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/nginx-escape-none.log"), "nginx:combined"),
     (corpus!("nginx-haproxy/nginx-ingress.log"), "nginx:upstreaminfo"),
     (corpus!("nginx-haproxy/nginx-upstream.log"), "nginx:combined_upstream"),
+    (corpus!("nginx-haproxy/nginx-stream.log"), "nginx:stream_proxy"),
     (corpus!("lab/nginx-combined.log"), "nginx:combined"),
     (corpus!("lab/nginx-main_ext.log"), "nginx:main_ext"),
     (corpus!("lab/nginx-timed.log"), "nginx:timed"),

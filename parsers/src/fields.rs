@@ -250,6 +250,7 @@ impl<'a> Values<'a> {
             cache_status: b"",
             lists: lists.as_ref(),
             attempts: &record.attempts,
+            is_session: false,
         }
         .outcome(context);
         if lists.is_none() {
@@ -274,6 +275,7 @@ impl<'a> Values<'a> {
             response_time: self.get(Slot::ResponseTime),
             response_length: self.get(Slot::ResponseLength),
             request_status,
+            of_session: false,
         })
     }
 

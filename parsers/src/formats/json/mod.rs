@@ -11,6 +11,7 @@ mod scan;
 mod speakers;
 
 use self::scan::Value;
+pub(super) use self::speakers::{is_other, record};
 use super::{Field, Format, Kind, Malformed, Parsed};
 use crate::context::Context;
 use crate::fields::{Slot, Target, Unit, Unusable, Values, is_missing, offset_in};
@@ -98,7 +99,7 @@ pub struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn new(line: &'a [u8]) -> Seen<'a> {
+    pub(super) fn new(line: &'a [u8]) -> Seen<'a> {
         Seen {
             values: Values::new(line, Unit::Written),
             speaker: None,
@@ -113,7 +114,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    fn take(&mut self, entry: &Entry, value: &'a [u8]) {
+    pub(super) fn take(&mut self, entry: &Entry, value: &'a [u8]) {
         self.speaker = self.speaker.or(entry.speaker);
         match entry.meaning {
             Meaning::Slot(slot) => {
@@ -136,7 +137,7 @@ impl<'a> Seen<'a> {
     }
 
     /// Puts a value into its slot if it ranks above what is there; of equals the first counts.
-    fn set(&mut self, slot: Slot, rank: u8, value: &'a [u8]) -> bool {
+    pub(super) fn set(&mut self, slot: Slot, rank: u8, value: &'a [u8]) -> bool {
         let Some(old) = self.ranks.get_mut(slot as usize) else { return false };
         let held = self.values.get(slot);
         let better = match held {
@@ -151,7 +152,7 @@ impl<'a> Seen<'a> {
     }
 
     /// What needs the whole line: whose host it is, what a bare duration counts.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let slot = if self.logstash { Slot::Node } else { Slot::Site };
         if !self.host.is_empty() {
             self.set(slot, 2, self.host);
@@ -218,6 +219,22 @@ impl Json {
                 Err(Malformed { field: "", at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
+    }
+}
+
+/// The names that are known, for other formats whose fields have names.
+#[derive(Debug)]
+pub(super) struct Known(Json);
+
+impl Known {
+    /// Every one of them.
+    pub(super) fn new() -> Known {
+        Known(Json::recognising())
+    }
+
+    /// What a name means.
+    pub(super) fn entry(&self, name: &[u8]) -> Option<&Entry> {
+        self.0.entry(&[name])
     }
 }
 

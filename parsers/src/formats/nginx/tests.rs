@@ -255,7 +255,7 @@ fn other_formats_of_the_wild() {
         (
             "npm",
             r#"[22/Nov/2026:14:53:53 +0000] - 502 502 - GET https app.example "/x" [Client 1.2.3.4] [Length 552] [Gzip -] [Sent-to 10.0.0.9] "Mozilla/5.0" "-""#,
-            " /x app.example 10.0.0.9  | []=502 | unknown unknown",
+            " /x app.example   | 10.0.0.9=502 | unknown unknown",
         ),
         (
             "npm_standard",

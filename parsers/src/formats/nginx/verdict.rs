@@ -52,9 +52,16 @@ pub(super) fn record<'a>(
     let request = request(&values);
     let hostname = text::dash(values.get(Slot::Hostname));
     let lists = lists(&values, status);
-    let attempts = lists.map_or(Attempts::None, Lists::attempts);
+    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
+    if carried.has(Slot::Server)
+        && let Attempts::One(attempt) = &mut attempts
+    {
+        attempt.upstream = text::dash(values.get(Slot::Server));
+    }
+    let is_session = carried.has(Slot::SessionTime);
+    let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
     Record {
-        request_time: text::millis(values.get(Slot::RequestTime)),
+        request_time: text::millis(values.get(time)),
         method: request.method,
         path: request.target,
         node: if hostname.is_empty() { node } else { hostname },
@@ -67,6 +74,7 @@ pub(super) fn record<'a>(
             cache_status: values.get(Slot::CacheStatus),
             lists: lists.as_ref(),
             attempts: &attempts,
+            is_session,
         }
         .outcome(context),
         end,
@@ -120,6 +128,7 @@ fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
         response_time: values.if_carried(Slot::ResponseTime),
         response_length: values.if_carried(Slot::ResponseLength),
         request_status: status,
+        of_session: values.carried.has(Slot::SessionTime),
     })
 }
 
@@ -133,6 +142,8 @@ pub(crate) struct Evidence<'e, 'a> {
     /// `None`: the format carries none of them.
     pub(crate) lists: Option<&'e Lists<'a>>,
     pub(crate) attempts: &'e Attempts<'a>,
+    /// A session of nginx's stream module.
+    pub(crate) is_session: bool,
 }
 
 impl Evidence<'_, '_> {
@@ -162,6 +173,10 @@ impl Evidence<'_, '_> {
             return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
         }
         let Some(lists) = self.lists else {
+            // No upstream speaks statuses here: no server could be chosen or reached.
+            if self.is_session {
+                return Cause::proxy(Reason::Unknown);
+            }
             let is_upstreams = self.status == Status::new(9) && !self.protocol.is_empty();
             return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
         };
