@@ -90,6 +90,11 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     BuiltIn { name: "main", title: "nginx main", log_format: combined!(r#" "$http_x_forwarded_for""#) },
     BuiltIn { name: "combined", title: "nginx combined", log_format: combined!("") },
     BuiltIn {
+        name: "combined_forwarded",
+        title: "nginx combined with forwarded addresses in place of the client's",
+        log_format: r#"$http_x_forwarded_for - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#,
+    },
+    BuiltIn {
         name: "vhost_combined",
         title: "nginx combined with host and port first",
         log_format: r#"$host:$server_port $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#,

@@ -409,3 +409,62 @@ fn a_syslog_header_names_the_node() {
         matches!(format.parse(bare.as_bytes(), &mut context), Ok(Parsed::Record(record)) if record.node.is_empty())
     );
 }
+
+#[test]
+fn sessions_of_the_stream_module() {
+    let cases = [
+        ("stream", "127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 200 62 77 0.001", "     |  | fine", 0),
+        ("stream", "127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 502 0 0 1.001", "     |  | proxy unknown", 0),
+        ("stream", "127.0.0.1 [22/Nov/2026:14:53:53 +0000] UDP 500 0 0 1.001", "     |  | fine", 0),
+        (
+            "stream_proxy",
+            r#"127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 200 62 77 0.001 "10.0.0.1:41701" "77" "62" "0.000""#,
+            "     | 10.0.0.1:41701=- | fine",
+            0,
+        ),
+        (
+            "stream_proxy",
+            r#"127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 502 0 0 0.001 "10.0.0.1:21, 10.0.0.1:22" "0, 0" "0, 0" "-, -""#,
+            "     | 10.0.0.1:21=- 10.0.0.1:22=- | proxy connection_failed",
+            2,
+        ),
+        // The second server was reached: masked.
+        (
+            "stream_proxy",
+            r#"127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 200 5 5 0.001 "10.0.0.1:21, 10.0.0.1:22" "0, 5" "0, 5" "-, 0.001""#,
+            "     | 10.0.0.1:21=- 10.0.0.1:22=- | fine",
+            1,
+        ),
+        // Connected, and then something failed before the session began.
+        (
+            "stream_proxy",
+            r#"127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 502 0 0 0.001 "10.0.0.1:21" "0" "0" "0.001""#,
+            "     | 10.0.0.1:21=- | proxy unknown",
+            1,
+        ),
+        (
+            "stream_proxy",
+            r#"127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 502 0 0 0.001 "db" "0" "0" "-""#,
+            "     | [db]=- | proxy destination_unavailable",
+            1,
+        ),
+        (
+            "npm_stream",
+            "[22/Nov/2026:14:53:53 +0000] [Client 1.2.3.4:5555] TCP 502 0 0 60.001 [Sent-to 10.0.0.1:22, 10.0.0.2:22] [Sent 0, 0] [Received 0, 0] [Time -, -] - -",
+            "     | 10.0.0.1:22=- 10.0.0.2:22=- | proxy connection_failed",
+            2,
+        ),
+    ];
+    for (setting, line, want, failed) in cases {
+        with_record(setting, line, |record| {
+            assert_eq!(shown(record), want, "{line}");
+            assert!(record.request_time.is_some(), "{line}");
+            assert_eq!(record.attempts.iter().filter(|a| a.failure.is_some()).count(), failed, "{line}");
+            for end in 0..line.len() {
+                if let Some(cut) = status(setting, &line[..end]) {
+                    assert_eq!(Some(cut), record.status.code(), "{}", &line[..end]);
+                }
+            }
+        });
+    }
+}

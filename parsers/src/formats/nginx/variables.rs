@@ -85,11 +85,10 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_bytes_received"
-        | "upstream_bytes_sent"
-        | "upstream_queue_time"
-        | "upstream_first_byte_time"
-        | "upstream_session_time" => (Shape::Numbers, None),
+        "upstream_queue_time" | "upstream_first_byte_time" | "upstream_session_time" => {
+            (Shape::Numbers, None)
+        }
+        _ if name.starts_with("upstream_bytes_") => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
         "server" => (Shape::Token, Some(Slot::Server)),
