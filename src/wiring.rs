@@ -6,7 +6,7 @@ use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
-use gatewatch_rules::source::{Regions, Source};
+use gatewatch_rules::source::{Regions, Source, Table};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub struct FileSettings {
     pub region: String,
     /// `[regions]`.
     pub regions: Arc<Regions>,
+    /// `[pools]`.
+    pub pools: Arc<Table>,
     /// What counts instead of the format's own rule.
     pub gateway_statuses: Option<Vec<u16>>,
     /// Captures of its path.
@@ -155,6 +157,7 @@ impl Recognised {
             region: settings.region.clone(),
             site: site_of(Path::new(path)),
             regions: Arc::clone(&settings.regions),
+            pools: Arc::clone(&settings.pools),
             extra: self.format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
             path_labels: settings.path_labels.clone(),
         };
@@ -238,19 +241,19 @@ pub fn site_of(path: &Path) -> String {
     start.and_then(|start| name.get(start..end)).unwrap_or_default().to_owned()
 }
 
+/// What gives an nginx log the upstream's fields.
+pub const NGINX_ADVICE: &str = "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
+     log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+     \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
+     uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';";
+
 /// For nginx logs that cannot name upstreams: the `log_format` that can.
 #[must_use]
 pub fn advice(report: &Report) -> Option<String> {
     let blind = report.counted.requests > 0
         && report.counted.attempts == 0
         && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
-    blind.then(|| {
-        "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
-         log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
-         \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
-         uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
-            .to_owned()
-    })
+    blind.then(|| NGINX_ADVICE.to_owned())
 }
 
 #[cfg(test)]

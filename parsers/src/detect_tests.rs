@@ -21,10 +21,10 @@ const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/nginx-json.log"), "json"),
     (corpus!("lab/nginx-json.log"), "json"),
     (corpus!("lab/envoy-json.log"), "json"),
-    (corpus!("nginx-haproxy/nginx-error.log"), ""),
-    (corpus!("nginx-haproxy/nginx-error.syslog"), ""),
-    (corpus!("lab/nginx-error.log"), ""),
-    (corpus!("lab/apache-error.log"), ""),
+    (corpus!("nginx-haproxy/nginx-error.log"), "nginx-error"),
+    (corpus!("nginx-haproxy/nginx-error.syslog"), "nginx-error"),
+    (corpus!("lab/nginx-error.log"), "nginx-error"),
+    (corpus!("lab/apache-error.log"), "apache-error"),
 ];
 
 /// A few lines of each format that says itself what it is, and the name that it is found by.

@@ -12,6 +12,7 @@ mod fields;
 pub mod formats;
 pub mod lines;
 mod looks;
+pub mod proxy_status;
 pub mod reason;
 pub mod record;
 pub mod syslog;

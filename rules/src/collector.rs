@@ -4,22 +4,23 @@ pub use crate::block::Block;
 use crate::block::{FUTURE, LATE};
 use crate::intern::Interner;
 use crate::latency::Latency;
-use crate::series::{Label, LabelSet, Plan, Regions, Source, cut, write};
+use crate::regions::By;
+use crate::series::{Label, LabelSet, Plan, Source, cut, write};
 use crate::tally::Detail;
 use gatewatch_parsers::upstreams::AttemptIter;
 use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
+use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+mod tables;
 mod values;
 
 /// So many series are known from block to block; beyond, all are forgotten (their times are kept).
 const KNOWN_MAX: usize = 4096;
 /// Times are kept of so many series; beyond, they fold as series do.
 const LATENCIES_MAX: usize = 50_000;
-/// Regions are kept of so many nodes; beyond, all are looked up anew.
-const NODES_MAX: usize = 1024;
 /// Slots of the table of shortcuts; a power of two.
 const SHORTCUTS: usize = 4096;
 /// How far from its own slot a shortcut may lie.
@@ -54,7 +55,7 @@ pub struct Collector {
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
-    regions: RegionCache,
+    tables: Tables,
     latencies: Option<Latencies>,
 }
 
@@ -112,36 +113,6 @@ impl Latencies {
     }
 }
 
-/// What `[regions]` says of the nodes seen, by the place of the glob that matched.
-#[derive(Debug, Default)]
-struct RegionCache {
-    regions: Arc<Regions>,
-    found: HashMap<Box<[u8]>, usize>,
-}
-
-impl RegionCache {
-    fn find<'a>(&mut self, source: &'a Source, record: &Record<'a>, node: &[u8]) -> &'a [u8] {
-        let own = source.choose(record.region, "region", "");
-        if !own.is_empty() || source.regions.is_empty() {
-            return source.choose(own, "region", &source.region);
-        }
-        if !Arc::ptr_eq(&self.regions, &source.regions) || self.found.len() >= NODES_MAX {
-            self.regions = Arc::clone(&source.regions);
-            self.found.clear();
-        }
-        let node = cut(node);
-        let place = match self.found.get(node) {
-            Some(place) => *place,
-            None => {
-                let place = source.regions.position(node);
-                self.found.insert(node.into(), place);
-                place
-            }
-        };
-        source.region_of(source.regions.name(place))
-    }
-}
-
 impl Collector {
     /// `latency`: whether request times are kept by series.
     #[must_use]
@@ -160,7 +131,7 @@ impl Collector {
             last: u32::MAX,
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
-            regions: RegionCache::default(),
+            tables: Tables::default(),
             latencies,
         }
     }
@@ -174,7 +145,7 @@ impl Collector {
         };
         self.block.see(record.end, record.status, step);
         let node = source.node(record);
-        let region = if self.plan.carries_region() { self.regions.find(source, record, node) } else { b"" };
+        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
         let site = source.site(record);
         let pool = source.pool(record);
         let mut values = Values {
@@ -186,7 +157,7 @@ impl Collector {
         match &record.attempts {
             Attempts::None => self.add(&values, step, Tried::No, Some(false)),
             Attempts::One(attempt) => {
-                values.set_upstream(attempt, pool);
+                self.set_upstream(&mut values, attempt, pool);
                 self.add(&values, step, Tried::of(attempt), Some(attempt.failure.is_some()));
             }
             attempts => self.count_attempts(&mut values, step, pool, attempts.iter()),
@@ -206,7 +177,7 @@ impl Collector {
             let next = attempts.next();
             if let Some(attempt) = &this {
                 any_failed |= attempt.failure.is_some();
-                values.set_upstream(attempt, pool);
+                self.set_upstream(values, attempt, pool);
             }
             let tried = this.as_ref().map_or(Tried::No, Tried::of);
             self.add(values, step, tried, next.is_none().then_some(any_failed));
@@ -214,6 +185,19 @@ impl Collector {
                 return;
             }
             this = next;
+        }
+    }
+
+    #[inline]
+    fn set_upstream<'a>(&mut self, values: &mut Values<'a>, attempt: &Attempt<'a>, pool: &'a [u8]) {
+        values.set_upstream(attempt, pool);
+        let source = values.source;
+        if !source.pools.is_empty() && values.lacks_pool() {
+            values.set(Label::Pool, self.tables.pool(source, attempt.upstream));
+        }
+        if *source.regions.whose() == By::Upstream && self.plan.carries_region() {
+            values
+                .set(Label::Region, self.tables.region_of_upstream(source, values.record, attempt.upstream));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::saved::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 
-pub use crate::source::{Regions, Source};
+pub use crate::source::{Regions, Source, Table};
 
 /// At most so many labels in a plan; further ones are not carried, so the configuration must refuse them.
 pub const LABELS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 use gatewatch_parsers::upstreams::Lists;
 use gatewatch_parsers::{Attempt, Attempts, Cause, Outcome, Reason, Record, Status};
 use gatewatch_rules::collector::{Block, Collector, Place};
-use gatewatch_rules::series::{Plan, Regions, Source};
+use gatewatch_rules::series::{Plan, Regions, Source, Table};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ fn count(collector: &mut Collector, source: &Source, n: usize) {
         let status = Status::new(if failure.is_some() { 502 } else { 200 });
         let mut record = Record::new((i as i64 * 37) % 20_000, status);
         record.request_time = Some((i as u32 * 131) % 60_000);
-        record.pool = b"be_img";
-        record.node = [b"edge-1" as &[u8], b"edge-2"][i % 2];
+        record.pool = [b"be_img" as &[u8], b""][i % 2];
+        record.node = [b"edge-1" as &[u8], b"edge-2", b"10.7.7.7"][i % 3];
         record.site = b"www.example.com";
         record.outcome = match (failure, i % 5) {
             (Some(cause), _) => Outcome::GatewayError(cause),
@@ -55,8 +55,9 @@ fn count(collector: &mut Collector, source: &Source, n: usize) {
 fn a_record_of_a_known_series_costs_no_allocation() {
     let names = ["input", "node", "region", "pool", "upstream", "site"].map(str::to_owned);
     let plan = Arc::new(Plan::new(&[], &names));
-    let regions = Arc::new(Regions::new(vec![("edge-*".to_owned(), "eu".to_owned())]));
-    let source = Source { input: "edge".into(), regions, ..Source::default() };
+    let regions = Arc::new(Regions::new(Table::new([("edge-*", "eu"), ("10.0.0.0/8", "ten")])));
+    let pools = Arc::new(Table::new([("10.0.0.1:80", "api"), ("10.0.0.0/8", "rest")]));
+    let source = Source { input: "edge".into(), regions, pools, ..Source::default() };
     for latency in [false, true] {
         let mut collector = Collector::new(Arc::clone(&plan), 5_000, latency);
         let mut block = Block::default();

@@ -16,10 +16,10 @@ use std::fmt::Write as _;
 pub fn effective(config: &Config) -> String {
     let mut out = Toml(String::new());
     agent(&mut out, config);
-    if !config.regions.is_empty() {
-        out.table("regions");
-        for (node, region) in &config.regions {
-            out.text(&quoted(node), region);
+    for (table, words) in [("regions", &config.regions), ("pools", &config.pools)] {
+        if !words.is_empty() {
+            out.table(table);
+            words.iter().for_each(|(key, word)| out.text(&quoted(key), word));
         }
     }
     for input in &config.inputs {
@@ -97,6 +97,13 @@ fn agent(out: &mut Toml, config: &Config) {
     if let Some(region) = &agent.region {
         out.text("region", region);
     }
+    if let Some(file) = &agent.regions_file {
+        out.text("regions_file", &file.path.display().to_string());
+    }
+    if let Some(file) = &agent.regions_mmdb {
+        out.text("regions_mmdb", &file.path.display().to_string());
+    }
+    out.text("regions_by", &agent.regions_by);
     out.text("state_dir", &agent.state_dir.display().to_string());
     out.time("step", agent.step);
     out.time("lateness", agent.lateness);

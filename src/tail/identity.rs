@@ -8,6 +8,7 @@ use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -19,6 +20,9 @@ pub const HEAD_LEN: usize = 1024;
 /// And so many, for copies that are shorter.
 pub const FIRST_LEN: usize = 64;
 
+/// No device has this number.
+const NO_DEVICE: u64 = u64::MAX;
+
 /// A file while it exists. Two files on one host at one time never share it; over time, filesystems without birth
 /// times may reuse it, so that fingerprints are compared besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +33,20 @@ pub struct FileKey {
     pub ino: u64,
     /// Nanoseconds since the epoch; 0: the filesystem keeps none.
     pub birth: u64,
+}
+
+impl FileKey {
+    /// Of no file: under it a path's own history is remembered while the file that made it goes on under another name.
+    pub(super) fn of_path(path: &Path) -> FileKey {
+        let digest = digest::digest(&digest::SHA256, path.as_os_str().as_bytes());
+        let number = digest.as_ref().first_chunk().copied().map(u64::from_le_bytes).unwrap_or_default();
+        FileKey { dev: NO_DEVICE, ino: number, birth: 0 }
+    }
+
+    /// Whether it is that of a path.
+    pub(super) fn is_of_path(&self) -> bool {
+        self.dev == NO_DEVICE
+    }
 }
 
 /// When content or inode last changed, to the kernel's tick.

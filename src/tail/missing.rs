@@ -3,8 +3,9 @@
 use super::cursor::Departure;
 use super::event::{Event, FileId, Loss, Placed};
 use super::family::Why;
+use super::identity::FileKey;
 use super::stream::Stream;
-use super::{Tailer, siblings};
+use super::{Position, Tailer, siblings};
 use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -64,6 +65,17 @@ impl Tailer {
     pub(super) fn lost(&mut self, path: &Path, loss: Loss, out: &mut impl FnMut(Event<'_>)) {
         self.counters.possible_losses += 1;
         out(Event::PossibleLoss { path, loss });
+    }
+
+    /// A file goes on under another name: what was read of it through its former path stays known of that. Else nothing would
+    /// be, and what is made and rotated there before anybody looks would count as older than us.
+    pub(super) fn leave_path(&mut self, former: Position, now: Millis, out: &mut impl FnMut(Event<'_>)) {
+        let Position { path, mut progress, .. } = former;
+        progress.finished = true;
+        let position = Position { key: FileKey::of_path(&path), path, progress };
+        let placed = Placed::Continued(position.key);
+        self.tell_read(&position.path, &position, placed, out);
+        self.remembered.keep(position, None, now);
     }
 
     /// Files that an earlier process had not read to their end, and that are not where they were: by now rotated, compressed,

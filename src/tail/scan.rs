@@ -228,6 +228,7 @@ impl Tailer {
             }
         }
         let before = of_path.last().copied();
+        let former = self.remembered.get(&stat.key).cloned();
         let (mut cursor, placed, why) = self.place(&path, input, &handle, &stat, now)?;
         // When it was written before we knew it tells it apart from what is rotated from now on.
         if placed != Placed::Resumed {
@@ -253,7 +254,11 @@ impl Tailer {
         let archive = None;
         let opening =
             Opening { path, input, labels, key, size, handle, archive, cursor, placed, before, checked };
+        let left = former.filter(|former| placed == Placed::Resumed && former.path != opening.path);
         self.begin(opening, now, out);
+        if let Some(former) = left {
+            self.leave_path(former, now, out);
+        }
         Ok(())
     }
 
@@ -369,7 +374,11 @@ impl Tailer {
         })?;
         for Position { key, progress, .. } in positions {
             let elsewhere = self.is_listed(&key) || siblings.iter().any(|s| s.stat.key == key);
-            if !elsewhere && let Some(cursor) = resume(handle, &progress, self.design, now).map_err(failed)? {
+            if elsewhere {
+                continue;
+            }
+            let resumed = resume(handle, &progress, self.design, now).map_err(failed)?;
+            if let Some(cursor) = resumed.filter(Cursor::is_proof) {
                 self.remembered.forget(&key);
                 return Ok((cursor, Placed::Continued(key), None));
             }

@@ -80,6 +80,7 @@ impl Setup {
                 node_is_flag: true,
                 region: String::new(),
                 regions: Arc::new(Regions::default()),
+                pools: Arc::default(),
                 gateway_statuses: None,
                 path_labels: Vec::new(),
             },

@@ -121,6 +121,19 @@ impl<'a> Values<'a> {
     }
 
     #[inline]
+    pub(super) fn set(&mut self, label: Label, value: &'a [u8]) {
+        if let Some(slot) = self.built_in.get_mut(label as usize) {
+            *slot = cut(value);
+        }
+    }
+
+    /// Whether an upstream is named, and its pool is not.
+    #[inline]
+    pub(super) fn lacks_pool(&self) -> bool {
+        self.built_in[Label::Pool as usize].is_empty() && self.has_upstream()
+    }
+
+    #[inline]
     pub(super) fn has_upstream(&self) -> bool {
         !self.built_in[Label::Upstream as usize].is_empty()
     }

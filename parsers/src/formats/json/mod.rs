@@ -49,6 +49,12 @@ pub enum Meaning {
     Flags,
     /// Envoy's response code details.
     Details,
+    /// Envoy: why the connection failed.
+    Failure,
+    /// Envoy: how long the upstream took, if it answered.
+    ServiceTime,
+    /// Envoy: how often it tried.
+    Tries,
 }
 
 /// Whose line it is, where a name tells.
@@ -92,6 +98,12 @@ pub struct Seen<'a> {
     pub flags: Option<&'a [u8]>,
     /// Envoy's response code details.
     pub details: &'a [u8],
+    /// Envoy: why the connection failed.
+    pub failure: &'a [u8],
+    /// Envoy: how long the upstream took, if it answered.
+    pub service_time: Option<&'a [u8]>,
+    /// Envoy: how often it tried.
+    pub tries: &'a [u8],
     host: &'a [u8],
     logstash: bool,
     /// Ranks of what `values` holds, by slot.
@@ -108,6 +120,9 @@ impl<'a> Seen<'a> {
             retries: b"",
             flags: None,
             details: b"",
+            failure: b"",
+            service_time: None,
+            tries: b"",
             host: b"",
             logstash: false,
             ranks: [u8::MAX; Slot::COUNT],
@@ -132,6 +147,9 @@ impl<'a> Seen<'a> {
             Meaning::Retries if self.retries.is_empty() => self.retries = value,
             Meaning::Flags => self.flags = self.flags.or(Some(value)),
             Meaning::Details if self.details.is_empty() => self.details = value,
+            Meaning::Failure if self.failure.is_empty() => self.failure = value,
+            Meaning::ServiceTime => self.service_time = self.service_time.or(Some(value)),
+            Meaning::Tries if self.tries.is_empty() => self.tries = value,
             _ => {}
         }
     }

@@ -128,4 +128,9 @@ const NAMES: &[Name] = &[
     Name("RetryAttempts", Meaning::Retries, 0, TRAEFIK),
     Name("response_flags", Meaning::Flags, 0, ENVOY),
     Name("response_code_details", Meaning::Details, 0, ENVOY),
+    Name("upstream_transport_failure_reason", Meaning::Failure, 0, ENVOY),
+    Name("upstream_service_time", Meaning::ServiceTime, 0, None),
+    Name("x_envoy_upstream_service_time", Meaning::ServiceTime, 0, ENVOY),
+    Name("x-envoy-upstream-service-time", Meaning::ServiceTime, 0, ENVOY),
+    Name("upstream_request_attempt_count", Meaning::Tries, 0, ENVOY),
 ];

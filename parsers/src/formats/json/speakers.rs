@@ -3,6 +3,7 @@
 use super::{Seen, Speaker};
 use crate::context::Context;
 use crate::fields::{self, Slot, Unusable, is_missing};
+use crate::formats::envoy::verdict::Evidence;
 use crate::reason::{Cause, Reason};
 use crate::record::{Outcome, Record, Status};
 use crate::upstreams::{Attempt, Attempts, Retries};
@@ -29,7 +30,7 @@ pub fn record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<'a>, 
     record.outcome = match speaker {
         Speaker::Caddy => caddy(record.status),
         Speaker::Traefik => traefik(seen, &record),
-        Speaker::Envoy => envoy(seen, record.status),
+        Speaker::Envoy => envoy(seen, &record, context),
     };
     let by_default = record.outcome.gateway_error();
     record.outcome = match (context.is_gateway_status(record.status, by_default.is_some()), by_default) {
@@ -44,7 +45,8 @@ pub fn record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<'a>, 
 fn attempts<'a>(seen: &Seen<'a>, record: &Record<'a>) -> Attempts<'a> {
     let Attempts::One(last) = seen.values.single(record) else { return Attempts::None };
     let last = Attempt { upstream: address(last.upstream), ..last };
-    match fields::count(seen.retries) {
+    let tries = fields::count(seen.tries).map(|n| n.saturating_sub(1));
+    match fields::count(seen.retries).or(tries) {
         None | Some(0) => Attempts::One(last),
         // Which servers the earlier tries went to is not logged.
         Some(n) => Attempts::Retries(Retries {
@@ -92,48 +94,15 @@ fn traefik(seen: &Seen<'_>, record: &Record<'_>) -> Outcome {
 }
 
 /// Envoy says it all: flags where it failed, details for how.
-fn envoy(seen: &Seen<'_>, status: Status) -> Outcome {
-    let flags = seen.flags.filter(|flags| !is_missing(flags)).unwrap_or_default();
-    let is_gateway = matches!(status.code(), Some(502..=504));
-    if seen.details.starts_with(b"via_upstream")
-        || (flags.is_empty() && seen.details.is_empty() && seen.flags.is_some())
-    {
-        // A 503 that the upstream itself sent is no failure of the gateway.
-        let passed = matches!(status.code(), Some(502 | 504));
-        return if passed { Outcome::GatewayError(Cause::upstream()) } else { Outcome::Fine };
+fn envoy(seen: &Seen<'_>, record: &Record<'_>, context: &Context) -> Outcome {
+    let logged = |slot| seen.values.get(slot).map(|value| !is_missing(value));
+    Evidence {
+        failure: seen.failure,
+        pool: record.pool,
+        has_upstream: logged(Slot::Upstream),
+        header_came: seen.service_time.map(|value| !is_missing(value)),
+        is_http: logged(Slot::Method),
+        ..Evidence::new(record.status, seen.flags, seen.details)
     }
-    let reason = flags.split(|b| *b == b',').find_map(|flag| envoy_reason(flag, seen.details));
-    match (is_gateway, reason) {
-        (true, Some(reason)) => Outcome::GatewayError(Cause::proxy(reason)),
-        (true, None) if status.code() == Some(503) => Outcome::Fine,
-        (true, None) if seen.flags.is_none() => Outcome::GatewayError(Cause::UNKNOWN),
-        (true, None) => Outcome::GatewayError(Cause::proxy(Reason::Unknown)),
-        // Cut in the body: the status stays what the upstream's header said.
-        (false, Some(_)) if matches!(status.code(), Some(100..=399)) => Outcome::Aborted,
-        (false, _) if status.code() == Some(0) && flags.split(|b| *b == b',').any(|flag| flag == b"DC") => {
-            Outcome::Abandoned
-        }
-        _ => Outcome::Fine,
-    }
-}
-
-/// What a flag says of an upstream's failure; `None`: nothing.
-fn envoy_reason(flag: &[u8], details: &[u8]) -> Option<Reason> {
-    let has = |text: &[u8]| memchr::memmem::find(details, text).is_some();
-    Some(match flag {
-        b"UF" if has(b"connection_timeout") => Reason::ConnectionTimeout,
-        b"UF" if has(b"Connection_refused") || has(b"_111") => Reason::ConnectionRefused,
-        b"UF" if has(b"CERTIFICATE_VERIFY_FAILED") => Reason::TlsCertificateError,
-        b"UF" if has(b"TLS_error") => Reason::TlsProtocolError,
-        b"UF" if has(b"Connection_reset") => Reason::ConnectionTerminated,
-        b"UF" => Reason::ConnectionFailed,
-        b"UC" | b"UR" => Reason::ConnectionTerminated,
-        b"UT" => Reason::HttpResponseTimeout,
-        b"UPE" => Reason::HttpProtocolError,
-        b"UH" | b"LH" => Reason::DestinationUnavailable,
-        b"UO" => Reason::ConnectionLimitReached,
-        b"NC" => Reason::ProxyConfigurationError,
-        b"DF" => Reason::DnsError,
-        _ => return None,
-    })
+    .outcome(context)
 }

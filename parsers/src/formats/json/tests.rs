@@ -135,8 +135,9 @@ fn envoy_says_who_and_why() {
             "refuse" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionRefused)); 2],
             "reset" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionTerminated)); 2],
             "timeout" => [Outcome::GatewayError(Cause::proxy(Reason::HttpResponseTimeout)); 2],
+            // All three are `protocol_error` to Envoy.
             "garbage" | "partial" | "bighdr" => {
-                [Outcome::GatewayError(Cause::proxy(Reason::HttpProtocolError)); 2]
+                [Outcome::GatewayError(Cause::proxy(Reason::InvalidResponse)); 2]
             }
             "own502" | "own504" => [Outcome::GatewayError(Cause::upstream()); 2],
             "tls" => [

@@ -1,0 +1,3 @@
+//! Envoy.
+
+pub(crate) mod verdict;
