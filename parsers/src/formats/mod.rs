@@ -134,6 +134,7 @@ pub const FORMATS: &[Kind] = &[
     error_log::NGINX,
     error_log::APACHE,
     nginx::KIND,
+    nginx::STREAM,
     haproxy::KIND,
     aws::ALB,
     aws::ELB,
@@ -148,8 +149,7 @@ pub const FORMATS: &[Kind] = &[
 ];
 
 /// Other names of built-in formats.
-const ALIASES: &[(&str, &str)] =
-    &[("nginx-proxy-manager", "nginx:npm"), ("nginx-stream", "nginx:stream"), ("heroku", "logfmt")];
+const ALIASES: &[(&str, &str)] = &[("nginx-proxy-manager", "nginx:npm"), ("heroku", "logfmt")];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

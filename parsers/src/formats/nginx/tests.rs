@@ -468,3 +468,17 @@ fn sessions_of_the_stream_module() {
         });
     }
 }
+
+#[test]
+fn a_stream_log_format_of_ones_own() {
+    let setting = "nginx-stream:[$time_local] $remote_addr $status $upstream_addr $ssl_preread_server_name";
+    let format = crate::formats::compile(setting).unwrap();
+    assert_eq!(format.name(), setting);
+    let line = b"[22/Nov/2026:14:53:53 +0000] 1.2.3.4 502 10.0.0.1:443, 10.0.0.2:443 a.example";
+    let mut context = context();
+    let Ok(Parsed::Record(record)) = format.parse(line, &mut context) else { panic!() };
+    // Whether it connected is not logged; a server that none follows in a session of 502 was not reached either.
+    let want = "  a.example   | 10.0.0.1:443=- 10.0.0.2:443=- | proxy connection_failed";
+    assert_eq!(shown(&record), want);
+    assert_eq!(crate::formats::compile("nginx-stream").unwrap().name(), "nginx:stream");
+}

@@ -34,10 +34,12 @@ pub(super) enum Slot {
     Server,
     /// `$session_time`, which only stream's logs have.
     SessionTime,
+    /// `$protocol`, the same.
+    Protocol,
 }
 
 /// How many slots there are.
-pub(super) const SLOTS: usize = Slot::SessionTime as usize + 1;
+pub(super) const SLOTS: usize = Slot::Protocol as usize + 1;
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
         "server" => (Shape::Token, Some(Slot::Server)),
         "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
         "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
@@ -113,7 +116,6 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_id"
         | "req_id"
         | "server_protocol"
-        | "protocol"
         | "pipe"
         | "gzip_ratio"
         | "proxy_alternative_upstream_name"

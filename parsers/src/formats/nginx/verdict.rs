@@ -20,6 +20,11 @@ impl Carried {
     pub(super) fn has(self, slot: Slot) -> bool {
         self.0 & (1 << slot as u32) != 0
     }
+
+    /// A log of the stream module: no other has these variables.
+    fn is_of_sessions(self) -> bool {
+        self.has(Slot::SessionTime) || self.has(Slot::Protocol)
+    }
 }
 
 /// Values by slot.
@@ -58,7 +63,7 @@ pub(super) fn record<'a>(
     {
         attempt.upstream = text::dash(values.get(Slot::Server));
     }
-    let is_session = carried.has(Slot::SessionTime);
+    let is_session = carried.is_of_sessions();
     let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
     Record {
         request_time: text::millis(values.get(time)),
@@ -128,7 +133,7 @@ fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
         response_time: values.if_carried(Slot::ResponseTime),
         response_length: values.if_carried(Slot::ResponseLength),
         request_status: status,
-        of_session: values.carried.has(Slot::SessionTime),
+        of_session: values.carried.is_of_sessions(),
     })
 }
 
