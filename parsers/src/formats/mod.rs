@@ -41,6 +41,18 @@ pub enum Parsed<'a> {
     Other,
 }
 
+impl Parsed<'_> {
+    /// When what it tells of happened, if it counts in time: the end of a request, a failure.
+    #[must_use]
+    pub fn end(&self) -> Option<crate::record::Millis> {
+        match self {
+            Parsed::Record(record) => Some(record.end),
+            Parsed::Diagnosis(diagnosis) => Some(diagnosis.at),
+            Parsed::Event(_) | Parsed::Other => None,
+        }
+    }
+}
+
 /// Where a line stopped making sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed<'a> {
