@@ -24,7 +24,7 @@ const COMPARED_MAX: usize = 20;
 pub struct Candidate {
     /// The format.
     pub format: Box<dyn Format>,
-    /// Lines that are requests in it.
+    /// Lines that are requests in it, or an error log's own.
     pub explained: usize,
     /// `explained` by the lines that are not other by nature, 0–1.
     pub share: f64,
@@ -118,8 +118,9 @@ fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Cand
     let mut other = vec![false; lines.len()];
     for (line, (explained, other)) in lines.iter().zip(explained.iter_mut().zip(&mut other)) {
         match format.parse(line, &mut context) {
-            Ok(Parsed::Record(_)) => *explained = true,
-            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => *other = true,
+            Ok(Parsed::Record(_) | Parsed::Diagnosis(_)) => *explained = true,
+            Ok(Parsed::Event(_) | Parsed::Other) if format.is_own(line, &mut context) => *explained = true,
+            Ok(Parsed::Event(_) | Parsed::Other) => *other = true,
             Err(_) => {}
         }
     }

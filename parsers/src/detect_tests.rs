@@ -21,11 +21,11 @@ const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/nginx-json.log"), "json"),
     (corpus!("lab/nginx-json.log"), "json"),
     (corpus!("lab/envoy-json.log"), "json"),
-    (corpus!("nginx-haproxy/nginx-error.log"), ""),
-    (corpus!("nginx-haproxy/nginx-error.syslog"), ""),
+    (corpus!("nginx-haproxy/nginx-error.log"), "nginx-error"),
+    (corpus!("nginx-haproxy/nginx-error.syslog"), "nginx-error"),
     (corpus!("nginx-haproxy/nginx-stream.log"), ""),
-    (corpus!("lab/nginx-error.log"), ""),
-    (corpus!("lab/apache-error.log"), ""),
+    (corpus!("lab/nginx-error.log"), "nginx-error"),
+    (corpus!("lab/apache-error.log"), "apache-error"),
 ];
 
 const NGINX_FILES: &[((&str, &[u8]), &str)] = &[

@@ -2,6 +2,7 @@
 
 mod custom;
 pub(crate) mod envoy;
+mod error_log;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
@@ -79,6 +80,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
+
+    /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
+    /// a quiet error log has no others.
+    fn is_own(&self, _line: &[u8], _context: &mut Context) -> bool {
+        false
+    }
 }
 
 /// What compiling a setting gives.
@@ -99,7 +106,15 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[
+    json::KIND,
+    error_log::NGINX,
+    error_log::APACHE,
+    nginx::KIND,
+    haproxy::KIND,
+    custom::PATTERN,
+    custom::REGEX,
+];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
