@@ -143,8 +143,9 @@ impl World {
         let status = [200, 200, 502, 200, 504, 404][number % 6];
         let at = DateTime::from_timestamp_millis(self.now + self.skew).unwrap();
         let path = if long { "y".repeat(1_000 + number * 37 % 3_000) } else { "y".into() };
+        // Of a long line the end, too, is its own, as times and sizes make it: the anchor is of its last bytes.
         let text = format!(
-            "203.0.113.7 - - [{}] \"GET /n/{number}/{path} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/5.0\" rt=0.013 uct=\"0.001\" \
+            "203.0.113.7 - - [{}] \"GET /n/{number}/{path} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/{number}\" rt=0.013 uct=\"0.001\" \
              uht=\"0.012\" urt=\"0.012\" ua=\"10.0.0.{}:8080\" us=\"{status}\"\n",
             at.format("%d/%b/%Y:%H:%M:%S %z"),
             number % 3,
