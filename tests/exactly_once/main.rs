@@ -120,8 +120,8 @@ fn every_line_exactly_once_and_none_after_it() {
 #[test]
 fn what_went_wrong_once() {
     use Action::{
-        Append, AppendHuge, AppendLong, AppendPartial, Compress, Copy, Crash, Delete, Glance, HardLink, Hole,
-        Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
+        Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, Glance,
+        HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -189,6 +189,19 @@ fn what_went_wrong_once() {
             Copy(1),
             Append(1, 1),
             Poll(4000),
+        ],
+        // What nobody may read now is not lost.
+        vec![Chmod(1), Crash(NotBegun), Start, RotateCreate(1), Poll(0)],
+        vec![
+            Append(1, 3),
+            Poll(0),
+            Save,
+            Append(1, 2),
+            Chmod(1),
+            Crash(NotBegun),
+            Start,
+            RotateCreate(1),
+            Poll(0),
         ],
         // One byte is how many lines begin: it proves no place, and no file.
         vec![AppendPartial(0, 1), Crash(NotBegun), Start, Poll(0), Recreate(0), Rotate(0)],
@@ -264,18 +277,4 @@ fn leaving_a_rotated_file_at_once_is_found_out() {
 #[test]
 fn no_anchor_is_found_out() {
     is_found_out(Wrong { design: Design { no_anchor: true, ..Design::default() }, ..Wrong::default() });
-}
-
-#[test]
-fn scratch() {
-    use Action::*;
-    use actions::{Refill::*, Step::*};
-    let cases: Vec<(bool, Vec<Action>)> =
-        vec![(false, vec![AppendPartial(0, 1), Crash(NotBegun), Start, Poll(0), Recreate(0), Rotate(0)])];
-    let only: Option<usize> = std::env::var("CASE").ok().and_then(|n| n.parse().ok());
-    for (at, (quiet, actions)) in cases.into_iter().enumerate() {
-        if only.is_none_or(|only| only == at) {
-            eprintln!("{at}: {:?}", one(Wrong { quiet, ..Wrong::default() }, &actions));
-        }
-    }
 }

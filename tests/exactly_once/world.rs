@@ -196,6 +196,8 @@ impl World {
     pub fn chmod(&mut self, s: usize) {
         if let Some(at) = self.at(&log(s)) {
             let mode = if self.contents[at].closed { 0o644 } else { 0 };
+            // Time passes without what cannot be read.
+            self.disorder = true;
             self.mode(at, mode);
         }
     }
