@@ -21,6 +21,7 @@ pub mod pairs;
 pub mod presets;
 mod recent;
 pub mod redact;
+pub mod refine;
 pub mod regions;
 pub mod report;
 pub mod rule;

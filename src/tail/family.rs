@@ -218,7 +218,7 @@ impl Tailer {
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
-                    frontier |= next.cursor.offset() > 0;
+                    frontier |= next.cursor.offset() > 0 || next.placed == Placed::Replaced;
                     known.push((age, next));
                 }
                 Ok(Located::Done(read)) => {
@@ -236,7 +236,10 @@ impl Tailer {
                 }
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
                 Ok(Located::Unknown(_)) => {}
-                Err(trouble) if is_its_own(&trouble) => self.troubles.report(now, None, &path, trouble, out),
+                Err(trouble) if is_its_own(&trouble) => {
+                    frontier |= set_aside(streams, &key, why);
+                    self.troubles.report(now, None, &path, trouble, out);
+                }
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -326,8 +329,11 @@ impl Tailer {
         }
         let mut cursor = Cursor::new(0, &[], head.get(..HEAD_LEN).unwrap_or(&head), now);
         cursor.modified(stat.stamp);
-        let placed = Placed::Beginning;
-        Ok(Located::Unknown(Box::new(Next { sibling, handle, compression, cursor, placed })))
+        // Known by its birth, and no longer what was read of it: truncated and written to since.
+        let is_refilled = of_key.is_some() && key.birth > 0 && compression == Compression::Plain;
+        let placed = if is_refilled { Placed::Replaced } else { Placed::Beginning };
+        let next = Box::new(Next { sibling, handle, compression, cursor, placed });
+        Ok(if is_refilled { Located::Rest(next) } else { Located::Unknown(next) })
     }
 
     fn goes_on_in(&mut self, id: FileId, handle: Arc<File>, key: FileKey, now: Millis) -> bool {
@@ -440,6 +446,15 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
 
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// A file cannot be read now, and it may be any of those that are looked for: none of them is given up yet, and the next scan
+/// looks again. Whether it is a known one itself.
+fn set_aside(streams: &mut [Stream], key: &FileKey, why: &Why) -> bool {
+    let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
+    let others = streams.iter_mut().filter(|stream| Some(stream.position.key) != displaced);
+    others.for_each(|stream| stream.located = true);
+    streams.iter().any(|stream| stream.position.key == *key && stream.position.progress.offset > 0)
 }
 
 /// What was there a moment ago is there no more.

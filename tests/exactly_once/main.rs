@@ -38,7 +38,17 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
+/// Root is refused nothing, unless its thread gives that up.
+fn heed_modes() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    if let Ok(mut own) = capabilities(None) {
+        own.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        set_capabilities(None, own).unwrap();
+    }
+}
+
 fn one(wrong: Wrong, actions: &[Action]) -> Result<(), String> {
+    heed_modes();
     let whole = catch_unwind(AssertUnwindSafe(|| {
         let mut run = Run::new(wrong);
         let without = std::env::var("EXACTLY_ONCE_WITHOUT").unwrap_or_default();
@@ -110,8 +120,8 @@ fn every_line_exactly_once_and_none_after_it() {
 #[test]
 fn what_went_wrong_once() {
     use Action::{
-        Append, AppendHuge, AppendLong, Compress, Copy, Crash, HardLink, Poll, Recreate, RotateCreate, Save,
-        Truncate,
+        Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, Glance,
+        HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -131,6 +141,71 @@ fn what_went_wrong_once() {
         ],
         // Found to be refilled, and no time passes before that is read.
         vec![Append(0, 2), Poll(0), Truncate(0, Refill::Equal), Poll(3000)],
+        // A rotated file was truncated and written to while nobody looked.
+        vec![
+            RotateCreate(1),
+            Append(1, 1),
+            RotateCreate(1),
+            Poll(1000),
+            Stop,
+            Truncate(1, Refill::Nothing),
+            Append(1, 1),
+            HardLink(1),
+            Rotate(1),
+        ],
+        // A hole in an archive.
+        vec![
+            AppendPartial(1, 1),
+            Crash(NotBegun),
+            Hole(1),
+            Rotate(1),
+            Reopen(1),
+            RotateCreate(1),
+            RotateCreate(1),
+            Compress(1, 3),
+        ],
+        // Copies and a writer that is told late make numbers and times disagree.
+        vec![
+            Append(1, 4),
+            Copy(1),
+            Glance,
+            Crash(NotBegun),
+            Start,
+            Poll(388),
+            RotateCreate(1),
+            Reopen(1),
+            RotateCreate(1),
+            RotateCreate(1),
+            Append(1, 3),
+        ],
+        // A file waits for a copy that nobody has looked at: no time passes for it.
+        vec![
+            Rotate(1),
+            Append(1, 1),
+            Reopen(1),
+            Crash(NotBegun),
+            Start,
+            Poll(0),
+            Copy(1),
+            Append(1, 1),
+            Poll(4000),
+        ],
+        // What nobody may read now is not lost.
+        vec![Chmod(1), Crash(NotBegun), Start, RotateCreate(1), Poll(0)],
+        vec![
+            Append(1, 3),
+            Poll(0),
+            Save,
+            Append(1, 2),
+            Chmod(1),
+            Crash(NotBegun),
+            Start,
+            RotateCreate(1),
+            Poll(0),
+        ],
+        // One byte is how many lines begin: it proves no place, and no file.
+        vec![AppendPartial(0, 1), Crash(NotBegun), Start, Poll(0), Recreate(0), Rotate(0)],
+        vec![Delete(1), Poll(838), AppendPartial(1, 1), Poll(162), Poll(10_000)],
     ];
     for actions in cases {
         for quiet in [false, true] {
