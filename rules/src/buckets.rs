@@ -281,7 +281,8 @@ impl Buckets {
         let upstream = plan.index("upstream");
         let goes_on = plan.goes_on(&self.plan);
         // At once: what leaves for want of room meanwhile is of the new plan.
-        let former = std::mem::replace(&mut self.plan, Arc::clone(&plan));
+        let former = std::mem::replace(&mut self.plan, plan);
+        let plan = Arc::clone(&self.plan);
         let sets: Vec<Option<LabelSet>> =
             (0u32..).zip(&self.series).map(|(id, _)| self.interner.set(id).cloned()).collect();
         self.interner = Interner::of(&plan, self.interner.cap());
