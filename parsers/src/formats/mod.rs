@@ -1,11 +1,16 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod apache;
 mod custom;
 pub(crate) mod envoy;
 mod error_log;
 pub mod haproxy;
 pub mod json;
 pub(crate) mod nginx;
+mod percent;
+mod squid;
+mod traefik;
+mod varnish;
 
 use crate::context::Context;
 use crate::diagnosis::Diagnosis;
@@ -81,6 +86,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
 
+    /// Whether the line bears what only this format's product writes, where others write lines of the same shape;
+    /// `None`: nothing tells them apart, or nothing needs to.
+    fn marks(&self, _line: &[u8]) -> Option<bool> {
+        None
+    }
+
     /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
     /// a quiet error log has no others.
     fn is_own(&self, _line: &[u8], _context: &mut Context) -> bool {
@@ -110,9 +121,13 @@ pub const FORMATS: &[Kind] = &[
     json::KIND,
     error_log::NGINX,
     error_log::APACHE,
+    traefik::KIND,
     nginx::KIND,
     haproxy::KIND,
     envoy::KIND,
+    squid::KIND,
+    apache::KIND,
+    varnish::KIND,
     custom::PATTERN,
     custom::REGEX,
 ];
@@ -144,9 +159,15 @@ pub fn compile(spec: &str) -> Compiled {
 
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
-    let signs =
-        [("$", "nginx"), ("%START_TIME", "envoy"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
-    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+    let products = [
+        ("%START_TIME", "envoy"),
+        ("%>Hs", "squid"),
+        ("%Ss", "squid"),
+        ("%>s", "apache"),
+        ("%{Varnish:", "varnish"),
+    ];
+    let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
+    if let Some((_, kind)) = products.iter().chain(&signs).find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }
     let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
@@ -162,6 +183,8 @@ mod tests {
         let cases = [
             ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
             ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            ("%h %l %u %t \"%r\" %>s %b", "write apache:%h"),
+            ("%ts.%03tu %Ss/%03>Hs", "write squid:%ts"),
             (r"^(?<time>\S+) ", "write regex:^"),
             ("<time> <status>", "write pattern:<time>"),
             ("ngnix", "unknown log format `ngnix`; known: "),
