@@ -248,6 +248,22 @@ const CASES: &[Case] = &[
         fields: ["POST", "/StudentService/get", "localhost", "", "127.0.0.1:7000"],
         request_time: Some(15_001),
     },
+    // Contour calls the start `@timestamp`.
+    Case {
+        setting: "json",
+        line: r#"{"@timestamp":"2026-11-22T15:18:15.430Z","authority":"a.example","bytes_received":0,"bytes_sent":57,"duration":1234,"method":"GET","path":"/","protocol":"HTTP/1.1","requested_server_name":null,"response_code":503,"response_flags":"UC","upstream_cluster":"default_s1_80","upstream_host":"10.0.0.1:80","upstream_service_time":null,"user_agent":"curl"}"#,
+        says: ("503", "proxy connection_terminated"),
+        fields: ["GET", "/", "a.example", "default_s1_80", "10.0.0.1:80"],
+        request_time: Some(1234),
+    },
+    // Envoy Gateway.
+    Case {
+        setting: "json",
+        line: r#"{":authority":null,"bytes_received":0,"bytes_sent":0,"connection_termination_details":null,"duration":10002,"method":null,"protocol":null,"requested_server_name":"tls.example","response_code":0,"response_code_details":null,"response_flags":"UF,URX","route_name":null,"start_time":"2026-11-22T15:18:15.430Z","upstream_cluster":"tlsroute/default/x/rule/-1","upstream_host":"10.0.0.1:443","upstream_transport_failure_reason":"delayed_connect_error:_111","x-envoy-origin-path":null,"x-envoy-upstream-service-time":null}"#,
+        says: ("0", "proxy connection_refused"),
+        fields: ["", "", "tls.example", "tlsroute/default/x/rule/-1", "10.0.0.1:443"],
+        request_time: Some(10_002),
+    },
     Case {
         setting: "envoy:istio-1.4",
         line: r#"[2020-03-01T00:00:00.000Z] "GET /x HTTP/2" 503 UF,URX "-" "TLS error: 268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED" 0 91 60 - "-" "curl" "1" "a" "10.0.0.1:80" outbound|80||a - 1.2.3.4:80 10.0.0.1:5 - default"#,
@@ -296,6 +312,9 @@ fn lines_of_many_formats() {
         let fields = [record.method, record.path, record.site, record.pool, upstream].map(text);
         assert_eq!(fields, case.fields, "{}", case.line);
         assert_eq!(record.request_time, case.request_time, "{}", case.line);
+        if case.line.contains("2026-11-22T15:18:15.430Z") {
+            assert_eq!(record.end, AT + i64::from(case.request_time.unwrap()), "{}", case.line);
+        }
         assert_eq!(formats::compile(format.name()).unwrap().name(), format.name());
         let names: Vec<_> = format.explain(case.line.as_bytes(), &mut context());
         assert!(names.len() >= 6, "{names:?}");

@@ -246,6 +246,8 @@ const NAMES: &[Name] = &[
     Name("vendor", Meaning::Provider, 1, None),
     Name("proxy_vendor", Meaning::Provider, 1, None),
     Name("RetryAttempts", Meaning::Retries, 0, TRAEFIK),
+    Name("x-envoy-origin-path", slot(Slot::Path), 1, ENVOY),
+    Name("requested_server_name", slot(Slot::Site), 4, None),
     Name("response_flags", Meaning::Flags, 0, ENVOY),
     Name("response_code_details", Meaning::Details, 0, ENVOY),
     Name("upstream_transport_failure_reason", Meaning::Failure, 0, ENVOY),

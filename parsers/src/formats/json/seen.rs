@@ -188,6 +188,12 @@ impl<'a> Seen<'a> {
         if !asked.is_empty() {
             self.set(Slot::Site, 3, asked);
         }
+        // Whatever the name: Envoy's time is the start (Contour calls it `@timestamp`).
+        if self.speaker == Some(Speaker::Envoy)
+            && let Some(time) = self.values.get(Slot::Time)
+        {
+            self.set(Slot::StartTime, u8::MAX, time);
+        }
         if self.values.unit == Unit::Written {
             self.values.unit = match self.speaker {
                 Some(Speaker::Caddy) => Unit::Seconds,
