@@ -18,7 +18,8 @@ mod traefik;
 
 use self::entries::Entries;
 use self::scan::Value;
-use self::seen::Seen;
+pub(super) use self::seen::Seen;
+pub(super) use self::speakers::{beside, record};
 use super::{Field, Format, Kind, Malformed, Parsed, envoy};
 use crate::context::Context;
 use crate::fields::{Slot, Unit, Unusable, offset_in};
@@ -158,6 +159,22 @@ impl Json {
                 Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
+    }
+}
+
+/// The names that are known, for other formats whose fields have names.
+#[derive(Debug)]
+pub(super) struct Known(Json);
+
+impl Known {
+    /// Every one of them.
+    pub(super) fn new() -> Known {
+        Known(Json::recognising())
+    }
+
+    /// What a name means.
+    pub(super) fn entry(&self, name: &[u8]) -> Option<&Entry> {
+        self.0.entries.find(&[name])
     }
 }
 

@@ -31,6 +31,12 @@ pub(super) enum Slot {
     CacheStatus,
     Pool,
     Hostname,
+    /// Nginx Proxy Manager's `$server`: the one server behind a host.
+    Server,
+    /// `$session_time`, which only stream's logs have.
+    SessionTime,
+    /// `$protocol`, the same.
+    Protocol,
     /// What a header tells of an error.
     ProxyStatus,
 }
@@ -84,12 +90,20 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_bytes_received" | "upstream_bytes_sent" | "upstream_queue_time" => (Shape::Numbers, None),
+        "upstream_queue_time" | "upstream_first_byte_time" | "upstream_session_time" => {
+            (Shape::Numbers, None)
+        }
+        _ if name.starts_with("upstream_bytes_") => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
+        "server" => (Shape::Token, Some(Slot::Server)),
+        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
+        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
         | "bytes_sent"
+        | "bytes_received"
         | "request_length"
         | "connection"
         | "connection_requests"
