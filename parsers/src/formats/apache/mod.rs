@@ -92,6 +92,7 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         "o" => letter.header(""),
         "e" if argument == "BALANCER_WORKER_NAME" => letter.of(Shape::Free, Slot::Upstream),
         "e" if argument == "BALANCER_WORKER_ROUTE" => letter.of(Shape::Free, Slot::UpstreamName),
+        "n" if argument == "JK_WORKER_NAME" => letter.of(Shape::Free, Slot::UpstreamName),
         "e" if argument == "BALANCER_NAME" => letter.of(Shape::Free, Slot::Pool),
         "n" if argument == "error-notes" => letter.of(Shape::Free, Slot::Notes),
         "b" | "B" | "I" | "O" | "S" | "p" | "k" => letter.other(Shape::Number),

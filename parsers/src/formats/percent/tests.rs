@@ -78,6 +78,19 @@ pub fn scenario(line: &str) -> &str {
     path.split(['/', '?', ' ']).next().unwrap_or_default()
 }
 
+/// Every line of a file, cut anywhere: an error, or the same status.
+pub fn cut_lines_give_no_other_status(setting: &str, text: &[u8]) {
+    let (format, mut context) = (format(setting), context());
+    for line in text.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        let Ok(Parsed::Record(whole)) = format.parse(line, &mut context) else { panic!("{setting}") };
+        for cut in 0..line.len() {
+            if let Ok(Parsed::Record(record)) = format.parse(&line[..cut], &mut context) {
+                assert_eq!(record.status, whole.status, "{}", String::from_utf8_lossy(&line[..cut]));
+            }
+        }
+    }
+}
+
 /// The corpus' truth: statuses by proxy and scenario.
 pub fn truth(proxy: &str) -> Vec<(String, String, usize)> {
     let text = include_str!("../../../../tests/corpus/lab/truth.tsv");

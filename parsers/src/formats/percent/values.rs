@@ -68,6 +68,8 @@ pub enum Slot {
     ErrorDetail,
     /// The answer's content type.
     Mime,
+    /// How many bytes were sent.
+    Bytes,
     /// How Varnish handled the request: `miss`, `synth`.
     Handling,
     /// The proxy's own words about a failure.
