@@ -115,6 +115,7 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
 }
 
 fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Candidate, Vec<bool>) {
+    let format = format.for_head(lines).unwrap_or(format);
     let mut context = context.clone();
     let mut explained = vec![false; lines.len()];
     let mut other = vec![false; lines.len()];
