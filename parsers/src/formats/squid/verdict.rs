@@ -26,6 +26,11 @@ fn of_request(values: &Values<'_>, tag: Tag<'_>) -> Verdict {
     if let Some(code) = error_code(values) {
         return by_code(code, values);
     }
+    // The upstream failed, and an old copy was at hand.
+    if matches!(status, Some(100..=399)) {
+        let failed_attempt = tag.has(b"REFRESH_FAIL").then_some(Cause::UNKNOWN);
+        return Verdict { failed_attempt, ..Verdict::fine(Cause::UNKNOWN) };
+    }
     let cause = cause(values, tag);
     let is_tunnel = values.method() == b"CONNECT" && tag.has(b"TUNNEL");
     match status {
@@ -40,10 +45,6 @@ fn of_request(values: &Values<'_>, tag: Tag<'_>) -> Verdict {
             otherwise: Cause { origin: Origin::Client, reason: Reason::ClientAborted },
             failed_attempt: None,
         },
-        // The upstream failed, and an old copy was at hand.
-        Some(200..=399) if tag.has(b"REFRESH_FAIL") => {
-            Verdict { failed_attempt: Some(Cause::UNKNOWN), ..Verdict::fine(Cause::UNKNOWN) }
-        }
         _ => Verdict::fine(cause),
     }
 }
