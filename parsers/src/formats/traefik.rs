@@ -1,8 +1,9 @@
 //! `traefik` — Traefik's common log format: the combined format, then the request's number, router, service URL and the
-//! time it took. `traefik:generic` is without these (Traefik's `genericCLF`). Its JSON is `json`'s.
+//! time it took. `traefik:generic` is without these (Traefik's `genericCLF`); `traefik:json` is its JSON, read by `json`.
 //!
 //! Read from the end: behind the request line all texts have their quotes escaped, while a path may hold any byte.
 
+use super::json::{self, Speaker};
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{self, offset_in};
@@ -38,9 +39,10 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
     let form = match setting {
         None | Some("common") => Form::Common,
         Some("generic" | "genericCLF") => Form::Generic,
+        Some("json") => return json::speaking("traefik:json", Speaker::Traefik, None),
         Some(other) => {
             let message =
-                format!("Traefik has no format `{other}`; known: traefik, traefik:generic, and json");
+                format!("Traefik has no format `{other}`; known: traefik, traefik:generic, traefik:json");
             return Err(SpecError { message, at: 0 });
         }
     };

@@ -216,8 +216,12 @@ impl<'a> Seen<'a> {
             b"" => proxy,
             exit => exit,
         };
-        self.values.set(Target::Extra(0), exit);
-        self.values.set(Target::Extra(1), self.provider.get());
+        // A map has labels of its own in these places, and names none of these.
+        for (place, value) in [(0, exit), (1, self.provider.get())] {
+            if !value.is_empty() {
+                self.values.set(Target::Extra(place), value);
+            }
+        }
         self.set(Slot::Upstream, 5, if proxy.is_empty() { exit } else { proxy });
     }
 }

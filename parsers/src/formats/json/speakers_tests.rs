@@ -42,6 +42,8 @@ fn cloudflare_by_status() {
         (502, r#""OriginResponseStatus":0"#, proxy(Reason::Unknown)),
         (504, r#""OriginResponseStatus":0"#, proxy(Reason::Unknown)),
         (502, r#""CacheCacheStatus":"dynamic""#, UNKNOWN),
+        (502, r#""OriginResponseStatus":522"#, proxy(Reason::ConnectionTimeout)),
+        (504, r#""OriginResponseStatus":200"#, proxy(Reason::Unknown)),
         (520, r#""OriginResponseStatus":0"#, proxy(Reason::InvalidResponse)),
         (521, r#""OriginResponseStatus":0"#, proxy(Reason::ConnectionRefused)),
         (522, r#""OriginResponseStatus":522"#, proxy(Reason::ConnectionTimeout)),
@@ -496,4 +498,32 @@ proptest::proptest! {
         line[at] = byte;
         let _ = compile(None).unwrap().parse(&line, &mut context());
     }
+}
+
+#[test]
+fn the_setting_says_whose_lines_they_are() {
+    let compiled = |spec: &str| crate::formats::compile(spec).unwrap();
+    for spec in ["caddy", "cloudflare", "fastly", "scraper", "traefik:json"] {
+        assert_eq!(compiled(spec).name(), spec);
+        assert_eq!(compiled(compiled(spec).name()).name(), spec);
+    }
+    assert!(crate::formats::compile("caddy:x").unwrap_err().message.contains("a map"));
+    // Filtered lines: nothing in them is Caddy's alone.
+    let line = r#"{"ts":1795359233.0,"duration":0.25,"status":503}"#;
+    let caddy = compiled("caddy");
+    let seen = record(&*caddy, line);
+    assert_eq!((seen.outcome, seen.request_time), (UNKNOWN, Some(250)));
+    let json = compile(None).unwrap();
+    let seen = record(&*json, line);
+    assert_eq!((seen.outcome, seen.request_time), (Outcome::Fine, None));
+}
+
+#[test]
+fn a_map_may_name_the_error() {
+    let map = compile(Some("time=t,status=s,site=u,error=why,kind=k")).unwrap();
+    assert_eq!(map.extra_labels(), ["kind"]);
+    let failed =
+        record(&*map, r#"{"t":1795359233,"u":"https://a.example/x","why":"ReadTimeout","k":"list"}"#);
+    assert_eq!((failed.status, failed.outcome), (Status::NONE, proxy(Reason::ConnectionReadTimeout)));
+    assert_eq!((failed.site, failed.extra.get(0)), (&b"a.example"[..], &b"list"[..]));
 }
