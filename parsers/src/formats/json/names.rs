@@ -1,5 +1,6 @@
 //! The names under which proxies log what we need, for JSON lines without a field map.
 
+use super::seen::SESSION;
 use super::{Entry, Meaning, Speaker};
 use crate::fields::{Slot, Unit};
 use crate::proxy_status::Header;
@@ -236,8 +237,8 @@ const NAMES: &[Name] = &[
     Name("exit_node", Meaning::Exit, 1, None),
     Name("exit_addr", Meaning::Exit, 1, None),
     Name("proxy_ip", Meaning::Exit, 2, None),
-    Name("session", Meaning::Exit, 4, None),
-    Name("session_id", Meaning::Exit, 4, None),
+    Name("session", Meaning::Exit, SESSION, None),
+    Name("session_id", Meaning::Exit, SESSION, None),
     Name("proxy", Meaning::Proxy, 0, None),
     Name("proxy_url", Meaning::Proxy, 0, None),
     Name("proxy_host", Meaning::Proxy, 1, None),

@@ -77,7 +77,7 @@ pub fn fastly<'a>(seen: &Seen<'a>, record: &mut Record<'a>) -> Outcome {
     }
     let is_own = seen.state.get().starts_with(b"ERROR");
     let phrase = seen.phrase.get();
-    let reason = match failure::of(&[phrase]) {
+    let reason = match failure::of(phrase, &[]) {
         Some(Failure::Upstream(reason)) => Some(reason),
         _ if phrase.eq_ignore_ascii_case(b"backend fetch failed") => Some(Reason::Unknown),
         _ => None,
