@@ -82,7 +82,9 @@ fn nothing_found_is_said_and_nothing_written() {
     let file = root.path().join("x.toml");
     let (code, _, talk) = init(root.path(), &file, false);
     assert_eq!(code, 1);
-    for part in ["no proxy's configuration was found below ROOT", "/etc/nginx/nginx.conf", "gatewatch run FILES"] {
+    for part in
+        ["no proxy's configuration was found below ROOT", "/etc/nginx/nginx.conf", "gatewatch run FILES"]
+    {
         assert!(talk.contains(part), "{part}: {talk}");
     }
     assert!(!file.exists());

@@ -265,6 +265,7 @@ impl<'a> Values<'a> {
             lists: lists.as_ref(),
             attempts: &record.attempts,
             told: self.told(),
+            is_session: false,
         }
         .outcome(context);
         if lists.is_none() {
@@ -304,6 +305,7 @@ impl<'a> Values<'a> {
             response_time: self.get(Slot::ResponseTime),
             response_length: self.get(Slot::ResponseLength),
             request_status,
+            of_session: false,
         })
     }
 

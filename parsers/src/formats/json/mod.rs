@@ -10,7 +10,7 @@ mod entries;
 mod map;
 mod names;
 mod networks;
-mod scan;
+pub(in crate::formats) mod scan;
 mod scraper;
 mod seen;
 mod speakers;
@@ -18,8 +18,9 @@ mod traefik;
 
 use self::entries::Entries;
 use self::scan::Value;
-use self::seen::Seen;
-use super::{Compiled, Field, Format, Kind, Malformed, Parsed, SpecError};
+pub(super) use self::seen::Seen;
+pub(super) use self::speakers::{beside, record};
+use super::{Compiled, Field, Format, Kind, Malformed, Parsed, SpecError, envoy};
 use crate::context::Context;
 use crate::fields::{Slot, Unit, Unusable, offset_in};
 use crate::proxy_status::Header;
@@ -201,6 +202,22 @@ impl Json {
     }
 }
 
+/// The names that are known, for other formats whose fields have names.
+#[derive(Debug)]
+pub(super) struct Known(Json);
+
+impl Known {
+    /// Every one of them.
+    pub(super) fn new() -> Known {
+        Known(Json::recognising())
+    }
+
+    /// What a name means.
+    pub(super) fn entry(&self, name: &[u8]) -> Option<&Entry> {
+        self.0.entries.find(&[name])
+    }
+}
+
 /// The object in a line: behind a syslog or container header, or a byte order mark.
 fn object<'a>(line: &'a [u8], context: &mut Context) -> (&'a [u8], &'a [u8]) {
     let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
@@ -248,10 +265,20 @@ impl Format for Json {
         if let Some(beside) = speakers::beside(&seen, context) {
             return Ok(beside);
         }
-        speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
-            None if is_message(text) => Ok(Parsed::Other),
-            _ => Err(malformed(line, unusable)),
-        })
+        let unusable = match speakers::record(&seen, context) {
+            Ok(record) => return Ok(Parsed::Record(record)),
+            Err(unusable) => unusable,
+        };
+        if unusable.value.is_none() {
+            // What is no request may be Envoy's word on a server.
+            if let Some(event) = envoy::ejection(text, sender, context) {
+                return Ok(Parsed::Event(event));
+            }
+            if is_message(text) {
+                return Ok(Parsed::Other);
+            }
+        }
+        Err(malformed(line, unusable))
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {

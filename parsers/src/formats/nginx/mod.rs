@@ -25,6 +25,15 @@ pub const KIND: Kind = Kind {
     built_in,
 };
 
+/// `nginx-stream:…`
+pub const STREAM: Kind = Kind {
+    name: "nginx-stream",
+    summary: "nginx stream logs (TCP and UDP sessions), by the log_format string as it stands in stream { }",
+    example: "nginx-stream:$remote_addr [$time_local] $protocol $status $session_time \"$upstream_addr\"",
+    compile: compile_stream,
+    built_in: Vec::new,
+};
+
 #[derive(Debug)]
 struct Nginx {
     name: String,
@@ -52,6 +61,17 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
     let title =
         spec::directive_name(setting).map_or("nginx log_format".to_owned(), |name| format!("nginx {name}"));
     Ok(Box::new(Nginx::new(format!("nginx:{setting}"), title, spec::compile(setting)?)))
+}
+
+fn compile_stream(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
+    let setting = setting.unwrap_or("stream");
+    if BUILT_IN.iter().any(|known| known.name == setting) {
+        return compile(Some(setting));
+    }
+    let mut format =
+        Nginx::new(format!("nginx-stream:{setting}"), "nginx stream".to_owned(), spec::compile(setting)?);
+    format.carried = format.carried.with(Slot::Protocol);
+    Ok(Box::new(format))
 }
 
 fn built_in() -> Vec<Box<dyn Format>> {

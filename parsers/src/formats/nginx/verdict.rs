@@ -30,6 +30,11 @@ impl Carried {
     pub(super) fn has(self, slot: Slot) -> bool {
         self.slots & (1 << slot as u32) != 0
     }
+
+    /// A log of the stream module: no other has these variables.
+    fn is_of_sessions(self) -> bool {
+        self.has(Slot::SessionTime) || self.has(Slot::Protocol)
+    }
 }
 
 /// Values by slot.
@@ -62,9 +67,16 @@ pub(super) fn record<'a>(
     let request = request(&values);
     let hostname = text::dash(values.get(Slot::Hostname));
     let lists = lists(&values, status);
-    let attempts = lists.map_or(Attempts::None, Lists::attempts);
+    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
+    if carried.has(Slot::Server)
+        && let Attempts::One(attempt) = &mut attempts
+    {
+        attempt.upstream = text::dash(values.get(Slot::Server));
+    }
+    let is_session = carried.is_of_sessions();
+    let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
     Record {
-        request_time: text::millis(values.get(Slot::RequestTime)),
+        request_time: text::millis(values.get(time)),
         method: request.method,
         path: request.target,
         node: if hostname.is_empty() { node } else { hostname },
@@ -78,6 +90,7 @@ pub(super) fn record<'a>(
             lists: lists.as_ref(),
             attempts: &attempts,
             told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
+            is_session,
         }
         .outcome(context),
         end,
@@ -131,6 +144,7 @@ fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
         response_time: values.if_carried(Slot::ResponseTime),
         response_length: values.if_carried(Slot::ResponseLength),
         request_status: status,
+        of_session: values.carried.is_of_sessions(),
     })
 }
 
@@ -146,6 +160,8 @@ pub(crate) struct Evidence<'e, 'a> {
     pub(crate) attempts: &'e Attempts<'a>,
     /// What a header told of the error.
     pub(crate) told: Option<Cause>,
+    /// A session of nginx's stream module.
+    pub(crate) is_session: bool,
 }
 
 impl Evidence<'_, '_> {
@@ -176,6 +192,10 @@ impl Evidence<'_, '_> {
             return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
         }
         let Some(lists) = self.lists else {
+            // No upstream speaks statuses here: no server could be chosen or reached.
+            if self.is_session {
+                return Cause::proxy(Reason::Unknown);
+            }
             let is_upstreams = self.status == Status::new(9) && !self.protocol.is_empty();
             return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
         };
