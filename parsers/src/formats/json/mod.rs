@@ -189,6 +189,7 @@ impl Json {
         });
         match scanned {
             Ok(()) => {
+                seen.is_whole = true;
                 seen.settle();
                 Ok(seen)
             }
@@ -210,6 +211,11 @@ impl Known {
     /// Every one of them.
     pub(super) fn new() -> Known {
         Known(Json::recognising())
+    }
+
+    /// The labels that some of them fill.
+    pub(super) fn labels(&self) -> &[String] {
+        &self.0.labels
     }
 
     /// What a name means.

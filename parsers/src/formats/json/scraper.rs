@@ -30,7 +30,8 @@ pub fn bare_record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<
         Some(Failure::Upstream(_) | Failure::GivenUp) => seen.names_exit() || seen.names_target(),
         _ => seen.names_exit() && (ended.has_failed || ended.went_well),
     };
-    if !is_fetch {
+    // Of a cut line, the status may be what is missing.
+    if !is_fetch || !seen.is_whole {
         return seen.values.bare_record(context);
     }
     let mut values = seen.values;

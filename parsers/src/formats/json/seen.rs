@@ -42,6 +42,8 @@ pub struct Seen<'a> {
     pub values: Values<'a>,
     /// Whose line it is.
     pub speaker: Option<Speaker>,
+    /// Whether the line shows that none of it is missing: then what it does not say was not there.
+    pub is_whole: bool,
     /// Caddy's logger.
     pub logger: Option<&'a [u8]>,
     /// Traefik, Cloudflare: the status of the service behind it.
@@ -82,6 +84,7 @@ impl<'a> Seen<'a> {
         Seen {
             values: Values::new(line, Unit::Written),
             speaker: None,
+            is_whole: false,
             logger: None,
             origin_status: None,
             origin_size: b"",
