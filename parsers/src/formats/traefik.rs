@@ -256,6 +256,16 @@ fn outcome(record: &Record<'_>, upstream: &[u8], size: &[u8], form: Form, contex
     if record.status == Status::new(499) { Outcome::Abandoned } else { Outcome::Fine }
 }
 
+/// Traefik's own log, which a container mixes with the access log: `time="…" level=info msg="…"`, and of version 3
+/// `2026-05-18T09:52:41Z INF …`.
+fn is_message(text: &[u8]) -> bool {
+    const LEVELS: [&[u8]; 7] = [b"TRC", b"DBG", b"INF", b"WRN", b"ERR", b"FTL", b"PNC"];
+    let mut words = text.split(|b| *b == b' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_date = matches!(first, [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]);
+    LEVELS.contains(&second) && is_date || first.starts_with(b"time=") && second.starts_with(b"level=")
+}
+
 impl Format for Traefik {
     fn name(&self) -> &str {
         match self.form {
@@ -288,6 +298,9 @@ impl Format for Traefik {
         };
         let mut prefix = context.prefix;
         let header = syslog::strip(text, &mut prefix);
+        if is_message(text) || is_message(header.rest) {
+            return Ok(Parsed::Other);
+        }
         if header.rest.len() == text.len() {
             return Err(failure);
         }
