@@ -171,6 +171,10 @@ impl Format for Labelled {
         }
     }
 
+    fn extra_labels(&self) -> &[String] {
+        self.known.labels()
+    }
+
     fn knows_upstream(&self) -> bool {
         true
     }

@@ -129,13 +129,14 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_completion"
         | "http2"
         | "http3" => (Shape::Token, None),
-        // Any other header is what somebody sent: `$http_proxy_status` is the client's.
-        _ => {
-            let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
-            let told = Header::named(name.as_bytes()).filter(|_| is_answers);
-            (Shape::Free, told.map(|_| Slot::ProxyStatus))
-        }
+        _ => (Shape::Free, told(name)),
     }
+}
+
+/// The slot of a header that tells of an error, as far as it is an answer's: `$http_proxy_status` is the client's.
+fn told(name: &str) -> Option<Slot> {
+    let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
+    Header::named(name.as_bytes()).filter(|_| is_answers).map(|_| Slot::ProxyStatus)
 }
 
 impl Shape {
