@@ -21,6 +21,7 @@ const FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/nginx-json.log"), "json"),
     (corpus!("lab/nginx-json.log"), "json"),
     (corpus!("lab/envoy-json.log"), "json"),
+    (corpus!("lab/envoy-default.log"), "envoy"),
     (corpus!("nginx-haproxy/nginx-error.log"), "nginx-error"),
     (corpus!("nginx-haproxy/nginx-error.syslog"), "nginx-error"),
     (corpus!("lab/nginx-error.log"), "nginx-error"),

@@ -1,5 +1,6 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod apache;
 mod aws;
 mod custom;
 pub(crate) mod envoy;
@@ -8,8 +9,11 @@ pub mod haproxy;
 pub mod json;
 mod labelled;
 pub(crate) mod nginx;
+mod percent;
+mod squid;
 mod threeproxy;
 mod tinyproxy;
+mod varnish;
 mod w3c;
 
 pub use w3c::Columns;
@@ -104,6 +108,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
 
+    /// Whether the line bears what only this format's product writes, where others write lines of the same shape;
+    /// `None`: nothing tells them apart, or nothing needs to.
+    fn marks(&self, _line: &[u8]) -> Option<bool> {
+        None
+    }
+
     /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
     /// a quiet error log has no others.
     fn is_own(&self, _line: &[u8], _context: &mut Context) -> bool {
@@ -136,6 +146,10 @@ pub const FORMATS: &[Kind] = &[
     nginx::KIND,
     nginx::STREAM,
     haproxy::KIND,
+    envoy::KIND,
+    squid::KIND,
+    apache::KIND,
+    varnish::KIND,
     aws::ALB,
     aws::ELB,
     w3c::CLOUDFRONT,
@@ -179,8 +193,15 @@ pub fn compile(spec: &str) -> Compiled {
 
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
+    let products = [
+        ("%START_TIME", "envoy"),
+        ("%>Hs", "squid"),
+        ("%Ss", "squid"),
+        ("%>s", "apache"),
+        ("%{Varnish:", "varnish"),
+    ];
     let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
-    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+    if let Some((_, kind)) = products.iter().chain(&signs).find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }
     let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
@@ -196,6 +217,8 @@ mod tests {
         let cases = [
             ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
             ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            ("%h %l %u %t \"%r\" %>s %b", "write apache:%h"),
+            ("%ts.%03tu %Ss/%03>Hs", "write squid:%ts"),
             (r"^(?<time>\S+) ", "write regex:^"),
             ("<time> <status>", "write pattern:<time>"),
             ("ngnix", "unknown log format `ngnix`; known: "),

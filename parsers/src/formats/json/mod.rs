@@ -7,12 +7,12 @@
 
 mod map;
 mod names;
-mod scan;
+pub(in crate::formats) mod scan;
 mod speakers;
 
 use self::scan::Value;
 pub(super) use self::speakers::{is_other, record};
-use super::{Field, Format, Kind, Malformed, Parsed};
+use super::{Field, Format, Kind, Malformed, Parsed, envoy};
 use crate::context::Context;
 use crate::fields::{Slot, Target, Unit, Unusable, Values, is_missing, offset_in};
 use crate::syslog;
@@ -314,6 +314,8 @@ impl Format for Json {
             seen.set(Slot::Node, u8::MAX, sender);
         }
         speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
+            // What is no request may be Envoy's word on a server.
+            None if let Some(event) = envoy::ejection(text, sender, context) => Ok(Parsed::Event(event)),
             None if is_message(text) => Ok(Parsed::Other),
             _ => Err(malformed(line, unusable)),
         })
