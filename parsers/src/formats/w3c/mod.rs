@@ -58,7 +58,9 @@ fn standard() -> W3c {
 fn of_columns(fields: &str) -> Result<Box<dyn Format>, SpecError> {
     let fields = fields.trim();
     let columns = Columns::compile(fields)?;
-    columns.check().map_err(|message| SpecError { message: message.to_owned(), at: fields.len() })?;
+    if let Some(lacks) = columns.lacks() {
+        return Err(SpecError { message: lacks.to_owned(), at: fields.len() });
+    }
     Ok(Box::new(W3c { name: format!("w3c:{}", columns.text()), columns: Some(Arc::new(columns)) }))
 }
 
@@ -82,7 +84,7 @@ impl W3c {
         }
         // Columns that say nothing replace the old ones all the same: those would read something else in these lines.
         let columns = std::str::from_utf8(fields).ok().and_then(|fields| Columns::compile(fields).ok());
-        context.columns = Some(Arc::new(columns.unwrap_or_default()));
+        context.columns = Some(Arc::new(columns.unwrap_or_else(Columns::unreadable)));
     }
 }
 
@@ -122,7 +124,7 @@ impl Format for W3c {
 
     fn name_in(&self, context: &Context) -> String {
         match &context.columns {
-            Some(columns) if columns.check().is_ok() => format!("w3c:{}", columns.text()),
+            Some(columns) if columns.lacks().is_none() => format!("w3c:{}", columns.text()),
             _ => self.name.clone(),
         }
     }
@@ -143,8 +145,7 @@ impl Format for W3c {
         let Some(columns) = columns else {
             return Err(Malformed { field: "#Fields", at: 0, reason: "no such line came before this one" });
         };
-        if columns.check().is_err() {
-            let reason = "the last such line names no time or no status";
+        if let Some(reason) = columns.lacks() {
             return Err(Malformed { field: "#Fields", at: 0, reason });
         }
         let values = Values::read(&columns, line)?;
