@@ -121,19 +121,25 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         files.iter().try_for_each(|file| followable(file)).map_err(|e| (Exit::Usage, e))?;
         config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
     } else if config.inputs.is_empty() {
-        let (inputs, said) = found_here(&Rooted::here());
-        config.inputs = inputs;
+        let (found, said) = found_here(&Rooted::here());
+        config.inputs = found.0;
+        // What is written goes before what is found.
+        config.pools.extend(found.1);
         return live(common, config).map(|live| Live { found: Some(said), ..live });
     }
     live(common, config)
 }
 
+/// Inputs, and upstream → pool.
+type FoundHere = (Vec<config::Input>, Vec<(String, String)>);
+
 /// The logs of this host's proxies, and what was found, in words.
-fn found_here(host: &Rooted) -> (Vec<config::Input>, String) {
+fn found_here(host: &Rooted) -> (FoundHere, String) {
     let installed = discover::discover(host);
     let sources = discover::probe::sources(host, &installed);
     let text = discover::written::configuration(&installed, &sources);
-    let inputs = config::parse_str("what was found", &text).map(|found| found.inputs).unwrap_or_default();
+    let found = config::parse_str("what was found", &text);
+    let (inputs, pools) = found.map(|found| (found.inputs, found.pools)).unwrap_or_default();
     if inputs.is_empty() {
         let usual = |(name, paths): (&str, &[&str])| {
             plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect())
@@ -142,11 +148,14 @@ fn found_here(host: &Rooted) -> (Vec<config::Input>, String) {
         let paths: Vec<_> = inputs.iter().flat_map(|input| input.paths.clone()).collect();
         let said =
             format!("no input is configured and no proxy's log was found: waiting for {}", paths.join(", "));
-        return (inputs, said);
+        return ((inputs, pools), said);
     }
     let places: Vec<_> = sources.iter().flat_map(|source| &source.places).map(ToString::to_string).collect();
     let (summary, places) = (discover::written::summary(&installed, &sources), places.join(", "));
-    (inputs, format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)"))
+    (
+        (inputs, pools),
+        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)"),
+    )
 }
 
 /// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.

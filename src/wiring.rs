@@ -3,7 +3,7 @@
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
+use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source, Table};
@@ -210,11 +210,11 @@ fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> 
     let mut clock = FileClock::new(0, 1);
     let mut held = None;
     for line in sample {
-        let Ok(Parsed::Record(record)) = format.parse(line, context) else { continue };
-        if clock.admit(record.end).held == Some(Held::Count) {
+        let Some(end) = format.parse(line, context).ok().and_then(|parsed| parsed.end()) else { continue };
+        if clock.admit(end).held == Some(Held::Count) {
             return held;
         }
-        held = Some(record.end);
+        held = Some(end);
     }
     held
 }

@@ -5,15 +5,17 @@ use crate::block::{FUTURE, LATE};
 use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::regions::By;
-use crate::series::{Label, LabelSet, Plan, Source, cut, write};
+use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
 use crate::tally::Detail;
+use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
+use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Millis, Outcome, Parsed, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+mod exits;
 mod tables;
 mod values;
 
@@ -41,8 +43,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Collector {
     plan: Arc<Plan>,
-    /// The labels carried without and with an upstream.
-    carried: [Carried; 2],
+    /// By family: the labels carried without and with an upstream.
+    carried: Vec<[Carried; 2]>,
     step: Millis,
     /// The step found last, and its bounds: records come nearly in order, and a division costs.
     current: (i64, Millis, Millis),
@@ -50,12 +52,13 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
-    /// The place in `known` that was counted in last.
-    last: u32,
+    /// By family: the place in `known` that was counted in last.
+    last: [u32; FAMILIES_MAX],
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
     tables: Tables,
+    exits: Exits,
     latencies: Option<Latencies>,
 }
 
@@ -63,6 +66,7 @@ pub struct Collector {
 struct Known {
     set: LabelSet,
     key: Key,
+    family: u8,
     /// The take up to which `cell`, its newest cell in the block, holds.
     epoch: u32,
     cell: u32,
@@ -118,9 +122,11 @@ impl Collector {
     #[must_use]
     pub fn new(plan: Arc<Plan>, step: Millis, latency: bool) -> Collector {
         let latencies =
-            latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
+            latency.then(|| Latencies { interner: Interner::of(&plan, LATENCIES_MAX), by_id: Vec::new() });
         Collector {
-            carried: [false, true].map(|has_upstream| Carried::new(plan.carried(has_upstream))),
+            carried: (0..plan.families())
+                .map(|family| [false, true].map(|has| Carried::new(plan.carried(family, has))))
+                .collect(),
             plan,
             step: step.max(1),
             current: (0, 0, 0),
@@ -128,32 +134,21 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
-            last: u32::MAX,
+            last: [u32::MAX; FAMILIES_MAX],
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             tables: Tables::default(),
+            exits: Exits::default(),
             latencies,
         }
     }
 
     /// Counts one record: the request in the series of its last attempt, each attempt in its own.
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
-        let step = match place {
-            Place::Step => self.step_of(record.end),
-            Place::Late => LATE,
-            Place::Future => FUTURE,
-        };
+        let step = self.place_of(record.end, place);
         self.block.see(record.end, record.status, step);
-        let node = source.node(record);
-        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
-        let site = source.site(record);
-        let pool = source.pool(record);
-        let mut values = Values {
-            built_in: [source.input.as_bytes(), node, region, pool, b"", site].map(cut),
-            source,
-            record,
-        };
-
+        self.exits.count(source, record, step, self.epoch, &mut self.block);
+        let (mut values, pool) = self.values(source, record);
         match &record.attempts {
             Attempts::None => self.add(&values, step, Tried::No, Some(false)),
             Attempts::One(attempt) => {
@@ -162,6 +157,60 @@ impl Collector {
             }
             attempts => self.count_attempts(&mut values, step, pool, attempts.iter()),
         }
+    }
+
+    /// Counts an error log's line in the series that the access log counts the same upstream in: beside its requests,
+    /// never among them. A body that was cut is aborted: the access logs of those products do not show it.
+    pub fn count_diagnosis(&mut self, source: &Source, diagnosis: &Diagnosis<'_>, place: Place) {
+        let step = self.place_of(diagnosis.at, place);
+        self.block.see_beside(diagnosis.at);
+        let record = diagnosis.as_record();
+        let (mut values, pool) = self.values(source, &record);
+        if let Attempts::One(attempt) = &record.attempts {
+            self.set_upstream(&mut values, attempt, pool);
+        }
+        let reason = diagnosis.cause.reason;
+        for family in 0..self.carried.len() {
+            let Some((_, cell)) = self.cell(family, &values, step) else { continue };
+            match diagnosis.effect {
+                Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
+                Effect::Aborted => {
+                    self.block.add_detail(cell, Detail::cut(reason));
+                    if let Some(numbers) = self.block.numbers(cell) {
+                        numbers.aborted += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts a line that tells of a request or of a failure; of others, nothing.
+    pub fn count_parsed(&mut self, source: &Source, parsed: &Parsed<'_>, place: Place) {
+        match parsed {
+            Parsed::Record(record) => self.count(source, record, place),
+            Parsed::Diagnosis(diagnosis) => self.count_diagnosis(source, diagnosis, place),
+            Parsed::Event(_) | Parsed::Other => {}
+        }
+    }
+
+    #[inline]
+    fn place_of(&mut self, end: Millis, place: Place) -> i64 {
+        match place {
+            Place::Step => self.step_of(end),
+            Place::Late => LATE,
+            Place::Future => FUTURE,
+        }
+    }
+
+    /// What is known of the record beside its attempts, and its own pool.
+    #[inline]
+    fn values<'a>(&mut self, source: &'a Source, record: &'a Record<'a>) -> (Values<'a>, &'a [u8]) {
+        let node = source.node(record);
+        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
+        let site = source.site(record);
+        let pool = source.pool(record);
+        let built_in = [source.input.as_bytes(), node, region, pool, b"", site].map(cut);
+        (Values { built_in, source, record }, pool)
     }
 
     fn count_attempts<'a>(
@@ -204,7 +253,12 @@ impl Collector {
     /// The labels of the series that the last record's request was counted in: its line is offered by them.
     #[must_use]
     pub fn last_series(&self) -> Option<&LabelSet> {
-        Some(&self.known.get(self.last as usize)?.set)
+        self.last_in_families().next()
+    }
+
+    /// The same, and those of the other families.
+    pub fn last_in_families(&self) -> impl Iterator<Item = &LabelSet> {
+        self.last.iter().filter_map(|at| Some(&self.known.get(*at as usize)?.set))
     }
 
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
@@ -212,6 +266,7 @@ impl Collector {
         block.clear();
         std::mem::swap(block, &mut self.block);
         self.epoch = self.epoch.wrapping_add(1);
+        self.exits.rest();
         if self.known.len() > KNOWN_MAX {
             self.forget();
         }
@@ -222,7 +277,7 @@ impl Collector {
         self.forget();
         let Some(latencies) = &mut self.latencies else { return Vec::new() };
         let by_id = std::mem::take(&mut latencies.by_id);
-        let interner = std::mem::replace(&mut latencies.interner, Interner::new(LATENCIES_MAX));
+        let interner = std::mem::replace(&mut latencies.interner, Interner::of(&self.plan, LATENCIES_MAX));
         (0u32..).zip(by_id).filter_map(|(id, latency)| Some((interner.set(id)?.clone(), latency))).collect()
     }
 
@@ -238,35 +293,59 @@ impl Collector {
         step
     }
 
-    /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
+    /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
+    /// failed).
+    #[inline]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let known = self.find(values);
-        self.last = known;
-        let Some(known) = self.known.get_mut(known as usize) else { return };
-        if known.epoch != self.epoch {
-            known.epoch = self.epoch;
-            known.cell = self.block.add_series(known.set.as_bytes(), step);
+        for family in 0..self.carried.len() {
+            self.add_to(family, values, step, tried, request);
         }
-        let cell = self.block.find_cell(known.cell, step);
-        // Older cells are found through the newest.
-        known.cell = known.cell.max(cell);
+    }
+
+    #[inline]
+    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let Some((known, cell)) = self.cell(family, values, step) else { return };
         count_attempt(&mut self.block, cell, tried);
         let Some(any_failed) = request else { return };
         count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
+        if let (Some(time), true, 0) = (values.record.request_time, self.latencies.is_some(), family)
             && !values.record.is_tunnel()
+            && let Some(known) = self.known.get_mut(known as usize)
         {
             known.latency.record(time);
         }
     }
 
+    /// The place in `known` of the family's series with these values, and its cell in this step of the block.
+    #[inline]
+    fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
+        let at = self.find(family, values);
+        if let Some(last) = self.last.get_mut(family) {
+            *last = at;
+        }
+        let known = self.known.get_mut(at as usize)?;
+        if known.epoch != self.epoch {
+            known.epoch = self.epoch;
+            known.cell = self.block.add_series(known.set.as_bytes(), known.family, step);
+        }
+        let cell = self.block.find_cell(known.cell, step);
+        // Older cells are found through the newest.
+        known.cell = known.cell.max(cell);
+        Some((at, cell))
+    }
+
     /// The place in `known` of the series with these values.
     #[inline]
-    fn find(&mut self, values: &Values<'_>) -> u32 {
+    fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
-        let carried = &self.carried[usize::from(has_upstream)];
+        let Some(carried) = self.carried.get(family) else { return u32::MAX };
+        let carried = &carried[usize::from(has_upstream)];
         let key = Key::of(values, carried.built_in);
-        let hash = key.hash(has_upstream);
+        let hash = if carried.captures {
+            carried.hash_of_captures(&self.plan, values, key.hash(has_upstream))
+        } else {
+            key.hash(has_upstream)
+        };
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -275,21 +354,23 @@ impl Collector {
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
                 && series.key.is(&key)
+                && usize::from(series.family) == family
                 && ((key.says_all() && !carried.captures)
                     || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(values, key, tag, start)
+        self.find_slowly(family, values, key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
-        let mask = self.plan.mask(values.has_upstream());
+    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
+        let mask = self.plan.mask(family, values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
             1 => values.get(&self.plan, i, *label),
+            _ if *label == Label::Family => family_name(family),
             _ => b"",
         };
         self.scratch.clear();
@@ -301,7 +382,8 @@ impl Collector {
                 let set = LabelSet::from_bytes(&self.scratch);
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
-                self.known.push(Known { set, key, epoch, cell: 0, latency: Latency::default() });
+                let family = u8::try_from(family).unwrap_or(0);
+                self.known.push(Known { set, key, family, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -313,7 +395,7 @@ impl Collector {
 
     /// Forgets the series, but not their times.
     fn forget(&mut self) {
-        self.last = u32::MAX;
+        self.last = [u32::MAX; FAMILIES_MAX];
         self.ids.clear();
         self.shortcuts.fill(EMPTY);
         let known = std::mem::take(&mut self.known);

@@ -193,7 +193,7 @@ mod tests {
         fs::write(tree.path().join("b.log"), "one\ntwo\n").unwrap();
         let host = Rooted::below(tree.path());
         let sample = host.sample("/a.log").unwrap();
-        assert!(sample.bytes.len() > 60_000 && sample.bytes.len() % 1000 == 0);
+        assert!(sample.bytes.len() > 60_000 && sample.bytes.len().is_multiple_of(1000));
         assert_eq!(host.sample("/b.log").unwrap().bytes, b"one\ntwo\n");
         assert!(host.sample("/").is_err());
     }

@@ -63,7 +63,7 @@ impl Logrotate {
                     "copytruncate" => *truncates = Some(at.clone()),
                     "nocopytruncate" => *truncates = None,
                     "postrotate" | "prerotate" | "firstaction" | "lastaction" | "preremove" => {
-                        in_script = true
+                        in_script = true;
                     }
                     word if block.is_none() && word.trim_matches('"').starts_with('/') => {
                         patterns.push(word.trim_matches(['"', '\'']).to_owned());

@@ -4,6 +4,7 @@
 //! The readers are tolerant: a directive that nobody here knows is skipped, a file that is broken or missing is said, and
 //! nothing is ever a reason to stop. They are functions of a [`Host`], and touch nothing else.
 
+mod apache;
 mod haproxy;
 pub mod host;
 mod lines;
@@ -12,6 +13,7 @@ mod nginx;
 mod places;
 pub mod probe;
 mod rsyslog;
+mod squid;
 pub mod written;
 
 pub use host::{Host, Rooted};
@@ -36,7 +38,7 @@ pub struct Product {
 }
 
 /// Every product, in the order in which they are told.
-pub const PRODUCTS: &[Product] = &[nginx::PRODUCT, haproxy::PRODUCT];
+pub const PRODUCTS: &[Product] = &[nginx::PRODUCT, haproxy::PRODUCT, apache::PRODUCT, squid::PRODUCT];
 
 /// A line of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -200,6 +202,11 @@ pub fn discover(host: &dyn Host) -> Vec<Installed> {
         Some(Installed { product, found })
     };
     PRODUCTS.iter().filter_map(there).collect()
+}
+
+/// Whether lines of this format name upstreams; `None`: it cannot be read.
+fn tells_upstream(spec: &str) -> Option<bool> {
+    gatewatch_parsers::formats::compile(spec).ok().map(|format| format.knows_upstream())
 }
 
 #[cfg(test)]

@@ -44,6 +44,40 @@ pub(super) fn system(host: &dyn Host, sender: Sender<'_>) -> Place {
     }
 }
 
+/// A path whose variables (`$name`, `${name}`) match anything; what a pattern would take for its own is taken as it stands.
+pub(super) fn pattern(path: &str) -> String {
+    let mut pattern = String::new();
+    let mut chars = path.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '$' => {
+                if chars.next_if_eq(&'{').is_some() {
+                    while chars.next().is_some_and(|c| c != '}') {}
+                } else {
+                    while chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {}
+                }
+                if !pattern.ends_with('*') {
+                    pattern.push('*');
+                }
+            }
+            c => pattern.push_str(&literal(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    pattern
+}
+
+/// A path as a pattern that means just it.
+pub(super) fn literal(path: &str) -> String {
+    let mut pattern = String::new();
+    for c in path.chars() {
+        match c {
+            '*' | '?' | '[' => pattern.extend(['[', c, ']']),
+            c => pattern.push(c),
+        }
+    }
+    pattern
+}
+
 /// Where its standard output goes: systemd keeps it.
 pub(super) fn output(unit: &str) -> Place {
     Place::Journal(unit.to_owned())

@@ -82,11 +82,14 @@ fn share((lines, parsed): (usize, usize)) -> f64 {
     if lines == 0 { 0.0 } else { parsed as f64 / lines as f64 }
 }
 
+/// A format, and how many requests there are and how many of them it understands.
+type Candidate = (Box<dyn Format>, Shape, (usize, usize));
+
 /// Looks at a log.
 pub fn look(host: &dyn Host, log: &Log) -> Looked {
     let mut looked = Looked::default();
     let samples = samples(host, log, &mut looked);
-    let mut best: Option<(Box<dyn Format>, Shape, (usize, usize))> = None;
+    let mut best: Option<Candidate> = None;
     for shape in &log.shapes {
         match formats::compile(&shape.spec) {
             Ok(format) => {
@@ -167,10 +170,14 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
     for Installed { product, found } in installed {
         for log in &found.logs {
             let is_read = log.left_out.is_none() && !matches!(log.place, Place::Elsewhere(_));
-            if !is_read || (log.is_errors && log.shapes.is_empty()) {
+            if !is_read {
                 continue;
             }
             let looked = look(host, log);
+            // An error log that nobody here can read is no source.
+            if log.is_errors && looked.shape.is_none() {
+                continue;
+            }
             let is_file = matches!(log.place, Place::File(_));
             let alike = |source: &&mut Source| {
                 is_file

@@ -55,5 +55,7 @@ fn expect(texts: &[(&str, &str)], lines: &[&str]) {
     assert_eq!(shown.lines().collect::<Vec<_>>(), lines, "{texts:#?}\n{shown}");
 }
 
+mod apache;
 mod haproxy;
 mod nginx;
+mod squid;

@@ -1,7 +1,7 @@
 //! What was found, as a configuration for people to read and change.
 
 use super::probe::Source;
-use super::{Found, Installed, Place, Pool};
+use super::{Found, Installed, Log, Place, Pool, tells_upstream};
 use std::fmt::Write as _;
 
 const HEAD: &str = "\
@@ -106,7 +106,7 @@ fn not_followed(text: &mut String, found: &Found) {
         let why = match (&log.left_out, &log.place) {
             (Some(why), _) => why.clone(),
             (None, Place::Elsewhere(_)) => "it cannot be read from here".to_owned(),
-            (None, _) if log.is_errors && log.shapes.is_empty() => "an error log".to_owned(),
+            (None, _) if log.is_errors && !is_known(log) => "an error log".to_owned(),
             (None, _) => continue,
         };
         let _ = writeln!(
@@ -119,9 +119,13 @@ fn not_followed(text: &mut String, found: &Found) {
     }
 }
 
+fn is_known(log: &Log) -> bool {
+    log.shapes.iter().any(|shape| tells_upstream(&shape.spec).is_some())
+}
+
 /// Addresses that stand in a log, and which pool they belong to.
 #[must_use]
-pub fn addresses<'a>(installed: &'a [Installed]) -> Vec<(&'a str, &'a str)> {
+pub fn addresses(installed: &[Installed]) -> Vec<(&str, &str)> {
     let mut table: Vec<(&str, &str)> = Vec::new();
     let mut doubtful: Vec<&str> = Vec::new();
     for pool in installed.iter().flat_map(|one| &one.found.pools) {
@@ -143,9 +147,9 @@ fn pools(text: &mut String, installed: &[Installed]) {
     if table.is_empty() {
         return;
     }
-    text.push_str("\n# Which pool a server belongs to.\n#[pools]\n");
+    text.push_str("\n# Which pool a server belongs to.\n[pools]\n");
     for (address, pool) in table {
-        let _ = writeln!(text, "#{} = {}", quoted(address), quoted(pool));
+        let _ = writeln!(text, "{} = {}", quoted(address), quoted(pool));
     }
 }
 

@@ -13,6 +13,7 @@ mod percent;
 mod squid;
 mod threeproxy;
 mod tinyproxy;
+mod traefik;
 mod varnish;
 mod w3c;
 
@@ -38,6 +39,18 @@ pub enum Parsed<'a> {
     Event(Event<'a>),
     /// No access-log line by nature: a start message, a server going down, a comment, a blank line.
     Other,
+}
+
+impl Parsed<'_> {
+    /// When what it tells of happened, if it counts in time: the end of a request, a failure.
+    #[must_use]
+    pub fn end(&self) -> Option<crate::record::Millis> {
+        match self {
+            Parsed::Record(record) => Some(record.end),
+            Parsed::Diagnosis(diagnosis) => Some(diagnosis.at),
+            Parsed::Event(_) | Parsed::Other => None,
+        }
+    }
 }
 
 /// Where a line stopped making sense.
@@ -143,6 +156,7 @@ pub const FORMATS: &[Kind] = &[
     json::KIND,
     error_log::NGINX,
     error_log::APACHE,
+    traefik::KIND,
     nginx::KIND,
     nginx::STREAM,
     haproxy::KIND,

@@ -2,7 +2,7 @@
 
 use super::shape;
 use super::syntax::Directive;
-use crate::discover::{Found, Remark, Shape, Spot};
+use crate::discover::{Found, Remark, Shape, Spot, tells_upstream};
 use std::collections::HashMap;
 
 /// nginx's own.
@@ -158,18 +158,17 @@ impl Formats {
     fn rank(&self, log: &AccessLog) -> u8 {
         let spec =
             self.formats.get(&log.format).map_or("nginx:combined".to_owned(), |text| format!("nginx:{text}"));
-        match gatewatch_parsers::formats::compile(&spec) {
-            Ok(format) if format.knows_upstream() => 0,
-            Ok(_) => 1,
-            Err(_) => 2,
+        match tells_upstream(&spec) {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
         }
     }
 
     /// How a log's lines look.
     pub(super) fn shape(&self, log: &AccessLog, found: &mut Found) -> Option<Shape> {
         if let Some(written) = self.formats.get(&log.format) {
-            let kind = if self.is_stream { "nginx-stream" } else { "nginx" };
-            return Some(shape(&log.format, format!("{kind}:{written}")));
+            return Some(shape(&log.format, format!("nginx:{written}")));
         }
         if log.format == COMBINED && !self.is_stream {
             return Some(shape(COMBINED, "nginx:combined".to_owned()));

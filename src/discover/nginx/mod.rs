@@ -138,7 +138,7 @@ impl Nginx<'_> {
         {
             return Some(places::output(SENDER.unit));
         }
-        Some(Place::File(pattern(&absolute(written, &self.prefix))))
+        Some(Place::File(places::pattern(&absolute(written, &self.prefix))))
     }
 
     /// Collects the error logs of servers and locations, each once.
@@ -172,32 +172,10 @@ impl Nginx<'_> {
         // What shares a place with requests is read with them.
         if !found.logs.iter().any(|log| log.place == place) {
             let at = at.clone();
-            found.log(Log { place, shapes: Vec::new(), is_errors: true, at, left_out: None, warnings });
+            let shapes = vec![shape("error_log", "nginx-error".to_owned())];
+            found.log(Log { place, shapes, is_errors: true, at, left_out: None, warnings });
         }
     }
-}
-
-/// Variables match anything; what a pattern would take for its own is taken as it stands.
-fn pattern(path: &str) -> String {
-    let mut pattern = String::new();
-    let mut chars = path.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '$' => {
-                if chars.next_if_eq(&'{').is_some() {
-                    while chars.next().is_some_and(|c| c != '}') {}
-                } else {
-                    while chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_').is_some() {}
-                }
-                if !pattern.ends_with('*') {
-                    pattern.push('*');
-                }
-            }
-            '*' | '?' | '[' => pattern.extend(['[', c, ']']),
-            c => pattern.push(c),
-        }
-    }
-    pattern
 }
 
 /// `upstream name { server …; }`

@@ -195,8 +195,8 @@ impl Format for Labelled {
         {
             seen.set(Slot::Time, u8::MAX, header.stamp);
         }
-        if json::is_other(&seen) {
-            return Ok(Parsed::Other);
+        if let Some(beside) = json::beside(&seen, context) {
+            return Ok(beside);
         }
         if !is_whole_status(line, &seen) {
             let at = seen.values.get(Slot::Status).map_or(0, |status| offset_in(line, status));

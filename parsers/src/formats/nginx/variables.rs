@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::bytes::complete::take_while1;
 use nom::character::complete::digit1;
 
+use crate::proxy_status::Header;
 use crate::text::{self, Piece};
 
 /// A value that a record needs.
@@ -36,10 +37,12 @@ pub(super) enum Slot {
     SessionTime,
     /// `$protocol`, the same.
     Protocol,
+    /// What a header tells of an error.
+    ProxyStatus,
 }
 
 /// How many slots there are.
-pub(super) const SLOTS: usize = Slot::Protocol as usize + 1;
+pub(super) const SLOTS: usize = Slot::ProxyStatus as usize + 1;
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +129,12 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_completion"
         | "http2"
         | "http3" => (Shape::Token, None),
-        _ => (Shape::Free, None),
+        // Any other header is what somebody sent: `$http_proxy_status` is the client's.
+        _ => {
+            let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
+            let told = Header::named(name.as_bytes()).filter(|_| is_answers);
+            (Shape::Free, told.map(|_| Slot::ProxyStatus))
+        }
     }
 }
 

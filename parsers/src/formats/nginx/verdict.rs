@@ -3,6 +3,7 @@
 use super::steps::Slots;
 use super::variables::Slot;
 use crate::context::Context;
+use crate::proxy_status::{self, Header};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Extra, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
@@ -10,15 +11,24 @@ use crate::upstreams::{Attempts, Lists};
 
 /// Which of the slots the format carries: an empty value and a missing variable say different things.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Carried(u32);
+pub(super) struct Carried {
+    slots: u32,
+    /// Whose value `Slot::ProxyStatus` is.
+    header: Option<Header>,
+}
 
 impl Carried {
     pub(super) fn with(self, slot: Slot) -> Carried {
-        Carried(self.0 | 1 << slot as u32)
+        Carried { slots: self.slots | 1 << slot as u32, ..self }
+    }
+
+    /// With the header that `Slot::ProxyStatus` holds.
+    pub(super) fn telling(self, header: Option<Header>) -> Carried {
+        Carried { header, ..self }
     }
 
     pub(super) fn has(self, slot: Slot) -> bool {
-        self.0 & (1 << slot as u32) != 0
+        self.slots & (1 << slot as u32) != 0
     }
 
     /// A log of the stream module: no other has these variables.
@@ -79,6 +89,7 @@ pub(super) fn record<'a>(
             cache_status: values.get(Slot::CacheStatus),
             lists: lists.as_ref(),
             attempts: &attempts,
+            told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
             is_session,
         }
         .outcome(context),
@@ -147,6 +158,8 @@ pub(crate) struct Evidence<'e, 'a> {
     /// `None`: the format carries none of them.
     pub(crate) lists: Option<&'e Lists<'a>>,
     pub(crate) attempts: &'e Attempts<'a>,
+    /// What a header told of the error.
+    pub(crate) told: Option<Cause>,
     /// A session of nginx's stream module.
     pub(crate) is_session: bool,
 }
@@ -162,7 +175,8 @@ impl Evidence<'_, '_> {
             _ => false,
         };
         if context.is_gateway_status(self.status, by_default) {
-            return Outcome::GatewayError(self.cause());
+            let own = self.cause();
+            return Outcome::GatewayError(self.told.map_or(own, |told| proxy_status::refined(own, told)));
         }
         // nginx logs 499 only if it had sent nothing: unless the line shows that the upstream's header had come, the client
         // did not wait for it.

@@ -61,7 +61,13 @@ fn of_columns(fields: &str) -> Result<Box<dyn Format>, SpecError> {
     if let Some(lacks) = columns.lacks() {
         return Err(SpecError { message: lacks.to_owned(), at: fields.len() });
     }
-    Ok(Box::new(W3c { name: format!("w3c:{}", columns.text()), columns: Some(Arc::new(columns)) }))
+    Ok(Box::new(W3c { name: name_of(&columns), columns: Some(Arc::new(columns)) }))
+}
+
+/// What `compile` makes the same of.
+fn name_of(columns: &Columns) -> String {
+    let is_standard = columns.text().split(' ').eq(cloudfront::FIELDS.split_ascii_whitespace());
+    if is_standard { "cloudfront".to_owned() } else { format!("w3c:{}", columns.text()) }
 }
 
 #[derive(Debug)]
@@ -87,6 +93,10 @@ impl W3c {
         context.columns = Some(Arc::new(columns.unwrap_or_else(Columns::unreadable)));
     }
 }
+
+/// Lines that no other format has.
+const DIRECTIVES: [&[u8]; 7] =
+    [b"#Version:", b"#Fields:", b"#Software:", b"#Start-Date:", b"#End-Date:", b"#Date:", b"#Remark:"];
 
 /// What a `#Fields` line names.
 fn fields_of(line: &[u8]) -> Option<&[u8]> {
@@ -124,13 +134,17 @@ impl Format for W3c {
 
     fn name_in(&self, context: &Context) -> String {
         match &context.columns {
-            Some(columns) if columns.lacks().is_none() => format!("w3c:{}", columns.text()),
+            Some(columns) if columns.lacks().is_none() => name_of(columns),
             _ => self.name.clone(),
         }
     }
 
     fn is_learned_as(&self, name: &str) -> bool {
-        name.starts_with("w3c:")
+        name.starts_with("w3c:") || name == "cloudfront"
+    }
+
+    fn is_own(&self, line: &[u8], _context: &mut Context) -> bool {
+        self.columns.is_some() && DIRECTIVES.iter().any(|own| line.starts_with(own))
     }
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
@@ -153,7 +167,9 @@ impl Format for W3c {
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
-        let Some(columns) = self.columns(context) else { return Vec::new() };
+        let Some(columns) = self.columns(context).filter(|_| !line.starts_with(b"#")) else {
+            return Vec::new();
+        };
         let values = columns::split(line);
         let fields = columns.text().split(' ').zip(values);
         fields
