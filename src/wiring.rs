@@ -290,6 +290,7 @@ mod tests {
                 node_is_flag: false,
                 region: String::new(),
                 regions: Arc::new(Regions::default()),
+                pools: Arc::default(),
                 gateway_statuses: None,
                 path_labels: Vec::new(),
             };
@@ -303,7 +304,7 @@ mod tests {
             let mut again = Recognised::again("u_ex.log", Some(&name), &dated, &settings).unwrap();
             let line = b"2026-11-22 14:53:54 504 GET";
             let parsed = again.format.as_ref().unwrap().parse(line, &mut again.context);
-            assert!(matches!(parsed, Ok(Parsed::Record(_))), "{set:?}");
+            assert!(matches!(parsed, Ok(gatewatch_parsers::Parsed::Record(_))), "{set:?}");
         }
     }
 

@@ -2,6 +2,9 @@
 //! A file may hold several; each is good up to the next. `w3c:date time …` names the columns, for a file that does not,
 //! or that is read from its middle on. Stamps are UTC.
 //!
+//! Finished logs are read in blocks side by side, each of which knows the head's columns and its own lines: behind a
+//! `#Fields` amid a file that names others, lines of another number of columns are unparsed from the next block on.
+//!
 //! `cloudfront` is `w3c` with CloudFront's own columns until a `#Fields` line says otherwise. Values stay as logged,
 //! percent-encoded.
 
