@@ -90,16 +90,9 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_queue_time" | "upstream_first_byte_time" | "upstream_session_time" => {
-            (Shape::Numbers, None)
-        }
-        _ if name.starts_with("upstream_bytes_") => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
         "server" => (Shape::Token, Some(Slot::Server)),
-        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
-        "protocol" => (Shape::Token, Some(Slot::Protocol)),
-        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
         | "bytes_sent"
@@ -129,6 +122,21 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_completion"
         | "http2"
         | "http3" => (Shape::Token, None),
+        _ => of_headers_and_sessions(name),
+    }
+}
+
+/// The upstream's headers, and what the stream module has.
+fn of_headers_and_sessions(name: &str) -> (Shape, Option<Slot>) {
+    match name {
+        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
+        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
+        "upstream_bytes_received"
+        | "upstream_bytes_sent"
+        | "upstream_queue_time"
+        | "upstream_first_byte_time"
+        | "upstream_session_time" => (Shape::Numbers, None),
         _ => (Shape::Free, told(name)),
     }
 }
