@@ -398,6 +398,13 @@ impl Buckets {
         series.filter(|(set, _)| self.plan.family(set) == 0)
     }
 
+    /// The same of the other families, each of which has counted everything once more.
+    pub fn totals_apart(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
+        let series = (0u32..).zip(&self.series);
+        let series = series.filter_map(|(id, series)| Some((self.interner.set(id)?, &series.total)));
+        series.filter(|(set, _)| self.plan.family(set) > 0)
+    }
+
     /// What belongs to no series: those that have left, what was late, what was future.
     #[must_use]
     pub fn left(&self) -> &Total {

@@ -21,7 +21,7 @@ pub const BUILT_IN: [&str; 6] = ["input", "node", "region", "pool", "upstream", 
 /// A plan has at most so many families of series, the first among them.
 pub const FAMILIES_MAX: usize = 4;
 /// The name of the label that tells the families apart, where there are several; no record has it.
-pub(crate) const FAMILY: &str = "__family__";
+pub const FAMILY: &str = "__family__";
 /// Its values. The first family's is that of a label which is absent.
 const FAMILY_NAMES: [&[u8]; FAMILIES_MAX] = [b"", b"1", b"2", b"3"];
 
@@ -120,7 +120,9 @@ impl Plan {
     #[must_use]
     pub fn new(rules: &[Rule], by: &[String]) -> Plan {
         let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
-        let (apart, together) = rules.iter().partition::<Vec<_>, _>(|rule| is_apart(rule, by));
+        let has_captures = rules.iter().any(|rule| asks_for_captures(rule, by));
+        let (apart, together) =
+            rules.iter().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
         for rule in together {
             let when = when(rule);
             asked.extend(rule.group_by.iter().map(|name| (name.as_str(), when)));
@@ -203,7 +205,7 @@ impl Plan {
     pub(crate) fn family_of(&self, rule: &Rule) -> usize {
         let always = self.with_upstream & self.without_upstream;
         let shown: Vec<String> = self.names_in(always).map(str::to_owned).collect();
-        if !is_apart(rule, &shown) {
+        if self.families.is_empty() || !is_apart(rule, &shown) {
             return 0;
         }
         let carries = |mask: &u64| needs(rule).all(|name| self.names_in(*mask).any(|n| n == name));
@@ -293,12 +295,17 @@ fn needs(rule: &Rule) -> impl Iterator<Item = &str> {
     rule.group_by.iter().map(String::as_str).chain(rule.matchers.iter().map(|m| m.label.as_str()))
 }
 
-/// Whether a rule asks for captures that the report does not show anyway; or for the sites of requests that have an
-/// upstream, but not for the upstream: where that is an exit, the two would be the product again.
+/// Whether a rule asks for captures that the report does not show anyway.
+fn asks_for_captures(rule: &Rule, by: &[String]) -> bool {
+    needs(rule).any(|name| !BUILT_IN.contains(&name) && !by.iter().any(|shown| shown == name))
+}
+
+/// Whether a rule's labels are kept apart, where any rule's are: captures; and the sites of requests that have an upstream,
+/// unless it asks for the upstream, too: where that is an exit, the two would be the product again.
 fn is_apart(rule: &Rule, by: &[String]) -> bool {
-    let is_hidden = |name: &str| !by.iter().any(|shown| shown == name);
-    let multiplies = |name: &str| !BUILT_IN.contains(&name) || (name == "site" && !asks_for_upstream(rule));
-    needs(rule).any(|name| multiplies(name) && is_hidden(name))
+    let is_site_alone = |name: &str| name == "site" && !asks_for_upstream(rule);
+    asks_for_captures(rule, by)
+        || needs(rule).any(|name| is_site_alone(name) && !by.iter().any(|shown| shown == name))
 }
 
 fn asks_for_upstream(rule: &Rule) -> bool {
@@ -544,7 +551,7 @@ mod tests {
         let cases: [Case<'_>; 8] = [
             (&[servers.clone(), sites], &[], &[0, 0]),
             (&[servers.clone(), both], &[], &[0, 0]),
-            (&[servers.clone(), rule(&["site"], &[], &[])], &[&["site"]], &[0, 1]),
+            (&[servers.clone(), rule(&["site"], &[], &[])], &[], &[0, 0]),
             (
                 &[servers, exits.clone(), rule(&["site"], &[], &[])],
                 &[&["exit_ip", "provider"], &["site"]],
