@@ -1,5 +1,6 @@
 //! A block of leaves: what a collector counted between two takes, as flat lists that are reused from block to block.
 
+use crate::servers::Seen;
 use crate::tally::{Detail, Numbers};
 use gatewatch_parsers::{Millis, Status};
 
@@ -26,6 +27,7 @@ pub struct Block {
     future: u64,
     requests: u64,
     ends: Option<(Millis, Millis)>,
+    servers: Vec<Seen>,
 }
 
 /// Counts of a series in a step. A step may have several.
@@ -60,6 +62,7 @@ impl Block {
         self.cells.clear();
         self.details.clear();
         self.statuses.fill(0);
+        self.servers.clear();
         (self.late, self.future, self.requests, self.ends) = (0, 0, 0, None);
     }
 
@@ -84,6 +87,15 @@ impl Block {
     /// Something was seen that is no request.
     pub(crate) fn see_beside(&mut self, at: Millis) {
         self.ends = Some(self.ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
+
+    /// A server changed its state.
+    pub(crate) fn see_server(&mut self, seen: Seen) {
+        self.servers.push(seen);
+    }
+
+    pub(crate) fn servers(&self) -> &[Seen] {
+        &self.servers
     }
 
     /// A series of this block, and its first cell.

@@ -2,6 +2,7 @@
 
 use crate::alert::Labels;
 use crate::rule::Severity;
+use crate::servers::Server;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,9 @@ pub struct Incident {
     /// Messages that never arrived, of whatever group, in its windows.
     #[serde(default)]
     pub undercount: u64,
+    /// What its servers' states were about then, as far as the log tells. Not kept: whoever lists incidents adds it.
+    #[serde(skip)]
+    pub events: Vec<Server>,
 }
 
 /// A line that was not understood.
@@ -191,6 +195,8 @@ pub struct Report {
     pub by_label: Vec<(String, Vec<Group>)>,
     /// Incidents by started, rule, labels.
     pub incidents: Vec<Incident>,
+    /// What proxies wrote of their servers' states, by node, pool and server.
+    pub events: Vec<Server>,
     /// Errors over time.
     pub timeline: Timeline,
     /// For nginx logs without upstream variables: the exact `log_format` to add.
