@@ -1,7 +1,6 @@
 //! A reason in words: what happened, and what to look at first. Probable, never certain: the evidence stands beside it.
 //! Reports and messages say the same. And what a proxy wrote of its servers' states.
 
-use crate::figures::commas;
 use gatewatch_parsers::{Millis, Reason};
 use gatewatch_rules::servers::{Server, Stands};
 
@@ -79,7 +78,7 @@ pub fn rotation(server: &Server, clock: &dyn Fn(Millis) -> String) -> String {
         Stands::Back(Some(from), to) => format!("{out} from {}, back at {}{why}", clock(from), clock(to)),
         Stands::Back(None, at) => format!("back at {}", clock(at)),
         Stands::Paused(last) if server.times > 1 => {
-            format!("taken out for a while {} times, last at {}{why}", commas(server.times), clock(last))
+            format!("taken out for a while {} times, last at {}{why}", server.times, clock(last))
         }
         Stands::Paused(last) => format!("taken out for a while at {}{why}", clock(last)),
     }
