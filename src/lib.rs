@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod delivery;
+pub mod discover;
 pub mod exit;
 pub mod figures;
 pub mod inputs;

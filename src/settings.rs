@@ -2,6 +2,7 @@
 
 use crate::cli::Common;
 use crate::config::{self, Config};
+use crate::discover::{self, Rooted};
 use crate::exit::Exit;
 use crate::inputs::streams::{Streams, Wanted};
 use crate::tail::{self, paths::Pattern};
@@ -91,9 +92,11 @@ pub struct Live {
     pub settings: Vec<FileSettings>,
     /// What is followed.
     pub inputs: Vec<tail::Input>,
+    /// What was found, where nothing was configured to be read.
+    pub found: Option<String>,
 }
 
-/// Logs that are looked for where nothing is configured.
+/// Logs that are looked for where nothing is configured and no proxy's configuration tells where they are.
 const USUAL: [(&str, &[&str]); 2] = [
     ("nginx", &["/var/log/nginx/*access*.log", "/var/log/nginx/*access_log"]),
     ("haproxy", &["/var/log/haproxy.log", "/var/log/haproxy/*.log"]),
@@ -118,12 +121,41 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         files.iter().try_for_each(|file| followable(file)).map_err(|e| (Exit::Usage, e))?;
         config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
     } else if config.inputs.is_empty() {
+        let (found, said) = found_here(&Rooted::here());
+        config.inputs = found.0;
+        // What is written goes before what is found.
+        config.pools.extend(found.1);
+        return live(common, config).map(|live| Live { found: Some(said), ..live });
+    }
+    live(common, config)
+}
+
+/// Inputs, and upstream → pool.
+type FoundHere = (Vec<config::Input>, Vec<(String, String)>);
+
+/// The logs of this host's proxies, and what was found, in words.
+fn found_here(host: &Rooted) -> (FoundHere, String) {
+    let installed = discover::discover(host);
+    let sources = discover::probe::sources(host, &installed);
+    let text = discover::written::configuration(&installed, &sources);
+    let found = config::parse_str("what was found", &text);
+    let (inputs, pools) = found.map(|found| (found.inputs, found.pools)).unwrap_or_default();
+    if inputs.is_empty() {
         let usual = |(name, paths): (&str, &[&str])| {
             plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect())
         };
-        config.inputs = USUAL.map(usual).to_vec();
+        let inputs = USUAL.map(usual).to_vec();
+        let paths: Vec<_> = inputs.iter().flat_map(|input| input.paths.clone()).collect();
+        let said =
+            format!("no input is configured and no proxy's log was found: waiting for {}", paths.join(", "));
+        return ((inputs, pools), said);
     }
-    live(common, config)
+    let places: Vec<_> = sources.iter().flat_map(|source| &source.places).map(ToString::to_string).collect();
+    let (summary, places) = (discover::written::summary(&installed, &sources), places.join(", "));
+    (
+        (inputs, pools),
+        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)"),
+    )
 }
 
 /// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.
@@ -153,7 +185,7 @@ pub fn live(common: &Common, config: Config) -> Result<Live, (Exit, String)> {
     let settings: Vec<FileSettings> = config.inputs.iter().map(|input| of_input(input, &base).1).collect();
     let inputs =
         config.inputs.iter().map(followed).collect::<Result<_, _>>().map_err(|e| (Exit::Usage, e))?;
-    Ok(Live { config, settings, inputs })
+    Ok(Live { config, settings, inputs, found: None })
 }
 
 fn plain_input(name: &str, paths: Vec<String>) -> config::Input {

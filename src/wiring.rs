@@ -106,7 +106,11 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
     context.gateway_statuses.clone_from(&settings.gateway_statuses);
     let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
     let (format, title, note) = match &settings.format {
-        Some(format) => (Some(Arc::clone(format)), format.title(), None),
+        Some(format) => {
+            let format = format.for_head(&sample).map_or_else(|| Arc::clone(format), Arc::from);
+            let title = format.title();
+            (Some(format), title, None)
+        }
         None => detected(&sample, &context),
     };
     let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
@@ -126,6 +130,10 @@ impl Recognised {
         settings: &FileSettings,
     ) -> Option<Recognised> {
         let format = match (&settings.format, format) {
+            // What was learned from the file itself (`w3c:date time …`) stays known.
+            (Some(set), Some(name)) if set.is_learned_as(name) => {
+                Some(Arc::from(formats::compile(name).ok()?))
+            }
             (Some(format), _) => Some(Arc::clone(format)),
             (None, Some(name)) => Some(Arc::from(formats::compile(name).ok()?)),
             (None, None) => None,
@@ -233,19 +241,19 @@ pub fn site_of(path: &Path) -> String {
     start.and_then(|start| name.get(start..end)).unwrap_or_default().to_owned()
 }
 
+/// What gives an nginx log the upstream's fields.
+pub const NGINX_ADVICE: &str = "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
+     log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+     \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
+     uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';";
+
 /// For nginx logs that cannot name upstreams: the `log_format` that can.
 #[must_use]
 pub fn advice(report: &Report) -> Option<String> {
     let blind = report.counted.requests > 0
         && report.counted.attempts == 0
         && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
-    blind.then(|| {
-        "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
-         log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
-         \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
-         uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
-            .to_owned()
-    })
+    blind.then(|| NGINX_ADVICE.to_owned())
 }
 
 #[cfg(test)]

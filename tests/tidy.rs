@@ -114,8 +114,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "agent", "batch", "cli", "clock", "config", "control", "exit", "inputs", "reports", "settings",
-            "state", "status", "wiring",
+            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "inputs", "reports",
+            "settings", "state", "status", "wiring",
         ],
     ),
     (
@@ -144,7 +144,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("metrics", &["status"]),
     ("status", &["delivery", "figures", "state"]),
     ("batch", &["clock", "inputs", "tail"]),
-    ("settings", &["cli", "config", "exit", "inputs", "tail", "wiring"]),
+    ("discover", &["clock", "wiring"]),
+    ("settings", &["cli", "config", "discover", "exit", "inputs", "tail", "wiring"]),
     ("wiring", &[]),
     ("config", &["inputs", "receiver"]),
     ("inputs", &["tail"]),
@@ -284,14 +285,15 @@ fn documented(registry: &str, entries: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn registries_are_documented() {
-    use gatewatch::{inputs::INPUTS, notifiers::NOTIFIERS, reports::REPORTS};
+    use gatewatch::{discover::PRODUCTS, inputs::INPUTS, notifiers::NOTIFIERS, reports::REPORTS};
     use gatewatch_parsers::formats::FORMATS;
     use gatewatch_rules::detectors::DETECTORS;
-    let registries: [(&str, Vec<(&str, &str)>); 5] = [
+    let registries: [(&str, Vec<(&str, &str)>); 6] = [
         ("FORMATS", FORMATS.iter().map(|k| (k.name, k.summary)).collect()),
         ("DETECTORS", DETECTORS.iter().map(|k| (k.name, k.summary)).collect()),
         ("INPUTS", INPUTS.iter().map(|k| (k.name, k.summary)).collect()),
         ("NOTIFIERS", NOTIFIERS.iter().map(|k| (k.name, k.summary)).collect()),
+        ("PRODUCTS", PRODUCTS.iter().map(|k| (k.name, k.summary)).collect()),
         ("REPORTS", REPORTS.iter().map(|k| (k.name, k.summary)).collect()),
     ];
     let mut wrong: Vec<String> =

@@ -128,7 +128,7 @@ impl LiveFile {
     #[must_use]
     pub fn state(&self, position: Position, mark: Mark, read: Millis) -> FileState {
         let reading = |recognised: &Recognised| Reading {
-            format: recognised.format.as_ref().map(|format| format.name().to_owned()),
+            format: recognised.format.as_ref().map(|format| format.name_in(&recognised.context)),
             dated: recognised.context.dates.dated(),
             unwrapper: self.unwrapper.clone(),
         };

@@ -1,7 +1,10 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
+mod proxies;
+
 use crate::cli::Check;
 use crate::config::{self, Config, Input, Problem, Problems};
+use crate::discover::Rooted;
 use crate::exit::Exit;
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
@@ -41,6 +44,7 @@ fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Wri
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
+    warnings.extend(proxies::warnings(config, &Rooted::here()));
     if !args.common.quiet {
         write!(out, "{}", config::effective(config))?;
         writeln!(out, "\n# Memory at worst: {} MiB.", config::memory(config).div_ceil(1 << 20))?;

@@ -180,6 +180,13 @@ impl Cursor {
         self.progress
     }
 
+    /// Whether the bytes before it tell this file from any other: a few of a line that was cut there are how many lines begin.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        let before = self.recent.get(..self.recent_len).unwrap_or_default();
+        self.offset >= FIRST_LEN as u64 || before.last().is_none_or(|last| *last == b'\n')
+    }
+
     /// The path no longer leads here.
     #[must_use]
     pub fn left(&self) -> Option<Departure> {

@@ -218,7 +218,7 @@ impl Tailer {
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
-                    frontier |= next.cursor.offset() > 0;
+                    frontier |= next.cursor.offset() > 0 || next.placed == Placed::Replaced;
                     known.push((age, next));
                 }
                 Ok(Located::Done(read)) => {
@@ -326,8 +326,11 @@ impl Tailer {
         }
         let mut cursor = Cursor::new(0, &[], head.get(..HEAD_LEN).unwrap_or(&head), now);
         cursor.modified(stat.stamp);
-        let placed = Placed::Beginning;
-        Ok(Located::Unknown(Box::new(Next { sibling, handle, compression, cursor, placed })))
+        // Known by its birth, and no longer what was read of it: truncated and written to since.
+        let is_refilled = of_key.is_some() && key.birth > 0 && compression == Compression::Plain;
+        let placed = if is_refilled { Placed::Replaced } else { Placed::Beginning };
+        let next = Box::new(Next { sibling, handle, compression, cursor, placed });
+        Ok(if is_refilled { Located::Rest(next) } else { Located::Unknown(next) })
     }
 
     fn goes_on_in(&mut self, id: FileId, handle: Arc<File>, key: FileKey, now: Millis) -> bool {

@@ -130,6 +130,8 @@ pub struct Tailer {
     /// Another list of inputs was given since the last scan.
     reconfigured: bool,
     hinted: bool,
+    /// It is still to be said that every file was looked at.
+    looked_at: bool,
     last_reconcile: Option<Millis>,
     last_listing: Option<Millis>,
     next_id: u64,
@@ -159,6 +161,7 @@ impl Tailer {
             open: 0,
             reconfigured: false,
             hinted: false,
+            looked_at: false,
             last_reconcile: None,
             last_listing: None,
             next_id: FileId::STDIN.0 + 1,
@@ -241,7 +244,11 @@ impl Tailer {
         for id in due {
             self.visit(id, now, out);
         }
-        if reconciled {
+        self.looked_at |= reconciled;
+        // Whoever waits for another one has lines, though nothing shows that yet.
+        let waits = |file: &Tracked| file.idle && file.due <= now;
+        if self.looked_at && !self.files.values().any(waits) {
+            self.looked_at = false;
             out(Event::Reconciled);
         }
         let next = self.files.values().map(|file| file.due).min().unwrap_or(Millis::MAX);

@@ -374,7 +374,11 @@ impl Tailer {
         })?;
         for Position { key, progress, .. } in positions {
             let elsewhere = self.is_listed(&key) || siblings.iter().any(|s| s.stat.key == key);
-            if !elsewhere && let Some(cursor) = resume(handle, &progress, self.design, now).map_err(failed)? {
+            if elsewhere {
+                continue;
+            }
+            let resumed = resume(handle, &progress, self.design, now).map_err(failed)?;
+            if let Some(cursor) = resumed.filter(Cursor::is_proof) {
                 self.remembered.forget(&key);
                 return Ok((cursor, Placed::Continued(key), None));
             }

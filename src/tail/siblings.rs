@@ -179,20 +179,26 @@ fn sort(found: &mut Vec<Sibling>) {
     found.retain(|sibling| slots.insert(sibling.name.slot.clone()) && keys.insert(sibling.stat.key));
 }
 
-/// Some count their rotations, so that the highest number is the newest: the times of the last writes tell.
+/// Some count their rotations, so that the highest number is the newest: the times of the last writes tell, and the times of
+/// birth must not say otherwise. (A writer that was not told yet writes to an old file after the new one was made; a directory
+/// copied as a whole is born in any order. An archive is born when it is made.)
 fn counts_down(found: &[Sibling]) -> bool {
     let number = |sibling: &Sibling| match sibling.name.age {
         Age::Number(number) => number,
         _ => 0,
     };
-    let mut by_number: Vec<(u64, i128)> =
-        found.iter().map(|sibling| (number(sibling), sibling.stat.stamp.modified)).collect();
-    by_number.sort_unstable();
-    let pairs = by_number.iter().zip(by_number.iter().skip(1));
+    let mut by_number: Vec<&Sibling> = found.iter().collect();
+    by_number.sort_by_key(|sibling| (number(sibling), sibling.stat.stamp.modified));
     let (mut newer, mut older) = (0, 0);
-    for (low, high) in pairs.filter(|(low, high)| low.0 != high.0) {
-        newer += usize::from(high.1 > low.1);
-        older += usize::from(high.1 < low.1);
+    for (low, high) in by_number.iter().zip(by_number.iter().skip(1)) {
+        if number(low) == number(high) || low.stat.stamp.modified == high.stat.stamp.modified {
+            continue;
+        }
+        let comparable = !low.name.compressed && !high.name.compressed && low.stat.key.birth > 0;
+        let born_before = comparable && high.stat.key.birth < low.stat.key.birth;
+        let is_newer = high.stat.stamp.modified > low.stat.stamp.modified && !born_before;
+        newer += usize::from(is_newer);
+        older += usize::from(!is_newer);
     }
     newer > older
 }
@@ -239,13 +245,17 @@ mod tests {
     }
 
     fn ordered(names: &[(&str, i128)]) -> Vec<String> {
+        born([0; 4], names)
+    }
+
+    fn born(births: [u64; 4], names: &[(&str, i128)]) -> Vec<String> {
         let mut found: Vec<Sibling> = names
             .iter()
-            .zip(1..)
-            .map(|((name, modified), ino)| {
+            .zip((1..).zip(births))
+            .map(|((name, modified), (ino, birth))| {
                 let reading = readings(name.as_bytes()).into_iter().find(|r| r.live == b"a.log").unwrap();
                 let stat = Stat {
-                    key: FileKey { dev: 1, ino, birth: 1 },
+                    key: FileKey { dev: 1, ino, birth },
                     size: 1,
                     links: 1,
                     stamp: Stamp { modified: *modified, changed: 0 },
@@ -273,6 +283,10 @@ mod tests {
         assert_eq!(ordered(&day_first), ["a.log-01012026", "a.log-31122025"]);
         let counted = [("a.log.1", 1), ("a.log.2", 2), ("a.log.10", 5), ("a.log.9", 6)];
         assert_eq!(ordered(&counted), ["a.log.10", "a.log.9", "a.log.2", "a.log.1"]);
+        // A writer that is told late writes to an old one after the new one was made.
+        let told_late = [("a.log.1", 1), ("a.log.2", 5), ("a.log.3", 3), ("a.log.4", 4)];
+        assert_eq!(ordered(&told_late), ["a.log.4", "a.log.3", "a.log.2", "a.log.1"]);
+        assert_eq!(born([9, 8, 7, 10], &told_late), ["a.log.1", "a.log.2", "a.log.3", "a.log.4"]);
         // Being compressed right now.
         assert_eq!(ordered(&[("a.log.1.gz", 9), ("a.log.1", 1)]), ["a.log.1"]);
     }

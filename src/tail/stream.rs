@@ -117,9 +117,11 @@ pub(super) fn goes_on(
             return Ok((!by_key).then_some(None));
         }
         let cursor = resume(file, &progress, Design::default(), now)?;
+        let cursor = cursor.filter(|cursor| by_key || cursor.is_proof());
         return Ok(cursor.map(|cursor| Some((cursor, stat.size > progress.offset))));
     }
     Ok(match unpack::unpack_to(file, compression, &progress, now) {
+        Ok(Reached::There(_, cursor)) if !cursor.is_proof() => None,
         Ok(Reached::There(mut reader, cursor)) => {
             let more = !matches!(reader.read(&mut [0; 1]), Ok(0));
             Some(Some((*cursor, more)))

@@ -128,9 +128,7 @@ impl Tracked {
                 return Ok(Visit::Compressed(Compression::of(bytes)));
             }
             budget = budget.saturating_sub(bytes.len());
-            let hole =
-                if self.in_hole { bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len()) } else { 0 };
-            let (nothing, bytes) = bytes.split_at_checked(hole).unwrap_or((&[], bytes));
+            let (nothing, bytes) = self.behind_hole(bytes);
             if !nothing.is_empty() {
                 let before = self.cursor.offset();
                 self.cursor.skip(nothing, now);
@@ -145,6 +143,13 @@ impl Tracked {
         }
         self.due = now;
         Ok(Visit::More)
+    }
+
+    /// The hole's part of what was read, and the rest.
+    fn behind_hole<'b>(&self, bytes: &'b [u8]) -> (&'b [u8], &'b [u8]) {
+        let data = || bytes.iter().position(|b| *b != 0).unwrap_or(bytes.len());
+        let hole = if self.in_hole { data() } else { 0 };
+        bytes.split_at_checked(hole).unwrap_or((&[], bytes))
     }
 
     fn give(&mut self, bytes: &[u8], now: Millis, out: &mut impl FnMut(Event<'_>)) {
@@ -193,7 +198,14 @@ impl Tracked {
             };
             budget = budget.saturating_sub(length);
             counters.archive_bytes += length as u64;
-            self.give(room.get(..length).unwrap_or_default(), now, out);
+            let (nothing, bytes) = self.behind_hole(room.get(..length).unwrap_or_default());
+            if !nothing.is_empty() {
+                self.cursor.skip(nothing, now);
+                counters.hole_bytes += nothing.len() as u64;
+            }
+            if !bytes.is_empty() {
+                self.give(bytes, now, out);
+            }
         }
         if let Some(archive) = &mut self.archive {
             archive.reader = Some(reader);

@@ -110,8 +110,8 @@ fn every_line_exactly_once_and_none_after_it() {
 #[test]
 fn what_went_wrong_once() {
     use Action::{
-        Append, AppendHuge, AppendLong, Compress, Copy, Crash, HardLink, Poll, Recreate, RotateCreate, Save,
-        Truncate,
+        Append, AppendHuge, AppendLong, AppendPartial, Compress, Copy, Crash, Delete, Glance, HardLink, Hole,
+        Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -131,6 +131,57 @@ fn what_went_wrong_once() {
         ],
         // Found to be refilled, and no time passes before that is read.
         vec![Append(0, 2), Poll(0), Truncate(0, Refill::Equal), Poll(3000)],
+        // A rotated file was truncated and written to while nobody looked.
+        vec![
+            RotateCreate(1),
+            Append(1, 1),
+            RotateCreate(1),
+            Poll(1000),
+            Stop,
+            Truncate(1, Refill::Nothing),
+            Append(1, 1),
+            HardLink(1),
+            Rotate(1),
+        ],
+        // A hole in an archive.
+        vec![
+            AppendPartial(1, 1),
+            Crash(NotBegun),
+            Hole(1),
+            Rotate(1),
+            Reopen(1),
+            RotateCreate(1),
+            RotateCreate(1),
+            Compress(1, 3),
+        ],
+        // Copies and a writer that is told late make numbers and times disagree.
+        vec![
+            Append(1, 4),
+            Copy(1),
+            Glance,
+            Crash(NotBegun),
+            Start,
+            Poll(388),
+            RotateCreate(1),
+            Reopen(1),
+            RotateCreate(1),
+            RotateCreate(1),
+            Append(1, 3),
+        ],
+        // A file waits for a copy that nobody has looked at: no time passes for it.
+        vec![
+            Rotate(1),
+            Append(1, 1),
+            Reopen(1),
+            Crash(NotBegun),
+            Start,
+            Poll(0),
+            Copy(1),
+            Append(1, 1),
+            Poll(4000),
+        ],
+        // One byte is how many lines begin: it proves no place.
+        vec![Delete(1), Poll(838), AppendPartial(1, 1), Poll(162), Poll(10_000)],
     ];
     for actions in cases {
         for quiet in [false, true] {
@@ -202,4 +253,77 @@ fn leaving_a_rotated_file_at_once_is_found_out() {
 #[test]
 fn no_anchor_is_found_out() {
     is_found_out(Wrong { design: Design { no_anchor: true, ..Design::default() }, ..Wrong::default() });
+}
+
+#[test]
+fn scratch() {
+    use Action::*;
+    use actions::{Refill::*, Step::*};
+    let cases: Vec<(bool, Vec<Action>)> = vec![
+        (
+            false,
+            vec![
+                RotateCreate(1),
+                Append(1, 1),
+                RotateCreate(1),
+                Poll(1000),
+                Stop,
+                Truncate(1, Nothing),
+                Append(1, 1),
+                HardLink(1),
+                Rotate(1),
+            ],
+        ),
+        (
+            true,
+            vec![
+                AppendPartial(1, 1),
+                Crash(NotBegun),
+                Hole(1),
+                Rotate(1),
+                Reopen(1),
+                RotateCreate(1),
+                RotateCreate(1),
+                Compress(1, 3),
+            ],
+        ),
+        (
+            false,
+            vec![
+                Append(1, 4),
+                Append(0, 7),
+                Append(0, 3),
+                Copy(1),
+                Glance,
+                Crash(Written),
+                Start,
+                Poll(388),
+                RotateCreate(1),
+                Reopen(1),
+                RotateCreate(1),
+                RotateCreate(1),
+                Append(1, 3),
+            ],
+        ),
+        (
+            true,
+            vec![
+                Rotate(1),
+                Append(1, 1),
+                Reopen(1),
+                Crash(NotBegun),
+                Start,
+                Poll(0),
+                Copy(1),
+                Append(1, 1),
+                Poll(4000),
+            ],
+        ),
+    ];
+    let only: Option<usize> = std::env::var("CASE").ok().and_then(|n| n.parse().ok());
+    for (at, (quiet, actions)) in cases.into_iter().enumerate() {
+        if only.is_none_or(|only| only == at) {
+            eprintln!("{at}: {:?}", one(Wrong { quiet, ..Wrong::default() }, &actions));
+        }
+    }
 }

@@ -112,7 +112,10 @@ impl Run {
                 }
             }
             Action::Start if self.system.is_none() => self.start(),
-            Action::CorruptNewest(at) if self.system.is_none() => self.disk.corrupt(*at),
+            Action::CorruptNewest(at) if self.system.is_none() => {
+                self.disk.corrupt(*at);
+                self.world.forgot(self.disk.ledger().unwrap_or(&BTreeMap::new()));
+            }
             Action::FillDisk => self.disk.fill(true),
             Action::FreeDisk => self.disk.fill(false),
             Action::BlockSink => self.sink.blocked = true,

@@ -56,6 +56,8 @@ pub struct System {
     settings: FileSettings,
     plan: Arc<Plan>,
     handed: Handed,
+    /// `EXACTLY_ONCE_TRACE=1` shows what the tail tells.
+    is_traced: bool,
 }
 
 /// What the tail has handed out.
@@ -118,7 +120,9 @@ impl System {
                 Outbox::new(&config.receivers, &config.rules, 502),
             ),
         };
-        let mut system = System { tailer, files, engine, outbox, config, inputs, settings, plan, handed };
+        let is_traced = std::env::var_os("EXACTLY_ONCE_TRACE").is_some();
+        let mut system =
+            System { tailer, files, engine, outbox, config, inputs, settings, plan, handed, is_traced };
         assert!(changes.is_empty(), "the same rules go on: {changes:?}");
         system.turn(now);
         system
@@ -130,6 +134,9 @@ impl System {
         let handed = &mut self.handed;
         let next = self.tailer.poll(now, &mut |event| {
             handed.take(&event);
+            if self.is_traced {
+                eprintln!("{now}: {event:?}");
+            }
             messages.push(Message { at: now, what: Happening::owned(event) });
         });
         for message in messages {

@@ -16,6 +16,9 @@ pub const T: Millis = 1_795_348_800_000;
 /// A deleted file is let go after so long without a new byte; a little before that, nobody can rely on it any more.
 const HELD_FOR: Millis = 9_000;
 
+/// The wall clock is off by less than an hour: a line further in the future waits for its time to come, as it should.
+const SKEW_MAX: Millis = 3_500_000;
+
 /// A line's number.
 pub type Number = usize;
 
@@ -34,6 +37,8 @@ struct Content {
     /// may be two logs of one proxy; to leave one out could lose lines for good, to count both is seen. (A file's beginning
     /// is stored as soon as it is placed. What is left is what was written and copied after the last durable look.)
     known: bool,
+    /// It began as a copy, or is the archive of one.
+    copied: bool,
 }
 
 struct Stream {
@@ -112,7 +117,15 @@ impl World {
 
     fn make(&mut self, name: &str, lines: Vec<Number>, archive: bool) -> usize {
         let names = BTreeSet::from([name.to_owned()]);
-        self.contents.push(Content { lines, names, held: false, touched: self.now, archive, known: true });
+        self.contents.push(Content {
+            lines,
+            names,
+            held: false,
+            touched: self.now,
+            archive,
+            known: true,
+            copied: false,
+        });
         self.contents.len() - 1
     }
 
@@ -321,7 +334,7 @@ impl World {
         let lines = self.contents[at].lines.clone();
         let known = self.is_known(&lines, durable);
         let new = self.make(&copy, lines, false);
-        self.contents[new].known = known;
+        (self.contents[new].known, self.contents[new].copied) = (known, true);
     }
 
     /// Whether something was read of a file with these lines, so that a copy can be known for one.
@@ -363,17 +376,18 @@ impl World {
     pub fn replace(&mut self, s: usize, more: usize, durable: &Ledger) {
         let name = log(s);
         let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
+        if self.contents[at].names.len() > 1 {
+            // A file that keeps a name is not replaced, as far as anybody can tell: it and its copy are two logs.
+            return;
+        }
         self.finish_partial(s);
         let (new, lines) = (self.path("new"), self.contents[at].lines.clone());
         self.is_known(&lines, durable);
-        if self.contents[at].names.len() > 1 {
-            // The old file is a log of its own from now on, with the same lines.
-            lines.iter().for_each(|number| self.lines[*number].may_come_twice = true);
-        }
         fs::copy(self.path(&name), &new).unwrap();
         self.contents[at].names.remove(&name);
         fs::rename(&new, self.path(&name)).unwrap();
-        self.make(&name, lines, false);
+        let new = self.make(&name, lines, false);
+        self.contents[new].copied = true;
         self.open(s);
         self.append(s, more, false);
     }
@@ -389,9 +403,11 @@ impl World {
         let mut encoder = GzEncoder::new(File::create(self.path(&packed)).unwrap(), Compression::fast());
         encoder.write_all(&fs::read(self.path(&plain)).unwrap()).unwrap();
         encoder.finish().unwrap();
-        let (lines, known) = (self.contents[at].lines.clone(), self.contents[at].known);
+        let Content { lines, known, copied, .. } = self.contents[at].clone();
+        // The archive of a copy is not read before its original is let go: its lines may be late.
+        self.disorder |= copied;
         let new = self.make(&packed, lines, true);
-        self.contents[new].known = known;
+        (self.contents[new].known, self.contents[new].copied) = (known, copied);
         self.unlink_name(&plain);
     }
 
@@ -399,6 +415,11 @@ impl World {
         let (name, other) = (log(s), format!("other-{}", log(s)));
         let Some(at) = self.at(&name) else { return };
         if self.at(&other).is_none() {
+            if self.contents[at].copied && !self.contents[at].held {
+                // Nobody knows yet whose copy it is, and by its other name it may be a log of its own.
+                let lines = self.contents[at].lines.clone();
+                lines.iter().for_each(|number| self.lines[*number].may_come_twice = true);
+            }
             fs::hard_link(self.path(&name), self.path(&other)).unwrap();
             self.contents[at].names.insert(other);
         }
@@ -417,7 +438,7 @@ impl World {
     }
 
     pub fn set_clock(&mut self, seconds: i64) {
-        self.skew += seconds * 1_000;
+        self.skew = (self.skew + seconds * 1_000).clamp(-SKEW_MAX, SKEW_MAX);
         self.disorder = true;
     }
 
@@ -436,6 +457,17 @@ impl World {
     /// The agent is gone: what it had open is nobody's.
     pub fn let_go(&mut self) {
         self.contents.iter_mut().for_each(|content| content.held = false);
+    }
+
+    /// An older snapshot is gone on from: what was copied of a file that it knows nothing of cannot be told from another file.
+    pub fn forgot(&mut self, durable: &Ledger) {
+        for at in 0..self.contents.len() {
+            let content = &self.contents[at];
+            if content.copied && content.known {
+                let lines = content.lines.clone();
+                self.contents[at].known = self.is_known(&lines, durable);
+            }
+        }
     }
 
     /// What nobody can read any more and is not counted by now may be missing in the end.
