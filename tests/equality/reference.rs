@@ -4,7 +4,7 @@ use crate::logs::Kind;
 use gatewatch::config;
 use gatewatch::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Millis, Parsed, Zone};
+use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Block, Collector, Place};
 use gatewatch_rules::engine::{Engine, EngineOptions};
