@@ -66,6 +66,10 @@ impl Server {
         }
     }
 
+    fn key(&self) -> Key {
+        (self.node.clone(), self.pool.clone(), self.upstream.clone())
+    }
+
     fn is_of(&self, labels: &Labels) -> bool {
         let label = |name: &str| labels.iter().find(|l| l.0 == name).map(|l| l.1.as_str());
         let fits = |name: &str, own: &str| label(name).is_none_or(|value| value == own);
@@ -116,15 +120,36 @@ type Key = (String, String, String);
 
 /// All that is known of servers' states.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Servers {
     known: BTreeMap<Key, Server>,
     dropped: u64,
 }
 
+/// As it is saved: what a server is known by follows from itself.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    known: Vec<Server>,
+    dropped: u64,
+}
+
+impl From<Servers> for Saved {
+    fn from(servers: Servers) -> Saved {
+        Saved { known: servers.known.into_values().collect(), dropped: servers.dropped }
+    }
+}
+
+impl From<Saved> for Servers {
+    fn from(saved: Saved) -> Servers {
+        let keyed = saved.known.into_iter().map(|server| (server.key(), server));
+        Servers { known: keyed.collect(), dropped: saved.dropped }
+    }
+}
+
 impl Servers {
     pub(crate) fn take(&mut self, seen: &Seen) {
         let Seen { at, happened, server } = seen;
-        let key = (server.node.clone(), server.pool.clone(), server.upstream.clone());
+        let key = server.key();
         if *happened == Happened::Up && !server.upstream.is_empty() {
             self.pool_is_back(&key, *at);
         }
@@ -210,10 +235,7 @@ impl Servers {
 
     /// Whether it can have been kept, and not just read from a file.
     pub(crate) fn is_sound(&self) -> bool {
-        let fits = |(key, server): (&Key, &Server)| {
-            (&key.0, &key.1, &key.2) == (&server.node, &server.pool, &server.upstream) && server.is_sound()
-        };
-        self.known.len() <= SERVERS_MAX && is_count(self.dropped) && self.known.iter().all(fits)
+        self.known.len() <= SERVERS_MAX && is_count(self.dropped) && self.all().all(Server::is_sound)
     }
 }
 
