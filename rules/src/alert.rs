@@ -2,6 +2,7 @@
 
 pub use crate::case::fingerprint;
 use crate::rule::{Counts, Severity};
+use crate::servers::Server;
 use crate::two_way::Finding;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,13 @@ pub struct Alert {
     /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// The last changes of its servers' states, as far as the log tells.
+    #[serde(default)]
+    pub events: Vec<Server>,
+    /// Of one server, where the log tells when servers go: it has not, and got so many requests in the last 20 s (or the
+    /// last step).
+    #[serde(default)]
+    pub in_rotation: Option<u64>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
 }

@@ -316,6 +316,8 @@ impl Case {
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
             findings: Vec::new(),
+            events: Vec::new(),
+            in_rotation: None,
             note: None,
         }
     }
@@ -346,6 +348,7 @@ impl Case {
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            events: Vec::new(),
         })
     }
 

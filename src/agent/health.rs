@@ -355,6 +355,8 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         detected_late: false,
         undercount: 0,
         findings: Vec::new(),
+        events: Vec::new(),
+        in_rotation: None,
         note: Some(fault.note),
     }
 }
