@@ -9,6 +9,7 @@ use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
+use gatewatch_rules::two_way::Finding;
 use std::fs;
 use std::path::Path;
 
@@ -32,6 +33,26 @@ fn over(mut alert: Alert, end: End) -> Alert {
     alert.reasons = vec![(Reason::ConnectionTerminated, 14_810), (Reason::ConnectionFailed, 136)];
     alert.origins = vec![(Origin::Proxy, 14_946)];
     alert
+}
+
+/// Of a pool of forward proxies; a target's name is whatever a log says.
+fn exits() -> Alert {
+    let exit = Finding::Exit {
+        exit: "203.0.113.7".into(),
+        provider: "globex".into(),
+        bad: 38,
+        of: 40,
+        is_bad: true,
+    };
+    let target = Finding::Target {
+        target: "<!channel> *shop*\r\n.example".into(),
+        bad: 61,
+        of: 64,
+        refused: Some([93, 0, 87]),
+        is_bad: true,
+    };
+    let labels = labels(&[("exit_ip", "203.0.113.7"), ("provider", "globex")]);
+    Alert { labels, findings: vec![exit, target], ..alert() }
 }
 
 fn item(news: News, alert: Alert) -> Item {
@@ -166,6 +187,7 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("while_away", summary(Subject::WhileAway, &missed, 3)),
         ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
         ("firing_servers", notification(vec![item(News::Firing, with_servers())])),
+        ("firing_exits", notification(vec![item(News::Firing, exits())])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (
             "introduced",

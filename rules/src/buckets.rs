@@ -280,6 +280,9 @@ impl Buckets {
         let places: Vec<Option<usize>> = plan.names().iter().map(|name| self.plan.index(name)).collect();
         let upstream = plan.index("upstream");
         let goes_on = plan.goes_on(&self.plan);
+        // At once: what leaves for want of room meanwhile is of the new plan.
+        let former = std::mem::replace(&mut self.plan, plan);
+        let plan = Arc::clone(&self.plan);
         let sets: Vec<Option<LabelSet>> =
             (0u32..).zip(&self.series).map(|(id, _)| self.interner.set(id).cloned()).collect();
         self.interner = Interner::of(&plan, self.interner.cap());
@@ -292,7 +295,7 @@ impl Buckets {
             let Some(set) = set else { continue };
             let value = |at: usize| places.get(at).copied().flatten().map_or(&b""[..], |old| set.get(old));
             let has_upstream = upstream.is_some_and(|at| !value(at).is_empty());
-            let earlier = self.plan.family(&set);
+            let earlier = former.family(&set);
             for (family, _) in goes_on.iter().enumerate().filter(|(_, from)| **from == Some(earlier)) {
                 let mask = plan.mask(family, has_upstream);
                 let carried = (0..places.len()).map(|at| match mask >> at & 1 {
@@ -303,7 +306,6 @@ impl Buckets {
                 self.add_whole(&LabelSet::new(carried), &series);
             }
         }
-        self.plan = plan;
         self.generation += 1;
     }
 

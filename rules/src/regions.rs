@@ -2,8 +2,8 @@
 //! is, where somebody knows.
 
 use crate::table::{NO_WORD, Table, Word, address_of};
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Knows the countries of addresses.

@@ -201,9 +201,9 @@ impl Plan {
 
     /// The family that a rule looks at: the first one that carries what it asks for.
     pub(crate) fn family_of(&self, rule: &Rule) -> usize {
-        let missing =
-            |name: &str| !self.names_in(self.with_upstream | self.without_upstream).any(|n| n == name);
-        if !needs(rule).any(|name| !BUILT_IN.contains(&name) && missing(name)) {
+        let always = self.with_upstream & self.without_upstream;
+        let shown: Vec<String> = self.names_in(always).map(str::to_owned).collect();
+        if !is_apart(rule, &shown) {
             return 0;
         }
         let carries = |mask: &u64| needs(rule).all(|name| self.names_in(*mask).any(|n| n == name));
@@ -293,9 +293,16 @@ fn needs(rule: &Rule) -> impl Iterator<Item = &str> {
     rule.group_by.iter().map(String::as_str).chain(rule.matchers.iter().map(|m| m.label.as_str()))
 }
 
-/// Whether a rule asks for captures that the report does not show anyway.
+/// Whether a rule asks for captures that the report does not show anyway; or for the sites of requests that have an
+/// upstream, but not for the upstream: where that is an exit, the two would be the product again.
 fn is_apart(rule: &Rule, by: &[String]) -> bool {
-    needs(rule).any(|name| !BUILT_IN.contains(&name) && !by.iter().any(|shown| shown == name))
+    let is_hidden = |name: &str| !by.iter().any(|shown| shown == name);
+    let multiplies = |name: &str| !BUILT_IN.contains(&name) || (name == "site" && !asks_for_upstream(rule));
+    needs(rule).any(|name| multiplies(name) && is_hidden(name))
+}
+
+fn asks_for_upstream(rule: &Rule) -> bool {
+    needs(rule).any(|name| name == "upstream")
 }
 
 /// The families for these needs: none that another one has all labels of, and beyond the most there may be, all in one.
@@ -531,12 +538,17 @@ mod tests {
         let exits = rule(&["provider", "exit_ip"], &[], &[]);
         let of = |rules: &[Rule]| Plan::new(rules, &[]);
         let servers = rule(&["upstream"], &["upstream!="], &[]);
-        let cases: [(&[Rule], &[&[&str]], &[usize]); 6] = [
-            (&[servers.clone(), rule(&["site"], &[], &[])], &[], &[0, 0]),
+        let both = rule(&["site"], &["upstream!="], &[]);
+        let sites = rule(&["site", "node"], &["upstream="], &[]);
+        type Case<'a> = (&'a [Rule], &'a [&'a [&'a str]], &'a [usize]);
+        let cases: [Case<'_>; 8] = [
+            (&[servers.clone(), sites], &[], &[0, 0]),
+            (&[servers.clone(), both], &[], &[0, 0]),
+            (&[servers.clone(), rule(&["site"], &[], &[])], &[&["site"]], &[0, 1]),
             (
-                &[servers.clone(), exits.clone(), rule(&["site"], &[], &[])],
-                &[&["exit_ip", "provider"]],
-                &[0, 1, 0],
+                &[servers, exits.clone(), rule(&["site"], &[], &[])],
+                &[&["exit_ip", "provider"], &["site"]],
+                &[0, 1, 2],
             ),
             (
                 &[rule(&["exit_ip"], &[], &[]), exits.clone(), rule(&["provider"], &[], &[])],

@@ -1,9 +1,9 @@
 //! Tables that say what a name or an address belongs to: names, globs and networks, each with its word. `[regions]` and
 //! its file, `[pools]`.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 
 /// An address or a network of addresses. IPv4 lies where IPv6 maps it (`::ffff:a.b.c.d`), so that both spellings of an
 /// address are one.
@@ -64,8 +64,8 @@ impl Network {
 
 fn printed(is_v4: bool, address: u128) -> String {
     match u32::try_from(address & 0xffff_ffff) {
-        Ok(v4) if is_v4 => std::net::Ipv4Addr::from(v4).to_string(),
-        _ => std::net::Ipv6Addr::from(address).to_string(),
+        Ok(v4) if is_v4 => core::net::Ipv4Addr::from(v4).to_string(),
+        _ => core::net::Ipv6Addr::from(address).to_string(),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn address_of(value: &[u8]) -> Option<IpAddr> {
         return rest.split_once(']')?.0.parse().ok();
     }
     let bare = text.parse().ok();
-    bare.or_else(|| text.rsplit_once(':')?.0.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::V4))
+    bare.or_else(|| text.rsplit_once(':')?.0.parse::<core::net::Ipv4Addr>().ok().map(IpAddr::V4))
 }
 
 /// The place of an entry's word.
@@ -333,14 +333,14 @@ mod tests {
         ) {
             let cut = |address: u32, length: u8| address & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
             let key = |(address, length): &(u32, u8)| {
-                format!("{}/{length}", std::net::Ipv4Addr::from(cut(*address, *length)))
+                format!("{}/{length}", core::net::Ipv4Addr::from(cut(*address, *length)))
             };
             // Beside one of them, so that most addresses lie somewhere.
             let address = if networks.is_empty() { address } else { near.get(&networks).0 ^ 1 << flip };
             let table = Table::new(networks.iter().map(|n| (key(n), key(n))));
             let inside = networks.iter().filter(|n| cut(n.0, n.1) == cut(address, n.1));
             let expected = inside.max_by_key(|n| n.1).map(&key).unwrap_or_default();
-            let value = format!("{}:80", std::net::Ipv4Addr::from(address));
+            let value = format!("{}:80", core::net::Ipv4Addr::from(address));
             prop_assert_eq!(table.find(value.as_bytes()), expected);
         }
 

@@ -169,7 +169,9 @@ impl TwoWay {
     #[must_use]
     pub fn findings_for(&self, labels: &[(String, String)], most: usize) -> Vec<Finding> {
         let label = |name: &str| labels.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-        let (exit, provider) = (label(EXIT), label(PROVIDER));
+        // Where the upstreams are the exits, they have their names.
+        let upstream = || label("upstream").filter(|name| self.exits.iter().any(|e| e.exit == **name));
+        let (exit, provider) = (label(EXIT).or_else(upstream), label(PROVIDER));
         let mut found = Vec::new();
         if exit.is_some() || provider.is_some() {
             let is_it =
@@ -341,10 +343,12 @@ mod tests {
     }
 
     type Bad = fn(u32, u32) -> Option<u16>;
+    /// What it shows, exits, targets, what is bad; the bad exits, the bad targets, and whether everything is.
+    type Case = (&'static str, u32, u32, Bad, &'static [&'static str], &'static [&'static str], bool);
 
     #[test]
     fn who_is_to_blame() {
-        let cases: [(&str, u32, u32, Bad, &[&str], &[&str], bool); 10] = [
+        let cases: [Case; 10] = [
             ("nothing is bad", 64, 40, |_, _| None, &[], &[], false),
             ("one exit, on 38 of 40", 64, 40, |e, t| (e == 7 && t > 1).then_some(502), &["e7"], &[], false),
             (
@@ -388,7 +392,7 @@ mod tests {
         let target = &view.targets[0];
         assert_eq!((target.target.as_str(), target.bad_exits, target.exits), ("t5", 61, 64));
         assert!(target.is_blocking() && !view.targets[1].is_blocking());
-        assert_eq!(target.tried.refused, [93, 0, 87]);
+        assert_eq!(target.tried.refused, [90, 0, 90]);
         assert_eq!((target.busiest.clone(), target.tried.requests), (("e0".to_owned(), 4), 256));
         assert_eq!(view.pairs, 64 * 40);
         assert_eq!(providers(&view.exits), [("p0", (32, 0)), ("p1", (32, 1))].into());
@@ -399,16 +403,17 @@ mod tests {
         };
         let bad_exit =
             Finding::Exit { exit: "e7".into(), provider: "p1".into(), bad: 38, of: 40, is_bad: true };
-        let refused = Some([93, 0, 87]);
+        let refused = Some([90, 0, 90]);
         let bad_target = Finding::Target { target: "t5".into(), bad: 61, of: 64, refused, is_bad: true };
-        assert_eq!(of(&[("exit_ip", "e7")]), [bad_exit.clone()]);
+        assert_eq!(of(&[("exit_ip", "e7")]), std::slice::from_ref(&bad_exit));
         assert_eq!(of(&[("exit_ip", "e7"), ("provider", "p0")]), []);
-        assert_eq!(of(&[("provider", "p1")]), [bad_exit.clone()]);
-        assert_eq!(of(&[("site", "t5")]), [bad_target.clone()]);
+        assert_eq!(of(&[("provider", "p1")]), std::slice::from_ref(&bad_exit));
+        assert_eq!(of(&[("site", "t5")]), std::slice::from_ref(&bad_target));
         assert_eq!(of(&[("upstream", "u")]), [bad_target, bad_exit]);
         let fine = Finding::Exit { exit: "e8".into(), provider: "p0".into(), bad: 1, of: 40, is_bad: false };
         assert_eq!(of(&[("exit_ip", "e8")]), [fine]);
         assert_eq!(of(&[("exit_ip", "nobody")]), []);
+        assert_eq!(of(&[("upstream", "e7"), ("node", "n")]), of(&[("exit_ip", "e7")]));
     }
 
     #[test]

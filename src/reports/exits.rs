@@ -18,8 +18,8 @@ pub fn lines(report: &Report, look: &Look) -> Vec<String> {
     let mut lines = vec![title(view)];
     lines.extend(sentences(view).iter().map(|line| text::wrap(&format!("  {line}"), look.width, 4)));
     let rows = look.top.unwrap_or(ROWS);
-    lines.extend(grid(exit_rows(view, rows), 2, look));
-    lines.extend(grid(target_rows(view, rows), 1, look));
+    lines.extend(grid(&exit_rows(view, rows), 2, look));
+    lines.extend(grid(&target_rows(view, rows), 1, look));
     let all = providers(&view.exits);
     if all.len() > 1 {
         let of = |(name, (exits, bad)): (&&str, &(u64, u64))| {
@@ -54,17 +54,18 @@ pub fn sentences(view: &TwoWay) -> Vec<String> {
     view.findings(ROWS).iter().map(|finding| sentence(finding, clean)).collect()
 }
 
-fn grid(rows: Vec<Vec<String>>, left: usize, look: &Look) -> Vec<String> {
+fn grid(rows: &[Vec<String>], left: usize, look: &Look) -> Vec<String> {
     let columns = rows.first().map_or(0, Vec::len);
     let align: Vec<Align> =
         (0..columns).map(|i| if i < left || i + 1 == columns { Align::Left } else { Align::Right }).collect();
-    if rows.len() < 2 { Vec::new() } else { text::grid(&rows, &align, look.width) }
+    if rows.len() < 2 { Vec::new() } else { text::grid(rows, &align, look.width) }
 }
 
-/// Of exits only those that fail somewhere say anything.
+/// Of exits only those that fail in several places say anything.
 fn exit_rows(view: &TwoWay, most: usize) -> Vec<Vec<String>> {
     let head = ["EXIT", "PROVIDER", "REQUESTS", "BAD", "BAD ON", ""].map(str::to_owned).to_vec();
-    let bad = view.exits.iter().filter(|exit| exit.bad_targets > 0).take(most);
+    let is_shown = |exit: &&Exit| exit.is_bad || exit.bad_targets.saturating_mul(4) > exit.targets;
+    let bad = view.exits.iter().filter(is_shown).take(most);
     let row = |exit: &Exit| {
         vec![
             printable(&exit.exit).into_owned(),
