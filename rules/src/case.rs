@@ -317,6 +317,7 @@ impl Case {
             undercount: self.lost.0.saturating_add(since),
             events: Vec::new(),
             in_rotation: None,
+            findings: Vec::new(),
             note: None,
         }
     }

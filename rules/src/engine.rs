@@ -9,6 +9,7 @@ use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
 use crate::judge::{Scratch, judge};
 use crate::life::Event;
+use crate::recent::Recent;
 use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::Samples;
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(crate) pins: HashMap<SeriesId, u32>,
     pub(crate) samples: Samples,
     pub(crate) servers: Servers,
+    pub(crate) recent: Recent,
     over: VecDeque<Incident>,
     incidents_dropped: u64,
     totals: Totals,
@@ -103,6 +105,7 @@ impl Engine {
             pins: HashMap::new(),
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
             servers: Servers::default(),
+            recent: Recent::default(),
             over: VecDeque::new(),
             incidents_dropped: 0,
             totals: Totals::default(),
@@ -131,6 +134,8 @@ impl Engine {
     /// were.
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
         let late = self.buckets.absorb(block, late_before).late;
+        let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
+        self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
         self.totals.absorb(block, late);
         block.servers().iter().for_each(|seen| self.servers.take(seen));
         late
@@ -162,6 +167,7 @@ impl Engine {
             };
             if closed >= last {
                 self.buckets.close(last);
+                self.recent.close(last, step);
                 return changes;
             }
             self.close_step(closed + step, &mut changes);
@@ -320,6 +326,7 @@ impl Engine {
 
     fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
         self.buckets.close(end);
+        self.recent.close(end, self.buckets.step());
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);

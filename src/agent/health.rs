@@ -356,6 +356,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         undercount: 0,
         events: Vec::new(),
         in_rotation: None,
+        findings: Vec::new(),
         note: Some(fault.note),
     }
 }

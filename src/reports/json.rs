@@ -81,6 +81,10 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("timeline", &Points(&r.timeline))?;
         map.serialize_entry("diagnosed", &Items(r.diagnosed.iter().map(diagnosed)))?;
         map.serialize_entry("events", &Items(r.events.iter().map(event)))?;
+        // Absent where records name no exits.
+        if let Some(view) = &r.two_way {
+            map.serialize_entry("exits_targets", &super::exits::Json(view, self.1))?;
+        }
         map.end()
     }
 }

@@ -3,6 +3,7 @@
 mod beside;
 mod chart;
 mod csv;
+mod exits;
 mod headline;
 mod json;
 mod markdown;

@@ -7,6 +7,7 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::detectors;
 use crate::groups::Groups;
+use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
 use crate::saved::{Unsound, ensure, is_count, is_time};
@@ -33,6 +34,7 @@ pub struct EngineState<'a> {
     former: Vec<(Cow<'a, str>, u64)>,
     totals: Cow<'a, Totals>,
     servers: Cow<'a, Servers>,
+    recent: RecentState,
 }
 
 /// A rule with what it remembers.
@@ -172,6 +174,7 @@ impl Engine {
             former,
             totals: Cow::Borrowed(&self.totals),
             servers: Cow::Borrowed(&self.servers),
+            recent: self.recent.state(),
         }
     }
 
@@ -188,7 +191,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, servers, .. } = state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, servers, .. } =
+            state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -208,6 +212,8 @@ impl Engine {
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
         engine.servers = servers.into_owned();
+        let recent = Recent::restore(recent, step)?;
+        engine.recent = if goes_on { recent } else { Recent::default() };
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
