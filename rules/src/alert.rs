@@ -146,9 +146,6 @@ pub struct Alert {
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,
-    /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
-    #[serde(default)]
-    pub findings: Vec<Finding>,
     /// The last changes of its servers' states, as far as the log tells.
     #[serde(default)]
     pub events: Vec<Server>,
@@ -156,6 +153,9 @@ pub struct Alert {
     /// last step).
     #[serde(default)]
     pub in_rotation: Option<u64>,
+    /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
 }

@@ -315,9 +315,9 @@ impl Case {
             samples: self.samples.clone(),
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
-            findings: Vec::new(),
             events: Vec::new(),
             in_rotation: None,
+            findings: Vec::new(),
             note: None,
         }
     }

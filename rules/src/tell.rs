@@ -39,9 +39,9 @@ impl Engine {
             let recent = recent(groups, &self.buckets, &members, at);
             if let Some(group) = groups.group(group) {
                 let lost = self.buckets.lost(at, Millis::MAX);
-                let alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
-                let mut alert = self.with_events(alert);
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(exits.as_ref(), &mut alert);
+                let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
             if let Some(group) = groups.group_mut(group) {
@@ -61,10 +61,9 @@ impl Engine {
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
-                let alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
-                let mut alert = self.with_events(alert);
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(self.recent.view().as_ref(), &mut alert);
-                return Some(alert);
+                return Some(self.with_events(alert));
             }
         }
         None

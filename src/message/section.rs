@@ -71,8 +71,8 @@ impl Section {
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
-            Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Servers", text: servers(item, &clock).unwrap_or_default() },
+            Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Again", text: again(item) },
             Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
@@ -358,12 +358,6 @@ fn causes(alert: &Alert) -> Option<String> {
     Some(text)
 }
 
-/// What exits and targets show of it.
-fn exits(alert: &Alert) -> String {
-    let found = alert.findings.iter().map(|finding| sentence(finding, |name| clean(name, 60)));
-    found.collect::<Vec<_>>().join("; ")
-}
-
 /// `be/s1 out of rotation since 16:23:35 UTC (Layer4 timeout)`, `still in rotation: 419 requests in the last 20 s`
 fn servers(item: &Item, clock: &Clock) -> Option<String> {
     let alert = &item.alert;
@@ -376,6 +370,12 @@ fn servers(item: &Item, clock: &Clock) -> Option<String> {
         told.push(format!("still in rotation: {} requests in the last 20 s", count(requests)));
     }
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What exits and targets show of it.
+fn exits(alert: &Alert) -> String {
+    let found = alert.findings.iter().map(|finding| sentence(finding, |name| clean(name, 60)));
+    found.collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn again(item: &Item) -> String {

@@ -33,8 +33,8 @@ pub struct EngineState<'a> {
     /// By fingerprint.
     former: Vec<(Cow<'a, str>, u64)>,
     totals: Cow<'a, Totals>,
-    recent: RecentState,
     servers: Cow<'a, Servers>,
+    recent: RecentState,
 }
 
 /// A rule with what it remembers.
@@ -173,8 +173,8 @@ impl Engine {
             number: self.number,
             former,
             totals: Cow::Borrowed(&self.totals),
-            recent: self.recent.state(),
             servers: Cow::Borrowed(&self.servers),
+            recent: self.recent.state(),
         }
     }
 
@@ -211,9 +211,9 @@ impl Engine {
         (engine.number, engine.incidents_dropped) = (state.number, state.incidents_dropped);
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
+        engine.servers = servers.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
-        engine.servers = servers.into_owned();
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
