@@ -49,6 +49,12 @@ struct Next {
     placed: Placed,
 }
 
+impl Next {
+    fn is_archive_of_nothing(&self) -> bool {
+        self.compression != Compression::Plain && self.cursor.progress().head.len == 0
+    }
+}
+
 enum Located {
     /// It is known, and there is more.
     Rest(Box<Next>),
@@ -234,6 +240,7 @@ impl Tailer {
                         out(Event::Moved { file: file.id, place: file.place() });
                     }
                 }
+                Ok(Located::Unknown(next)) if next.is_archive_of_nothing() => found_empty(streams),
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
                 Ok(Located::Unknown(_)) => {}
                 Err(trouble) if is_its_own(&trouble) => {
@@ -446,6 +453,14 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
 
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// One of those that were seen empty is in an archive, as it was.
+fn found_empty(streams: &mut [Stream]) {
+    let mut missing = streams.iter_mut().filter(|stream| stream.is_wanted && !stream.located);
+    if let Some(stream) = missing.find(|stream| stream.position.progress.head.len == 0) {
+        stream.located = true;
+    }
 }
 
 /// A file cannot be read now, and it may be any of those that are looked for: none of them is given up yet, and the next scan

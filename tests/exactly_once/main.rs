@@ -190,6 +190,8 @@ fn what_went_wrong_once() {
             Append(1, 1),
             Poll(4000),
         ],
+        // An empty file was compressed.
+        vec![Copy(0), Crash(NotBegun), Start, Poll(0), Stop, Compress(0, 1)],
         // What nobody may read now is not lost.
         vec![Chmod(1), Crash(NotBegun), Start, RotateCreate(1), Poll(0)],
         vec![
