@@ -5,6 +5,8 @@
 //! nothing is ever a reason to stop. They are functions of a [`Host`], and touch nothing else.
 
 mod apache;
+mod caddy;
+mod envoy;
 mod haproxy;
 pub mod host;
 mod lines;
@@ -14,6 +16,8 @@ mod places;
 pub mod probe;
 mod rsyslog;
 mod squid;
+mod traefik;
+mod tree;
 pub mod written;
 
 pub use host::{Host, Rooted};
@@ -38,7 +42,15 @@ pub struct Product {
 }
 
 /// Every product, in the order in which they are told.
-pub const PRODUCTS: &[Product] = &[nginx::PRODUCT, haproxy::PRODUCT, apache::PRODUCT, squid::PRODUCT];
+pub const PRODUCTS: &[Product] = &[
+    nginx::PRODUCT,
+    haproxy::PRODUCT,
+    apache::PRODUCT,
+    squid::PRODUCT,
+    envoy::PRODUCT,
+    caddy::PRODUCT,
+    traefik::PRODUCT,
+];
 
 /// A line of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

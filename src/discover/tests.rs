@@ -59,3 +59,4 @@ mod apache;
 mod haproxy;
 mod nginx;
 mod squid;
+mod trees;
