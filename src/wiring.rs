@@ -3,7 +3,7 @@
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
+use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
 use gatewatch_rules::source::{Regions, Source, Table};
@@ -106,7 +106,11 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
     context.gateway_statuses.clone_from(&settings.gateway_statuses);
     let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
     let (format, title, note) = match &settings.format {
-        Some(format) => (Some(Arc::clone(format)), format.title(), None),
+        Some(format) => {
+            let format = format.for_head(&sample).map_or_else(|| Arc::clone(format), Arc::from);
+            let title = format.title();
+            (Some(format), title, None)
+        }
         None => detected(&sample, &context),
     };
     let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
@@ -126,6 +130,10 @@ impl Recognised {
         settings: &FileSettings,
     ) -> Option<Recognised> {
         let format = match (&settings.format, format) {
+            // What was learned from the file itself (`w3c:date time …`) stays known.
+            (Some(set), Some(name)) if set.is_learned_as(name) => {
+                Some(Arc::from(formats::compile(name).ok()?))
+            }
             (Some(format), _) => Some(Arc::clone(format)),
             (None, Some(name)) => Some(Arc::from(formats::compile(name).ok()?)),
             (None, None) => None,
@@ -202,11 +210,11 @@ fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> 
     let mut clock = FileClock::new(0, 1);
     let mut held = None;
     for line in sample {
-        let Ok(Parsed::Record(record)) = format.parse(line, context) else { continue };
-        if clock.admit(record.end).held == Some(Held::Count) {
+        let Some(end) = format.parse(line, context).ok().and_then(|parsed| parsed.end()) else { continue };
+        if clock.admit(end).held == Some(Held::Count) {
             return held;
         }
-        held = Some(record.end);
+        held = Some(end);
     }
     held
 }

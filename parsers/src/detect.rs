@@ -32,6 +32,8 @@ pub struct Candidate {
     pub fields: f64,
     /// Whether its stamps carry no zone, so that the zone setting decides their time.
     pub needs_zone: bool,
+    /// How many of them bear a mark of its product; `None`: it has none.
+    marks: Option<usize>,
     /// Which lines of the sample they are.
     lines: Vec<bool>,
 }
@@ -113,6 +115,7 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
 }
 
 fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Candidate, Vec<bool>) {
+    let format = format.for_head(lines).unwrap_or(format);
     let mut context = context.clone();
     let mut explained = vec![false; lines.len()];
     let mut other = vec![false; lines.len()];
@@ -125,10 +128,10 @@ fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Cand
         }
     }
     let count = explained.iter().filter(|e| **e).count();
-    (
-        Candidate { format, explained: count, share: 0.0, fields: 0.0, needs_zone: false, lines: explained },
-        other,
-    )
+    let marked = lines.iter().zip(&explained).filter(|(_, explained)| **explained);
+    let marks = marked.filter_map(|(line, _)| format.marks(line)).map(usize::from).reduce(|a, b| a + b);
+    let (share, fields, needs_zone) = (0.0, 0.0, false);
+    (Candidate { format, explained: count, share, fields, needs_zone, marks, lines: explained }, other)
 }
 
 fn is_set(flags: &[bool], i: usize) -> bool {
@@ -152,19 +155,29 @@ fn fields(candidate: &Candidate, lines: &[&[u8]], context: &Context) -> f64 {
     ratio(seen, lines.len())
 }
 
-/// The greatest share first; among those within `TIE` of it, the one that sees most.
+/// The greatest share first; among those within `TIE` of it, the one that sees most. Of equals the one that explains a
+/// line more, then the one that bears marks, is the one: another product of the same shape.
 fn order(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| b.share.total_cmp(&a.share));
     let Some(best) = candidates.first().map(|best| best.share) else { return };
     let tied = candidates.iter().take_while(|c| c.share >= best - TIE).count();
     if let Some(tied) = candidates.get_mut(..tied) {
-        tied.sort_by(|a, b| b.fields.total_cmp(&a.fields));
+        tied.sort_by(|a, b| {
+            let by_lines =
+                b.explained.cmp(&a.explained).then(b.marks.unwrap_or(0).cmp(&a.marks.unwrap_or(0)));
+            b.fields.total_cmp(&a.fields).then(by_lines)
+        });
     }
 }
 
 fn ambiguous(candidates: &[Candidate], lines: &[&[u8]], context: &Context) -> Vec<String> {
     let Some((best, others)) = candidates.split_first() else { return Vec::new() };
-    let equal = others.iter().filter(|c| (c.share - best.share).abs() <= TIE && c.fields >= best.fields);
+    // Every line bears the mark: it is no other product's. One that could bear some and does not is no rival.
+    if best.marks == Some(best.explained) {
+        return Vec::new();
+    }
+    let others = others.iter().filter(|c| c.marks != Some(0));
+    let equal = others.filter(|c| (c.share - best.share).abs() <= TIE && c.fields >= best.fields);
     equal.filter(|c| differ(best, c, lines, context)).map(|c| c.format.name().to_owned()).collect()
 }
 

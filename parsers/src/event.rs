@@ -1,12 +1,16 @@
 //! What a proxy writes of its servers beside requests: out of rotation, back again, none left.
 
 use crate::record::Millis;
+use serde::{Deserialize, Serialize};
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Happened {
-    /// The server was taken out of rotation (HAProxy's DOWN, nginx's `temporarily disabled`, Envoy's ejection).
+    /// The server was taken out of rotation (HAProxy's DOWN, Envoy's ejection).
     Down,
+    /// It was taken out for a while, and nothing will tell when it is back (nginx's `temporarily disabled`, Apache's
+    /// `disabling worker … for 60s`).
+    Paused,
     /// It came back.
     Up,
     /// No server of the pool is left.

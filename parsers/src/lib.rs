@@ -8,6 +8,7 @@ pub mod context;
 pub mod detect;
 pub mod diagnosis;
 pub mod event;
+mod failure;
 mod fields;
 pub mod formats;
 pub mod lines;

@@ -49,6 +49,11 @@ impl Header {
     /// `Proxy-Status` itself.
     pub const PROXY_STATUS: Header = Header { kind: Kind::ProxyStatus, passed: false };
 
+    /// The names of those that are known, in lower case with underscores.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        HEADERS.iter().map(|(name, _)| *name)
+    }
+
     /// The header of this name: `Proxy-Status`, `proxy_status`, `upstream_http_proxy_status`, `origin_Proxy-Status`.
     #[must_use]
     pub fn named(name: &[u8]) -> Option<Header> {
@@ -190,7 +195,7 @@ impl Quotes {
     }
 
     /// The parts between separators that stand outside of quotes.
-    fn split<'a>(self, text: &'a [u8], separator: u8) -> impl Iterator<Item = &'a [u8]> {
+    fn split(self, text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
         let mut rest = Some(text);
         std::iter::from_fn(move || {
             let text = rest?;

@@ -3,74 +3,72 @@ use super::*;
 const UPSTREAM: Origin = Origin::Upstream;
 const PROXY: Origin = Origin::Proxy;
 
+const LISTS: &[(&str, Option<Cause>)] = &[
+    ("ExampleCDN; error=connection_timeout", Some(Cause::proxy(Reason::ConnectionTimeout))),
+    ("a;error=dns_error;rcode=\"NXDOMAIN\"", Some(Cause::proxy(Reason::DnsError))),
+    (
+        "h2o; error=dns_error; rcode=NXDOMAIN; details=\"host, does; not=exist\"",
+        Some(Cause::proxy(Reason::DnsError)),
+    ),
+    // The nearest to the origin is the first; those behind it saw its answer.
+    (
+        "inner.example; error=connection_refused, outer.example; received-status=502; error=http_protocol_error",
+        Some(Cause::proxy(Reason::ConnectionRefused)),
+    ),
+    (
+        "inner; next-hop=b, outer; error=http_response_timeout",
+        Some(Cause::proxy(Reason::HttpResponseTimeout)),
+    ),
+    ("FooProxy, ExampleCDN; error=connection_timeout", Some(Cause::proxy(Reason::ConnectionTimeout))),
+    // A string cannot be mistaken for anything.
+    (
+        "\"a, b; error=dns_error\"; error=tls_certificate_error",
+        Some(Cause::proxy(Reason::TlsCertificateError)),
+    ),
+    (
+        "a; details=\"x\\\"; error=dns_error, b\"; error=tls_alert_received",
+        Some(Cause::proxy(Reason::TlsProtocolError)),
+    ),
+    ("a; details=\"ends in \\\\\"; error=connection_refused", Some(Cause::proxy(Reason::ConnectionRefused))),
+    ("a; details=\"error=dns_error", None),
+    // As nginx's escape=default and JSON have it.
+    (
+        "a; details=\\x22x, y; error=dns_error\\x22; error=connection_terminated",
+        Some(Cause::proxy(Reason::ConnectionTerminated)),
+    ),
+    (
+        "a; details=\\x22say \\x5C\\x22; error=dns_error\\x5C\\x22 \\x22; error=connection_terminated",
+        Some(Cause::proxy(Reason::ConnectionTerminated)),
+    ),
+    (
+        "a; details=\\\"x, y; error=dns_error\\\"; error=connection_refused",
+        Some(Cause::proxy(Reason::ConnectionRefused)),
+    ),
+    (
+        "a; details=\\\"say \\\\\\\"; error=dns_error\\\\\\\" \\\"; error=connection_refused",
+        Some(Cause::proxy(Reason::ConnectionRefused)),
+    ),
+    ("a; error=\"connection_refused\"", Some(Cause::proxy(Reason::ConnectionRefused))),
+    // Bright Data's own example, spaces and all.
+    (
+        "brd.example;\t received-status=400; error=destination_ip_unroutable; details=\"client-10060: Requested IP\"",
+        Some(Cause::proxy(Reason::ConnectionFailed)),
+    ),
+    ("a; error=of_tomorrow", Some(Cause::proxy(Reason::Unknown))),
+    ("a; received-status=504", Some(Cause::upstream())),
+    ("a; received-status=200, b; received-status=502", Some(Cause::upstream())),
+    ("a; received-status=404", None),
+    ("a; next-protocol=h2; next-hop=10.0.0.1", None),
+    ("a", None),
+    ("", None),
+    ("-", None),
+    (", ; = ;error", None),
+    ("a; xerror=dns_error", None),
+];
+
 #[test]
 fn lists_of_proxies() {
-    let cases: &[(&str, Option<Cause>)] = &[
-        ("ExampleCDN; error=connection_timeout", Some(Cause::proxy(Reason::ConnectionTimeout))),
-        ("a;error=dns_error;rcode=\"NXDOMAIN\"", Some(Cause::proxy(Reason::DnsError))),
-        (
-            "h2o; error=dns_error; rcode=NXDOMAIN; details=\"host, does; not=exist\"",
-            Some(Cause::proxy(Reason::DnsError)),
-        ),
-        // The nearest to the origin is the first; those behind it saw its answer.
-        (
-            "inner.example; error=connection_refused, outer.example; received-status=502; error=http_protocol_error",
-            Some(Cause::proxy(Reason::ConnectionRefused)),
-        ),
-        (
-            "inner; next-hop=b, outer; error=http_response_timeout",
-            Some(Cause::proxy(Reason::HttpResponseTimeout)),
-        ),
-        ("FooProxy, ExampleCDN; error=connection_timeout", Some(Cause::proxy(Reason::ConnectionTimeout))),
-        // A string cannot be mistaken for anything.
-        (
-            "\"a, b; error=dns_error\"; error=tls_certificate_error",
-            Some(Cause::proxy(Reason::TlsCertificateError)),
-        ),
-        (
-            "a; details=\"x\\\"; error=dns_error, b\"; error=tls_alert_received",
-            Some(Cause::proxy(Reason::TlsProtocolError)),
-        ),
-        (
-            "a; details=\"ends in \\\\\"; error=connection_refused",
-            Some(Cause::proxy(Reason::ConnectionRefused)),
-        ),
-        ("a; details=\"error=dns_error", None),
-        // As nginx's escape=default and JSON have it.
-        (
-            "a; details=\\x22x, y; error=dns_error\\x22; error=connection_terminated",
-            Some(Cause::proxy(Reason::ConnectionTerminated)),
-        ),
-        (
-            "a; details=\\x22say \\x5C\\x22; error=dns_error\\x5C\\x22 \\x22; error=connection_terminated",
-            Some(Cause::proxy(Reason::ConnectionTerminated)),
-        ),
-        (
-            "a; details=\\\"x, y; error=dns_error\\\"; error=connection_refused",
-            Some(Cause::proxy(Reason::ConnectionRefused)),
-        ),
-        (
-            "a; details=\\\"say \\\\\\\"; error=dns_error\\\\\\\" \\\"; error=connection_refused",
-            Some(Cause::proxy(Reason::ConnectionRefused)),
-        ),
-        ("a; error=\"connection_refused\"", Some(Cause::proxy(Reason::ConnectionRefused))),
-        // Bright Data's own example, spaces and all.
-        (
-            "brd.example;\t received-status=400; error=destination_ip_unroutable; details=\"client-10060: Requested IP\"",
-            Some(Cause::proxy(Reason::ConnectionFailed)),
-        ),
-        ("a; error=of_tomorrow", Some(Cause::proxy(Reason::Unknown))),
-        ("a; received-status=504", Some(Cause::upstream())),
-        ("a; received-status=200, b; received-status=502", Some(Cause::upstream())),
-        ("a; received-status=404", None),
-        ("a; next-protocol=h2; next-hop=10.0.0.1", None),
-        ("a", None),
-        ("", None),
-        ("-", None),
-        (", ; = ;error", None),
-        ("a; xerror=dns_error", None),
-    ];
-    for (value, want) in cases {
+    for (value, want) in LISTS {
         assert_eq!(Header::PROXY_STATUS.cause(value.as_bytes()), *want, "{value}");
     }
 }

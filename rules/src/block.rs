@@ -81,6 +81,11 @@ impl Block {
         }
     }
 
+    /// Something was seen that is no request.
+    pub(crate) fn see_beside(&mut self, at: Millis) {
+        self.ends = Some(self.ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
+
     /// A series of this block, and its first cell.
     pub(crate) fn add_series(&mut self, set: &[u8], step: i64) -> u32 {
         self.sets.extend_from_slice(set);
@@ -176,7 +181,7 @@ impl Block {
         self.future
     }
 
-    /// The earliest and the latest end, over all its records.
+    /// The earliest and the latest time, over all its records and diagnoses.
     #[must_use]
     pub fn ends(&self) -> Option<(Millis, Millis)> {
         self.ends

@@ -8,7 +8,7 @@ use crate::regions::By;
 use crate::series::{Label, LabelSet, Plan, Source, cut, write};
 use crate::tally::Detail;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
+use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Millis, Outcome, Parsed, Reason, Record};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tables::Tables;
@@ -138,22 +138,9 @@ impl Collector {
 
     /// Counts one record: the request in the series of its last attempt, each attempt in its own.
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
-        let step = match place {
-            Place::Step => self.step_of(record.end),
-            Place::Late => LATE,
-            Place::Future => FUTURE,
-        };
+        let step = self.place_of(record.end, place);
         self.block.see(record.end, record.status, step);
-        let node = source.node(record);
-        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
-        let site = source.site(record);
-        let pool = source.pool(record);
-        let mut values = Values {
-            built_in: [source.input.as_bytes(), node, region, pool, b"", site].map(cut),
-            source,
-            record,
-        };
-
+        let (mut values, pool) = self.values(source, record);
         match &record.attempts {
             Attempts::None => self.add(&values, step, Tried::No, Some(false)),
             Attempts::One(attempt) => {
@@ -162,6 +149,58 @@ impl Collector {
             }
             attempts => self.count_attempts(&mut values, step, pool, attempts.iter()),
         }
+    }
+
+    /// Counts an error log's line in the series that the access log counts the same upstream in: beside its requests,
+    /// never among them. A body that was cut is aborted: the access logs of those products do not show it.
+    pub fn count_diagnosis(&mut self, source: &Source, diagnosis: &Diagnosis<'_>, place: Place) {
+        let step = self.place_of(diagnosis.at, place);
+        self.block.see_beside(diagnosis.at);
+        let record = diagnosis.as_record();
+        let (mut values, pool) = self.values(source, &record);
+        if let Attempts::One(attempt) = &record.attempts {
+            self.set_upstream(&mut values, attempt, pool);
+        }
+        let Some(cell) = self.cell(&values, step) else { return };
+        let reason = diagnosis.cause.reason;
+        match diagnosis.effect {
+            Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
+            Effect::Aborted => {
+                self.block.add_detail(cell, Detail::cut(reason));
+                if let Some(numbers) = self.block.numbers(cell) {
+                    numbers.aborted += 1;
+                }
+            }
+        }
+    }
+
+    /// Counts a line that tells of a request or of a failure; of others, nothing.
+    pub fn count_parsed(&mut self, source: &Source, parsed: &Parsed<'_>, place: Place) {
+        match parsed {
+            Parsed::Record(record) => self.count(source, record, place),
+            Parsed::Diagnosis(diagnosis) => self.count_diagnosis(source, diagnosis, place),
+            Parsed::Event(_) | Parsed::Other => {}
+        }
+    }
+
+    #[inline]
+    fn place_of(&mut self, end: Millis, place: Place) -> i64 {
+        match place {
+            Place::Step => self.step_of(end),
+            Place::Late => LATE,
+            Place::Future => FUTURE,
+        }
+    }
+
+    /// What is known of the record beside its attempts, and its own pool.
+    #[inline]
+    fn values<'a>(&mut self, source: &'a Source, record: &'a Record<'a>) -> (Values<'a>, &'a [u8]) {
+        let node = source.node(record);
+        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
+        let site = source.site(record);
+        let pool = source.pool(record);
+        let built_in = [source.input.as_bytes(), node, region, pool, b"", site].map(cut);
+        (Values { built_in, source, record }, pool)
     }
 
     fn count_attempts<'a>(
@@ -239,10 +278,25 @@ impl Collector {
     }
 
     /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
+    #[inline]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let known = self.find(values);
-        self.last = known;
-        let Some(known) = self.known.get_mut(known as usize) else { return };
+        let Some(cell) = self.cell(values, step) else { return };
+        count_attempt(&mut self.block, cell, tried);
+        let Some(any_failed) = request else { return };
+        count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
+        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
+            && !values.record.is_tunnel()
+            && let Some(known) = self.known.get_mut(self.last as usize)
+        {
+            known.latency.record(time);
+        }
+    }
+
+    /// The cell of the series with these values in this step of the block.
+    #[inline]
+    fn cell(&mut self, values: &Values<'_>, step: i64) -> Option<u32> {
+        self.last = self.find(values);
+        let known = self.known.get_mut(self.last as usize)?;
         if known.epoch != self.epoch {
             known.epoch = self.epoch;
             known.cell = self.block.add_series(known.set.as_bytes(), step);
@@ -250,14 +304,7 @@ impl Collector {
         let cell = self.block.find_cell(known.cell, step);
         // Older cells are found through the newest.
         known.cell = known.cell.max(cell);
-        count_attempt(&mut self.block, cell, tried);
-        let Some(any_failed) = request else { return };
-        count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
-            && !values.record.is_tunnel()
-        {
-            known.latency.record(time);
-        }
+        Some(cell)
     }
 
     /// The place in `known` of the series with these values.

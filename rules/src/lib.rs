@@ -19,6 +19,7 @@ mod lost;
 pub mod matcher;
 pub mod presets;
 pub mod redact;
+pub mod refine;
 pub mod regions;
 pub mod report;
 pub mod rule;

@@ -39,6 +39,25 @@ pub struct Group {
     pub percentiles: Option<[u32; 3]>,
 }
 
+/// What error logs tell of a group: failures without anything to divide by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosed {
+    /// The labels it was grouped by that it has.
+    pub labels: Labels,
+    /// Failed attempts by reason, most first.
+    pub failed: Vec<(Reason, u64)>,
+    /// Bodies that were cut, by reason, most first.
+    pub aborted: Vec<(Reason, u64)>,
+}
+
+impl Diagnosed {
+    /// All of them.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.failed.iter().chain(&self.aborted).map(|(_, n)| n).sum()
+    }
+}
+
 /// An alert's whole life, as `analyze` and `replay` list it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -165,6 +184,8 @@ pub struct Report {
     pub by: Vec<String>,
     /// The groups: most gateway errors, then most requests first, ties by labels.
     pub groups: Vec<Group>,
+    /// What error logs tell, by the same labels: most failures first, ties by labels.
+    pub diagnosed: Vec<Diagnosed>,
     /// The same by node, by pool and by upstream (label name, groups), for the table's head; a label without values
     /// has none.
     pub by_label: Vec<(String, Vec<Group>)>,

@@ -1,11 +1,23 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod apache;
+mod aws;
 mod custom;
 pub(crate) mod envoy;
 mod error_log;
 pub mod haproxy;
 pub mod json;
+mod labelled;
 pub(crate) mod nginx;
+mod percent;
+mod squid;
+mod threeproxy;
+mod tinyproxy;
+mod traefik;
+mod varnish;
+mod w3c;
+
+pub use w3c::Columns;
 
 use crate::context::Context;
 use crate::diagnosis::Diagnosis;
@@ -27,6 +39,18 @@ pub enum Parsed<'a> {
     Event(Event<'a>),
     /// No access-log line by nature: a start message, a server going down, a comment, a blank line.
     Other,
+}
+
+impl Parsed<'_> {
+    /// When what it tells of happened, if it counts in time: the end of a request, a failure.
+    #[must_use]
+    pub fn end(&self) -> Option<crate::record::Millis> {
+        match self {
+            Parsed::Record(record) => Some(record.end),
+            Parsed::Diagnosis(diagnosis) => Some(diagnosis.at),
+            Parsed::Event(_) | Parsed::Other => None,
+        }
+    }
 }
 
 /// Where a line stopped making sense.
@@ -72,6 +96,22 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Whether its stamps carry no zone, so that the zone is a setting.
     fn needs_zone(&self) -> bool;
 
+    /// This format as it is in the file that these lines begin, where the file itself says what its lines are (`w3c`: its
+    /// `#Fields`). `None`: as it stands.
+    fn for_head(&self, _head: &[&[u8]]) -> Option<Box<dyn Format>> {
+        None
+    }
+
+    /// The name under which a reading of the same file goes on later, with what was learned from the lines so far.
+    fn name_in(&self, _context: &Context) -> String {
+        self.name().to_owned()
+    }
+
+    /// Whether [`Format::name_in`] of this format may have given that name.
+    fn is_learned_as(&self, _name: &str) -> bool {
+        false
+    }
+
     /// One line, without its line end (`\n`, `\r\n`).
     ///
     /// # Errors
@@ -80,6 +120,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
+
+    /// Whether the line bears what only this format's product writes, where others write lines of the same shape;
+    /// `None`: nothing tells them apart, or nothing needs to.
+    fn marks(&self, _line: &[u8]) -> Option<bool> {
+        None
+    }
 
     /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
     /// a quiet error log has no others.
@@ -110,11 +156,28 @@ pub const FORMATS: &[Kind] = &[
     json::KIND,
     error_log::NGINX,
     error_log::APACHE,
+    traefik::KIND,
     nginx::KIND,
+    nginx::STREAM,
     haproxy::KIND,
+    envoy::KIND,
+    squid::KIND,
+    apache::KIND,
+    varnish::KIND,
+    aws::ALB,
+    aws::ELB,
+    w3c::CLOUDFRONT,
+    w3c::W3C,
+    labelled::LTSV,
+    labelled::LOGFMT,
+    threeproxy::KIND,
+    tinyproxy::KIND,
     custom::PATTERN,
     custom::REGEX,
 ];
+
+/// Other names of built-in formats.
+const ALIASES: &[(&str, &str)] = &[("nginx-proxy-manager", "nginx:npm"), ("heroku", "logfmt")];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,6 +194,7 @@ pub struct SpecError {
 /// # Errors
 /// What is wrong with it, and where.
 pub fn compile(spec: &str) -> Compiled {
+    let spec = ALIASES.iter().find(|(alias, _)| *alias == spec).map_or(spec, |(_, name)| *name);
     let (word, rest) = match spec.split_once(':') {
         Some((word, rest)) => (word, Some(rest)),
         None => (spec, None),
@@ -143,8 +207,15 @@ pub fn compile(spec: &str) -> Compiled {
 
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
+    let products = [
+        ("%START_TIME", "envoy"),
+        ("%>Hs", "squid"),
+        ("%Ss", "squid"),
+        ("%>s", "apache"),
+        ("%{Varnish:", "varnish"),
+    ];
     let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
-    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+    if let Some((_, kind)) = products.iter().chain(&signs).find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }
     let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
@@ -160,6 +231,8 @@ mod tests {
         let cases = [
             ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
             ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            ("%h %l %u %t \"%r\" %>s %b", "write apache:%h"),
+            ("%ts.%03tu %Ss/%03>Hs", "write squid:%ts"),
             (r"^(?<time>\S+) ", "write regex:^"),
             ("<time> <status>", "write pattern:<time>"),
             ("ngnix", "unknown log format `ngnix`; known: "),

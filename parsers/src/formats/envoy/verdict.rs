@@ -199,6 +199,8 @@ impl<'a> Evidence<'a> {
                 Outcome::GatewayError(Cause { origin: Origin::Client, reason: Reason::ClientAborted })
             }
             (true, _) => Outcome::GatewayError(self.cause(&flags)),
+            // A session without a status is none that the setting speaks of.
+            (false, Outcome::GatewayError(_)) if matches!(self.status.code(), None | Some(0)) => by_default,
             (false, Outcome::GatewayError(_)) => Outcome::Fine,
             (false, other) => other,
         }
@@ -225,16 +227,17 @@ impl<'a> Evidence<'a> {
             if how.is_empty() {
                 return Some(LocalReset);
             }
-            let kinds: [(&[u8], Failure); 7] = [
-                (b"connection_termination", Termination),
-                (b"remote_reset", RemoteReset),
-                (b"remote_refused", RemoteReset),
-                (b"local_re", LocalReset),
-                (b"protocol_error", Protocol),
-                (b"overflow", Overflow),
-                (b"", Connection),
+            let kinds = [
+                ("connection_termination", Termination),
+                ("remote_reset", RemoteReset),
+                ("remote_refused", RemoteReset),
+                ("local_re", LocalReset),
+                ("protocol_error", Protocol),
+                ("overflow", Overflow),
+                ("", Connection),
             ];
-            return kinds.iter().find(|(word, _)| how.starts_with(word)).map(|(_, failure)| *failure);
+            let begins = |word: &str| how.get(..word.len()).is_some_and(|part| is_same(part, word));
+            return kinds.iter().find(|(word, _)| begins(word)).map(|(_, failure)| *failure);
         }
         let known = [
             ("no_healthy_upstream", NoHost),
@@ -334,7 +337,8 @@ impl<'a> Evidence<'a> {
         if flags.cached {
             return Cause::UNKNOWN;
         }
-        let by_envoy = flags.unknown || !is_missing(self.details) || self.has_upstream == Some(false);
+        let by_envoy =
+            flags.unknown || flags.policy || !is_missing(self.details) || self.has_upstream == Some(false);
         match self.flags {
             _ if by_envoy => Cause::proxy(Reason::Unknown),
             // No flag: the answer is not Envoy's.
@@ -384,11 +388,15 @@ impl<'a> Evidence<'a> {
         known.iter().find(|(text, _)| self.has(text)).map(|(_, reason)| *reason)
     }
 
-    /// Whether details or reasons hold this text: letters of any size, a blank for each underscore.
+    /// Whether details or reasons hold this text.
     fn has(&self, text: &str) -> bool {
-        let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b' ' && *b == b'_');
-        let holds =
-            |logged: &[u8]| logged.windows(text.len()).any(|part| part.iter().zip(text.as_bytes()).all(same));
+        let holds = |logged: &[u8]| logged.windows(text.len()).any(|part| is_same(part, text));
         [self.details, self.failure, self.termination].into_iter().any(holds)
     }
+}
+
+/// Letters of any size; Envoy before 1.17 wrote a blank for each underscore.
+fn is_same(part: &[u8], text: &str) -> bool {
+    let same = |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || (*a == b' ' && *b == b'_');
+    part.iter().zip(text.as_bytes()).all(same)
 }

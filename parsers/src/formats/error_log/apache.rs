@@ -198,7 +198,7 @@ fn state(message: &[u8]) -> Found<'_> {
     {
         let rest = message.get(at + 22..)?;
         let detail = message.get(at..)?;
-        let down = |upstream| Said::Happened { happened: Happened::Down, pool: b"", upstream, detail };
+        let down = |upstream| Said::Happened { happened: Happened::Paused, pool: b"", upstream, detail };
         return Some(up_to(rest, b")").map(down));
     }
     let checks =

@@ -106,7 +106,7 @@ fn read<'a>(text: &'a [u8], line: &mut Line<'a>) -> Result<Said<'a>, Stopped<'a>
         Meaning::Disabled if upstream.is_empty() && whole.line => return stop(b"", "upstream", TOO_EARLY),
         Meaning::Disabled if upstream.is_empty() => Said::Other,
         Meaning::Disabled => {
-            Said::Happened { happened: Happened::Down, pool: b"", upstream, detail: line.message }
+            Said::Happened { happened: Happened::Paused, pool: b"", upstream, detail: line.message }
         }
         Meaning::Failed(Reason::DestinationUnavailable, effect) => Said::Failed {
             reason: Reason::DestinationUnavailable,

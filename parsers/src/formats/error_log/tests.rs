@@ -69,7 +69,7 @@ fn expected(scenario: &str) -> &'static [&'static str] {
         "dns" | "dns_nx" | "dns_servfail" | "fb_down" => &["dns_error failed"],
         "dns_silent" => &["dns_timeout failed"],
         "u_nolive2" | "u_nolive3" => &["destination_unavailable failed #u_nolive"],
-        "nolive" | "u_nolive" => &["connection_refused failed", "connection_terminated failed", "Down"],
+        "nolive" | "u_nolive" => &["connection_refused failed", "connection_terminated failed", "Paused"],
         "u_blackhole_refused" => &["connection_timeout failed", "connection_refused failed"],
         "fb_504" => &["connection_read_timeout failed", "connection_refused failed"],
         _ => &["other"],
@@ -396,12 +396,12 @@ fn lines_of_other_kinds() {
         (
             "apache-error",
             "[Wed Jul 03 15:07:05 2019] [error] ap_proxy_connect_backend disabling worker for (backend)",
-            "Down @backend",
+            "Paused @backend",
         ),
         (
             "apache-error",
             "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 17007] AH00959: ap_proxy_connect_backend disabling worker for (54.37.225.201:7777) for 60s",
-            "Down @54.37.225.201:7777",
+            "Paused @54.37.225.201:7777",
         ),
         (
             "apache-error",

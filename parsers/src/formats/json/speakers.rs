@@ -1,23 +1,23 @@
-//! What a JSON line means by whose it is: nginx's variables, Caddy, Traefik or Envoy.
+//! What a JSON line means by whose it is: nginx's variables, or one of those that have words of their own.
 
-use super::{Seen, Speaker};
+use super::{Seen, Speaker, caddy, networks, scraper, traefik};
 use crate::context::Context;
 use crate::fields::{self, Slot, Unusable, is_missing};
+use crate::formats::Parsed;
 use crate::formats::envoy::verdict::Evidence;
-use crate::reason::{Cause, Reason};
+use crate::reason::Cause;
 use crate::record::{Outcome, Record, Status};
 use crate::upstreams::{Attempt, Attempts, Retries};
 
 /// A bound for a count that comes from the line.
 const RETRIES_MAX: u16 = 64;
 
-/// Whether the line tells of something else than a finished request.
-pub fn is_other(seen: &Seen<'_>) -> bool {
-    // Caddy's `http.log.error` repeats the status of a request that its access log has, too.
-    let is_caddy = seen.speaker == Some(Speaker::Caddy);
-    seen.logger.is_some_and(|logger| {
-        (is_caddy || logger.starts_with(b"http.")) && !logger.starts_with(b"http.log.access")
-    })
+/// What a line is that tells of something else than a finished request.
+pub fn beside<'a>(seen: &Seen<'a>, context: &mut Context) -> Option<Parsed<'a>> {
+    match seen.logger {
+        Some(logger) => caddy::beside(seen, logger, context),
+        None => traefik::diagnosis(seen, context).map(Parsed::Diagnosis),
+    }
 }
 
 /// The request.
@@ -26,25 +26,34 @@ pub fn is_other(seen: &Seen<'_>) -> bool {
 /// If the time or the status is missing or no such thing.
 pub fn record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<'a>, Unusable<'a>> {
     let Some(speaker) = seen.speaker else { return seen.values.record(context) };
-    let mut record = seen.values.bare_record(context)?;
+    let mut record = match speaker {
+        Speaker::Scraper => scraper::bare_record(seen, context)?,
+        _ => seen.values.bare_record(context)?,
+    };
     record.outcome = match speaker {
-        Speaker::Caddy => caddy(record.status),
-        Speaker::Traefik => traefik(seen, &record),
+        Speaker::Caddy => caddy::outcome(record.status),
+        Speaker::Traefik => traefik::outcome(seen, &record),
         Speaker::Envoy => envoy(seen, &record, context),
+        Speaker::Cloudflare => networks::cloudflare(seen, &mut record, context),
+        Speaker::Fastly => networks::fastly(seen, &mut record),
+        Speaker::Scraper => scraper::outcome(seen, record.status),
     };
     let by_default = record.outcome.gateway_error();
     record.outcome = match (context.is_gateway_status(record.status, by_default.is_some()), by_default) {
         (true, cause) => Outcome::GatewayError(cause.unwrap_or(Cause::UNKNOWN)),
+        // A failure without a status is none that the setting speaks of.
+        (false, Some(_)) if record.status == Status::NONE => record.outcome,
         (false, Some(_)) => Outcome::Fine,
         (false, None) => record.outcome,
     };
+    record.outcome = seen.values.refined(record.outcome);
     record.attempts = attempts(seen, &record);
     Ok(record)
 }
 
 fn attempts<'a>(seen: &Seen<'a>, record: &Record<'a>) -> Attempts<'a> {
     let Attempts::One(last) = seen.values.single(record) else { return Attempts::None };
-    let last = Attempt { upstream: address(last.upstream), ..last };
+    let last = Attempt { upstream: fields::authority(last.upstream), ..last };
     let tries = fields::count(seen.tries).map(|n| n.saturating_sub(1));
     match fields::count(seen.retries).or(tries) {
         None | Some(0) => Attempts::One(last),
@@ -55,41 +64,6 @@ fn attempts<'a>(seen: &Seen<'a>, record: &Record<'a>) -> Attempts<'a> {
             redispatched: true,
             cause: Cause::UNKNOWN,
         }),
-    }
-}
-
-/// `http://10.0.0.7:8080/base` → `10.0.0.7:8080`
-fn address(url: &[u8]) -> &[u8] {
-    let Some(scheme) = memchr::memmem::find(url, b"://") else { return url };
-    let rest = url.get(scheme + 3..).unwrap_or_default();
-    rest.split(|b| *b == b'/').next().unwrap_or(rest)
-}
-
-/// Caddy's access log names no upstream, and an upstream's 502 looks like its own. Without a live upstream it answers
-/// 503, as upstreams do, too.
-fn caddy(status: Status) -> Outcome {
-    match status.code() {
-        Some(502..=504) => Outcome::GatewayError(Cause::UNKNOWN),
-        // Releases before 2.7 log 0 for a client that left.
-        Some(499 | 0) => Outcome::Abandoned,
-        _ => Outcome::Fine,
-    }
-}
-
-/// Traefik's `OriginStatus` is taken around its own proxy code: one that equals the client's may be an upstream's or
-/// Traefik's own. One that is absent or different was not the upstream's.
-fn traefik(seen: &Seen<'_>, record: &Record<'_>) -> Outcome {
-    let origin = seen.origin_status.and_then(fields::status).unwrap_or(Status::NONE);
-    let has_server = !seen.values.or_empty(Slot::Upstream).is_empty();
-    match record.status.code() {
-        Some(502 | 504) if origin == record.status => Outcome::GatewayError(Cause::UNKNOWN),
-        Some(502 | 504) => Outcome::GatewayError(Cause::proxy(Reason::Unknown)),
-        // The balancer found no server to pick.
-        Some(503) if !has_server && !record.pool.is_empty() => {
-            Outcome::GatewayError(Cause::proxy(Reason::DestinationUnavailable))
-        }
-        Some(499) => Outcome::Abandoned,
-        _ => Outcome::Fine,
     }
 }
 

@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::bytes::complete::take_while1;
 use nom::character::complete::digit1;
 
+use crate::proxy_status::Header;
 use crate::text::{self, Piece};
 
 /// A value that a record needs.
@@ -30,10 +31,18 @@ pub(super) enum Slot {
     CacheStatus,
     Pool,
     Hostname,
+    /// Nginx Proxy Manager's `$server`: the one server behind a host.
+    Server,
+    /// `$session_time`, which only stream's logs have.
+    SessionTime,
+    /// `$protocol`, the same.
+    Protocol,
+    /// What a header tells of an error.
+    ProxyStatus,
 }
 
 /// How many slots there are.
-pub(super) const SLOTS: usize = Slot::Hostname as usize + 1;
+pub(super) const SLOTS: usize = Slot::ProxyStatus as usize + 1;
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +90,20 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_bytes_received" | "upstream_bytes_sent" | "upstream_queue_time" => (Shape::Numbers, None),
+        "upstream_queue_time" | "upstream_first_byte_time" | "upstream_session_time" => {
+            (Shape::Numbers, None)
+        }
+        _ if name.starts_with("upstream_bytes_") => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
+        "server" => (Shape::Token, Some(Slot::Server)),
+        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
+        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
         | "bytes_sent"
+        | "bytes_received"
         | "request_length"
         | "connection"
         | "connection_requests"
@@ -112,7 +129,12 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_completion"
         | "http2"
         | "http3" => (Shape::Token, None),
-        _ => (Shape::Free, None),
+        // Any other header is what somebody sent: `$http_proxy_status` is the client's.
+        _ => {
+            let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
+            let told = Header::named(name.as_bytes()).filter(|_| is_answers);
+            (Shape::Free, told.map(|_| Slot::ProxyStatus))
+        }
     }
 }
 
