@@ -152,10 +152,15 @@ fn found_here(host: &Rooted) -> (FoundHere, String) {
     }
     let places: Vec<_> = sources.iter().flat_map(|source| &source.places).map(ToString::to_string).collect();
     let (summary, places) = (discover::written::summary(&installed, &sources), places.join(", "));
-    (
-        (inputs, pools),
-        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)"),
-    )
+    let mut said =
+        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)");
+    // A configuration that may not be read is why a log that one expects is not among them.
+    for remark in installed.iter().flat_map(|one| &one.found.remarks) {
+        if remark.text.starts_with("cannot read") {
+            said.push_str(&format!("\n{}", remark.text));
+        }
+    }
+    ((inputs, pools), said)
 }
 
 /// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.
@@ -280,6 +285,19 @@ fn of_input(input: &config::Input, base: &FileSettings) -> (Vec<glob::Pattern>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_configuration_the_proxies_own_tell() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/discover/nginx");
+        let ((inputs, _), said) = found_here(&Rooted::below(&tree));
+        let access = inputs.iter().find(|input| input.paths == ["/var/log/nginx/access.log"]).unwrap();
+        assert_eq!(access.log_format.as_deref(), Some("nginx:combined"));
+        assert!(said.contains("nginx format `combined`: /var/log/nginx/access.log"), "{said}");
+        let nothing = tempfile::tempdir().unwrap();
+        let ((inputs, pools), said) = found_here(&Rooted::below(nothing.path()));
+        assert!(inputs.len() == 2 && pools.is_empty(), "{inputs:?}");
+        assert!(said.contains("waiting for /var/log/nginx/*access*.log"), "{said}");
+    }
 
     #[test]
     fn what_cannot_grow_is_not_waited_for() {

@@ -173,7 +173,7 @@ impl Section {
         let line = Line::Option(name.to_owned());
         if !is_no {
             self.line = Some((line, at.clone()));
-        } else if self.line.as_ref().is_some_and(|l| l.0 == line) {
+        } else if self.line.as_ref().is_some_and(|l| matches!(&l.0, Line::Option(was) if was.starts_with(name))) {
             self.line = None;
         }
     }

@@ -164,8 +164,11 @@ pub fn counted(pools: &[Pool]) -> Option<String> {
 /// "2 sources, nginx format `main`, 99.8 % parsed, 14 upstreams in 3 pools"
 #[must_use]
 pub fn summary(installed: &[Installed], sources: &[Source]) -> String {
-    let count = sources.len();
-    let mut parts = vec![format!("{count} source{}", if count == 1 { "" } else { "s" })];
+    let mut parts = vec![match sources.len() {
+        0 => "no source yet".to_owned(),
+        1 => "1 source".to_owned(),
+        count => format!("{count} sources"),
+    }];
     for source in sources.iter().filter(|s| !s.is_errors) {
         if let Some(shape) = &source.looked.shape {
             let share =

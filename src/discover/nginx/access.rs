@@ -154,10 +154,13 @@ impl Formats {
         Formats { formats, is_stream }
     }
 
+    fn spec(&self, written: &str) -> String {
+        format!("{}:{written}", if self.is_stream { "nginx-stream" } else { "nginx" })
+    }
+
     /// How much a log tells: 0 is most.
     fn rank(&self, log: &AccessLog) -> u8 {
-        let spec =
-            self.formats.get(&log.format).map_or("nginx:combined".to_owned(), |text| format!("nginx:{text}"));
+        let spec = self.formats.get(&log.format).map_or("nginx:combined".to_owned(), |text| self.spec(text));
         match tells_upstream(&spec) {
             Some(true) => 0,
             Some(false) => 1,
@@ -168,7 +171,7 @@ impl Formats {
     /// How a log's lines look.
     pub(super) fn shape(&self, log: &AccessLog, found: &mut Found) -> Option<Shape> {
         if let Some(written) = self.formats.get(&log.format) {
-            return Some(shape(&log.format, format!("nginx:{written}")));
+            return Some(shape(&log.format, self.spec(written)));
         }
         if log.format == COMBINED && !self.is_stream {
             return Some(shape(COMBINED, "nginx:combined".to_owned()));

@@ -40,3 +40,51 @@ http {
         ],
     );
 }
+
+#[test]
+fn streams_lua_and_what_is_broken() {
+    let main = r#"
+stream {
+    log_format tcp '$remote_addr [$time_local] $protocol $status "$upstream_addr"';
+    upstream db { server 10.0.0.1:5432; server 10.0.0.2; }
+    server { listen 5432; access_log /var/log/nginx/stream.log tcp; proxy_pass db; }
+}
+http {
+    log_format q "a\"$status 'b' \\x" ';$time_iso8601';
+    access_log "/var/log/nginx/a[1].log" q;
+    access_log /dev/null;
+    server {
+        content_by_lua_block { if x then return { "}" end }
+        access_log /dev/stdout missing;
+        set $x ${host}y;
+    }
+    server { listen 80; }
+    include loop.conf;
+    include gone.conf;
+    include none/*.conf;
+"#;
+    expect(
+        &[(CONF, main), ("/etc/nginx/loop.conf", "include loop.conf;\n}\nserver_tokens off;\n")],
+        &[
+            r#"nginx log /var/log/nginx/stream.log tcp = nginx-stream:log_format tcp '$remote_addr [$time_local] $protocol $status "$upstream_addr"'"#,
+            "nginx log the journal of nginx.service",
+            "nginx log /var/log/nginx/a[[]1].log q = nginx:log_format q 'a\"$status \\'b\\' \\\\x;$time_iso8601'",
+            "nginx errors /var/log/nginx/error.log error_log = nginx-error",
+            "pool db 2 [10.0.0.1:5432]",
+            "? /etc/nginx/loop.conf:1: /etc/nginx/loop.conf includes itself",
+            "? /etc/nginx/loop.conf:2: `}` closes no block",
+            "? /etc/nginx/nginx.conf:18: /etc/nginx/gone.conf is not there",
+            "? /etc/nginx/nginx.conf:20: the file ends within a block",
+            "? /etc/nginx/nginx.conf:13: log_format missing is not there",
+        ],
+    );
+    let open = "http { access_log /var/log/nginx/a.log; server { return 200 'open; } }\n";
+    expect(
+        &[(CONF, open)],
+        &[
+            "nginx log /var/log/nginx/a.log combined = nginx:combined",
+            "nginx errors /var/log/nginx/error.log error_log = nginx-error",
+            "? /etc/nginx/nginx.conf:1: a quote is never closed",
+        ],
+    );
+}

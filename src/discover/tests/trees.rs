@@ -53,7 +53,7 @@ static_resources:
             text,
             "envoy log the journal of envoy.service json_format = json:start_time=when,status=http.code,upstream=to,request_time=ms:ms",
             "envoy log /var/log/envoy/errors.log json_format = json",
-            "  ! /etc/envoy/envoy.yaml:30: access_log has a filter (status_code_filter): requests that it leaves out are not counted, so ratios are wrong",
+            "  ! /etc/envoy/envoy.yaml:27: access_log has a filter (status_code_filter): requests that it leaves out are not counted, so ratios are wrong",
             "pool api 2 [10.0.0.1:8080]",
         ],
     );
@@ -133,7 +133,7 @@ import sites/*
 #[test]
 fn traefiks_access_log() {
     let yaml = "accessLog:\n  filePath: /var/log/traefik/access.log\n  format: json\n  bufferingSize: 100\n  filters:\n    statusCodes: [\"500-599\"]\n  fields:\n    defaultMode: drop\n";
-    let toml = "[accesslog]\nfilepath = \"/var/log/traefik/access.log\"\nformat = \"json\"\nbufferingSize = 100\n[accessLog.fields]\ndefaultmode = \"keep\"\n";
+    let toml = "[accessLog]\nfilepath = \"/var/log/traefik/access.log\"\nformat = \"json\"\nbufferingSize = 100\n[accessLog.fields]\ndefaultmode = \"keep\"\n";
     let log = "traefik log /var/log/traefik/access.log json = json";
     let buffer = "accessLog.bufferingSize is 100: up to so many lines are lost if Traefik is killed";
     expect(
