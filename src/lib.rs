@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod discover;
 pub mod exit;
 pub mod figures;
+pub mod findings;
 pub mod inputs;
 pub mod message;
 pub mod metrics;

@@ -304,6 +304,75 @@ fn a_full_disk_stops_no_judging_and_is_recovered_from() {
     agent.ends("TERM");
 }
 
+/// A small disk for the state directory that only those see who enter its namespace: who holds it, and how to enter. `None`:
+/// no disk may be mounted here.
+fn small_disk(place: &Place) -> Option<(Process, Vec<String>)> {
+    const SCRIPT: &str = "mount -t tmpfs -o size=256k none state && echo >mounted && exec sleep 600";
+    fs::create_dir(place.path("state")).unwrap();
+    let (unshare, _nsenter) = (program("unshare")?, program("nsenter")?);
+    for (make, enter) in [("-m", ""), ("-Urm", " --user --preserve-credentials")] {
+        let mut command = Command::new(&unshare);
+        command.args([make, "sh", "-c", SCRIPT]).current_dir(place.path("")).stderr(Stdio::null());
+        let mut holder = Process::start(&mut command);
+        let gives_up = |holder: &mut Process| holder.0.try_wait().unwrap().is_some();
+        while !place.path("mounted").exists() && !gives_up(&mut holder) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        if place.path("mounted").exists() {
+            let enter = format!("nsenter --target {} --mount{enter} sh -c", holder.0.id());
+            return Some((holder, enter.split(' ').map(str::to_owned).collect()));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_disk_without_a_free_byte_stops_no_judging_and_is_recovered_from() {
+    let (place, webhook) = (Place::new(), Webhook::start());
+    let Some((holder, enter)) = small_disk(&place) else {
+        return skip(
+            "no disk may be mounted here: `a_full_disk_stops_no_judging_and_is_recovered_from` stands for it",
+        );
+    };
+    let log = place.path("access.log");
+    append(&log, &lines(1, 1, 200));
+    place.configure(&(input("edge", &log) + TEN + &webhook.table("ops")));
+    let start = || {
+        let mut command = Command::new(&enter[0]);
+        // Whoever enters stands at the root.
+        command.args(&enter[1..]).arg("cd \"$0\" && exec \"$@\"").arg(place.path(""));
+        place.start(command.args([env!("CARGO_BIN_EXE_gatewatch"), "run", "-c", "gatewatch.toml"]))
+    };
+    let mut agent = start();
+    agent.says("access.log from byte");
+    append(&log, &lines(10, 2, 502));
+    fires(&webhook, "ten", 2);
+    let inside = Path::new("/proc").join(holder.0.id().to_string()).join("root");
+    let state = inside.join(place.path("state").strip_prefix("/").unwrap());
+    assert!(state.join("snapshot.a").exists(), "its state is on the small disk");
+    let mut fill = fs::File::create(state.join("fill")).unwrap();
+    let full = (0..1_000).find_map(|_| fill.write_all(&[0; 4_096]).err());
+    assert_eq!(full.map(|error| error.kind()), Some(std::io::ErrorKind::StorageFull));
+    append(&log, &lines(10, 3, 502));
+    fires(&webhook, "ten", 3);
+    let said = agent.says("the snapshot cannot be written");
+    assert!(said.contains("No space left"), "{said}");
+    append(&log, &lines(10, 4, 502));
+    fires(&webhook, "ten", 4);
+    drop(fill);
+    fs::remove_file(state.join("fill")).unwrap();
+    agent.says("the snapshot is written again");
+    assert_eq!(agent.count("the snapshot cannot be written"), 1, "{}", agent.said());
+    // What it then wrote is whole: one that goes on after it was killed counts nothing twice.
+    agent.process.0.kill().unwrap();
+    agent.process.end_within(SOON);
+    let mut agent = start();
+    agent.says("access.log from byte");
+    append(&log, &lines(10, 5, 502));
+    fires(&webhook, "ten", 5);
+    agent.ends("TERM");
+}
+
 #[test]
 fn a_disk_that_is_full_from_the_start() {
     if program("prlimit").is_none() {

@@ -315,6 +315,7 @@ impl Case {
             samples: self.samples.clone(),
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
+            findings: Vec::new(),
             note: None,
         }
     }

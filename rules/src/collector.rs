@@ -5,8 +5,9 @@ use crate::block::{FUTURE, LATE};
 use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::regions::By;
-use crate::series::{Label, LabelSet, Plan, Source, cut, write};
+use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
 use crate::tally::Detail;
+use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
 use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Millis, Outcome, Parsed, Reason, Record};
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+mod exits;
 mod tables;
 mod values;
 
@@ -41,8 +43,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Collector {
     plan: Arc<Plan>,
-    /// The labels carried without and with an upstream.
-    carried: [Carried; 2],
+    /// By family: the labels carried without and with an upstream.
+    carried: Vec<[Carried; 2]>,
     step: Millis,
     /// The step found last, and its bounds: records come nearly in order, and a division costs.
     current: (i64, Millis, Millis),
@@ -50,12 +52,13 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
-    /// The place in `known` that was counted in last.
-    last: u32,
+    /// By family: the place in `known` that was counted in last.
+    last: [u32; FAMILIES_MAX],
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
     tables: Tables,
+    exits: Exits,
     latencies: Option<Latencies>,
 }
 
@@ -63,6 +66,7 @@ pub struct Collector {
 struct Known {
     set: LabelSet,
     key: Key,
+    family: u8,
     /// The take up to which `cell`, its newest cell in the block, holds.
     epoch: u32,
     cell: u32,
@@ -118,9 +122,11 @@ impl Collector {
     #[must_use]
     pub fn new(plan: Arc<Plan>, step: Millis, latency: bool) -> Collector {
         let latencies =
-            latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
+            latency.then(|| Latencies { interner: Interner::of(&plan, LATENCIES_MAX), by_id: Vec::new() });
         Collector {
-            carried: [false, true].map(|has_upstream| Carried::new(plan.carried(has_upstream))),
+            carried: (0..plan.families())
+                .map(|family| [false, true].map(|has| Carried::new(plan.carried(family, has))))
+                .collect(),
             plan,
             step: step.max(1),
             current: (0, 0, 0),
@@ -128,10 +134,11 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
-            last: u32::MAX,
+            last: [u32::MAX; FAMILIES_MAX],
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
             tables: Tables::default(),
+            exits: Exits::default(),
             latencies,
         }
     }
@@ -140,6 +147,7 @@ impl Collector {
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
         let step = self.place_of(record.end, place);
         self.block.see(record.end, record.status, step);
+        self.exits.count(source, record, step, self.epoch, &mut self.block);
         let (mut values, pool) = self.values(source, record);
         match &record.attempts {
             Attempts::None => self.add(&values, step, Tried::No, Some(false)),
@@ -161,14 +169,16 @@ impl Collector {
         if let Attempts::One(attempt) = &record.attempts {
             self.set_upstream(&mut values, attempt, pool);
         }
-        let Some(cell) = self.cell(&values, step) else { return };
         let reason = diagnosis.cause.reason;
-        match diagnosis.effect {
-            Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
-            Effect::Aborted => {
-                self.block.add_detail(cell, Detail::cut(reason));
-                if let Some(numbers) = self.block.numbers(cell) {
-                    numbers.aborted += 1;
+        for family in 0..self.carried.len() {
+            let Some((_, cell)) = self.cell(family, &values, step) else { continue };
+            match diagnosis.effect {
+                Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
+                Effect::Aborted => {
+                    self.block.add_detail(cell, Detail::cut(reason));
+                    if let Some(numbers) = self.block.numbers(cell) {
+                        numbers.aborted += 1;
+                    }
                 }
             }
         }
@@ -243,7 +253,12 @@ impl Collector {
     /// The labels of the series that the last record's request was counted in: its line is offered by them.
     #[must_use]
     pub fn last_series(&self) -> Option<&LabelSet> {
-        Some(&self.known.get(self.last as usize)?.set)
+        self.last_in_families().next()
+    }
+
+    /// The same, and those of the other families.
+    pub fn last_in_families(&self) -> impl Iterator<Item = &LabelSet> {
+        self.last.iter().filter_map(|at| Some(&self.known.get(*at as usize)?.set))
     }
 
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
@@ -251,6 +266,7 @@ impl Collector {
         block.clear();
         std::mem::swap(block, &mut self.block);
         self.epoch = self.epoch.wrapping_add(1);
+        self.exits.rest();
         if self.known.len() > KNOWN_MAX {
             self.forget();
         }
@@ -261,7 +277,7 @@ impl Collector {
         self.forget();
         let Some(latencies) = &mut self.latencies else { return Vec::new() };
         let by_id = std::mem::take(&mut latencies.by_id);
-        let interner = std::mem::replace(&mut latencies.interner, Interner::new(LATENCIES_MAX));
+        let interner = std::mem::replace(&mut latencies.interner, Interner::of(&self.plan, LATENCIES_MAX));
         (0u32..).zip(by_id).filter_map(|(id, latency)| Some((interner.set(id)?.clone(), latency))).collect()
     }
 
@@ -277,43 +293,59 @@ impl Collector {
         step
     }
 
-    /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
+    /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
+    /// failed).
     #[inline]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let Some(cell) = self.cell(values, step) else { return };
+        for family in 0..self.carried.len() {
+            self.add_to(family, values, step, tried, request);
+        }
+    }
+
+    #[inline]
+    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let Some((known, cell)) = self.cell(family, values, step) else { return };
         count_attempt(&mut self.block, cell, tried);
         let Some(any_failed) = request else { return };
         count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
+        if let (Some(time), true, 0) = (values.record.request_time, self.latencies.is_some(), family)
             && !values.record.is_tunnel()
-            && let Some(known) = self.known.get_mut(self.last as usize)
+            && let Some(known) = self.known.get_mut(known as usize)
         {
             known.latency.record(time);
         }
     }
 
-    /// The cell of the series with these values in this step of the block.
+    /// The place in `known` of the family's series with these values, and its cell in this step of the block.
     #[inline]
-    fn cell(&mut self, values: &Values<'_>, step: i64) -> Option<u32> {
-        self.last = self.find(values);
-        let known = self.known.get_mut(self.last as usize)?;
+    fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
+        let at = self.find(family, values);
+        if let Some(last) = self.last.get_mut(family) {
+            *last = at;
+        }
+        let known = self.known.get_mut(at as usize)?;
         if known.epoch != self.epoch {
             known.epoch = self.epoch;
-            known.cell = self.block.add_series(known.set.as_bytes(), step);
+            known.cell = self.block.add_series(known.set.as_bytes(), known.family, step);
         }
         let cell = self.block.find_cell(known.cell, step);
         // Older cells are found through the newest.
         known.cell = known.cell.max(cell);
-        Some(cell)
+        Some((at, cell))
     }
 
     /// The place in `known` of the series with these values.
     #[inline]
-    fn find(&mut self, values: &Values<'_>) -> u32 {
+    fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
-        let carried = &self.carried[usize::from(has_upstream)];
+        let Some(carried) = self.carried.get(family) else { return u32::MAX };
+        let carried = &carried[usize::from(has_upstream)];
         let key = Key::of(values, carried.built_in);
-        let hash = key.hash(has_upstream);
+        let hash = if carried.captures {
+            carried.hash_of_captures(&self.plan, values, key.hash(has_upstream))
+        } else {
+            key.hash(has_upstream)
+        };
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -322,21 +354,23 @@ impl Collector {
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
                 && series.key.is(&key)
+                && usize::from(series.family) == family
                 && ((key.says_all() && !carried.captures)
                     || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(values, key, tag, start)
+        self.find_slowly(family, values, key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
-        let mask = self.plan.mask(values.has_upstream());
+    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
+        let mask = self.plan.mask(family, values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
             1 => values.get(&self.plan, i, *label),
+            _ if *label == Label::Family => family_name(family),
             _ => b"",
         };
         self.scratch.clear();
@@ -348,7 +382,8 @@ impl Collector {
                 let set = LabelSet::from_bytes(&self.scratch);
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
-                self.known.push(Known { set, key, epoch, cell: 0, latency: Latency::default() });
+                let family = u8::try_from(family).unwrap_or(0);
+                self.known.push(Known { set, key, family, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -360,7 +395,7 @@ impl Collector {
 
     /// Forgets the series, but not their times.
     fn forget(&mut self) {
-        self.last = u32::MAX;
+        self.last = [u32::MAX; FAMILIES_MAX];
         self.ids.clear();
         self.shortcuts.fill(EMPTY);
         let known = std::mem::take(&mut self.known);

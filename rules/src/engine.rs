@@ -9,6 +9,7 @@ use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
 use crate::judge::{Scratch, judge};
 use crate::life::Event;
+use crate::recent::Recent;
 use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::Samples;
@@ -69,6 +70,7 @@ pub struct Engine {
     /// How many alerts keep a series from leaving.
     pub(crate) pins: HashMap<SeriesId, u32>,
     pub(crate) samples: Samples,
+    pub(crate) recent: Recent,
     over: VecDeque<Incident>,
     incidents_dropped: u64,
     totals: Totals,
@@ -98,6 +100,7 @@ impl Engine {
             known: Vec::new(),
             pins: HashMap::new(),
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
+            recent: Recent::default(),
             over: VecDeque::new(),
             incidents_dropped: 0,
             totals: Totals::default(),
@@ -126,6 +129,8 @@ impl Engine {
     /// were.
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
         let late = self.buckets.absorb(block, late_before).late;
+        let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
+        self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
         self.totals.absorb(block, late);
         late
     }
@@ -156,6 +161,7 @@ impl Engine {
             };
             if closed >= last {
                 self.buckets.close(last);
+                self.recent.close(last, step);
                 return changes;
             }
             self.close_step(closed + step, &mut changes);
@@ -303,6 +309,7 @@ impl Engine {
 
     fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
         self.buckets.close(end);
+        self.recent.close(end, self.buckets.step());
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);

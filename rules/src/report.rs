@@ -2,6 +2,7 @@
 
 use crate::alert::Labels;
 use crate::rule::Severity;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +194,8 @@ pub struct Report {
     pub incidents: Vec<Incident>,
     /// Errors over time.
     pub timeline: Timeline,
+    /// Exits and targets, where records name both.
+    pub two_way: Option<TwoWay>,
     /// For nginx logs without upstream variables: the exact `log_format` to add.
     pub advice: Option<String>,
 }

@@ -5,11 +5,13 @@ use crate::block::{Block, FUTURE, LATE};
 use crate::filter::status_text;
 use crate::intern::Interner;
 use crate::latency::Latency;
+use crate::pairs::Pairs;
 use crate::refine::ByUpstream;
 use crate::report::{Counted, Diagnosed, Group, Report};
 use crate::series::{LabelSet, Plan};
 use crate::timeline::Points;
 use crate::total::Total;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Reason, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +32,7 @@ pub struct Summary {
     late: u64,
     future: u64,
     overflow: u64,
+    pairs: Pairs,
     /// The ids of a block's series, while it is absorbed.
     ids: Vec<Option<u32>>,
 }
@@ -76,15 +79,16 @@ impl Summary {
     #[must_use]
     pub fn with_cap(plan: Arc<Plan>, step: Millis, cap: usize) -> Summary {
         Summary {
+            interner: Interner::of(&plan, cap),
             plan,
             step: step.max(1),
-            interner: Interner::new(cap),
             series: Vec::new(),
             statuses: BTreeMap::new(),
             timeline: Points::new(),
             late: 0,
             future: 0,
             overflow: 0,
+            pairs: Pairs::default(),
             ids: Vec::new(),
         }
     }
@@ -97,9 +101,10 @@ impl Summary {
         for (status, count) in block.statuses() {
             *self.statuses.entry(status).or_default() += count;
         }
+        block.pairs().for_each(|(key, _, tried)| self.pairs.add(key, tried));
         self.ids.clear();
         self.ids.resize(block.series(), None);
-        for cell in block.cells() {
+        for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
             let id = match self.ids.get(cell.series as usize) {
                 Some(Some(id)) => *id,
                 _ => self.intern(block, cell.series),
@@ -200,6 +205,7 @@ impl Summary {
             by,
             by_label: by_label.into(),
             timeline: self.timeline.finish(),
+            two_way: TwoWay::of(&self.pairs),
             ..Report::default()
         }
     }

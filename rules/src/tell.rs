@@ -1,6 +1,6 @@
 //! From what happened to an alert to what others are told of it.
 
-use crate::alert::{Alert, Change, ChangeKind, Sample};
+use crate::alert::{Alert, Change, ChangeKind, FINDINGS_MAX, Sample};
 use crate::case::{Case, fingerprint, labels};
 use crate::detectors::Detector;
 use crate::engine::Engine;
@@ -8,6 +8,7 @@ use crate::groups::{Group, Groups};
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::Millis;
 
 impl Engine {
@@ -20,6 +21,7 @@ impl Engine {
         events: &[(u32, Event)],
     ) -> Vec<Change> {
         let mut changes = Vec::new();
+        let exits = (!events.is_empty()).then(|| self.recent.view()).flatten();
         for &(group, event) in events {
             let Some((mut case, members)) = groups.group_mut(group).and_then(|group| {
                 // Taken out, since the group's labels and the rule are read meanwhile.
@@ -36,7 +38,8 @@ impl Engine {
             let recent = recent(groups, &self.buckets, &members, at);
             if let Some(group) = groups.group(group) {
                 let lost = self.buckets.lost(at, Millis::MAX);
-                let alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                find(exits.as_ref(), &mut alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
             if let Some(group) = groups.group_mut(group) {
@@ -56,7 +59,9 @@ impl Engine {
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
-                return Some(case.alert(&groups.rule, &group.key, detector, recent, lost));
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                find(self.recent.view().as_ref(), &mut alert);
+                return Some(alert);
             }
         }
         None
@@ -109,6 +114,11 @@ impl Engine {
         let lines: Vec<Sample> = labels.flat_map(|set| self.samples.of(set)).cloned().collect();
         case.offer_samples(lines);
     }
+}
+
+/// What exits and targets show of it.
+fn find(exits: Option<&TwoWay>, alert: &mut Alert) {
+    alert.findings = exits.map_or(Vec::new(), |view| view.findings_for(&alert.labels, FINDINGS_MAX));
 }
 
 fn kind(event: Event) -> ChangeKind {

@@ -148,7 +148,7 @@ pub struct Totals {
 impl Totals {
     /// Adds a block of which so many requests were late.
     pub(crate) fn absorb(&mut self, block: &Block, late: u64) {
-        for cell in block.cells() {
+        for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
             self.counted.add(&Counted::from(&cell.numbers));
         }
         for (status, count) in block.statuses() {

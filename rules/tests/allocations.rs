@@ -32,6 +32,7 @@ fn count(collector: &mut Collector, source: &Source, n: usize) {
         record.attempts = match i % 7 {
             0 => Attempts::None,
             1 | 2 => Attempts::Lists(Lists {
+                of_session: false,
                 addr: b"10.0.0.1:80, 10.0.0.2:80",
                 status: b"502, 200",
                 connect_time: Some(b"-, 0.001"),

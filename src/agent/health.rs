@@ -354,6 +354,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         samples: Vec::new(),
         detected_late: false,
         undercount: 0,
+        findings: Vec::new(),
         note: Some(fault.note),
     }
 }

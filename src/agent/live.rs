@@ -283,9 +283,8 @@ impl LiveFile {
                 collector.count_parsed(source, &parsed, place);
                 if let Parsed::Record(record) = &parsed
                     && record.outcome.gateway_error().is_some()
-                    && let Some(series) = collector.last_series()
                 {
-                    on_error(series, record.end, line);
+                    collector.last_in_families().for_each(|series| on_error(series, record.end, line));
                 }
             }
             None => {

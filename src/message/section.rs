@@ -4,6 +4,7 @@ use super::About;
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
 use super::words::{clean, made_by, of, past, place, plural, share_of};
 use crate::causes::why;
+use crate::findings::sentence;
 use crate::notification::{Item, News};
 use gatewatch_parsers::{Millis, Reason};
 use gatewatch_rules::alert::{Alert, End, Labels, Sample};
@@ -69,6 +70,7 @@ impl Section {
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
+            Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Again", text: again(item) },
             Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
@@ -352,6 +354,12 @@ fn causes(alert: &Alert) -> Option<String> {
         text.push_str(&format!(". Also {}", others.join(", ")));
     }
     Some(text)
+}
+
+/// What exits and targets show of it.
+fn exits(alert: &Alert) -> String {
+    let found = alert.findings.iter().map(|finding| sentence(finding, |name| clean(name, 60)));
+    found.collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn again(item: &Item) -> String {

@@ -78,6 +78,10 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("groups", &Items(shown.iter().map(OneGroup)))?;
         map.serialize_entry("incidents", &Items(r.incidents.iter().map(OneIncident)))?;
         map.serialize_entry("timeline", &Points(&r.timeline))?;
+        // Absent where records name no exits.
+        if let Some(view) = &r.two_way {
+            map.serialize_entry("exits_targets", &super::exits::Json(view, self.1))?;
+        }
         map.end()
     }
 }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod csv;
+mod exits;
 mod headline;
 mod json;
 mod markdown;

@@ -5,7 +5,7 @@
 //! with what was there (see [`Cursor::window`]): whatever happened to the file in between, no byte behind a changed anchor
 //! is taken for a continuation.
 
-use super::identity::{ANCHOR_LEN, FIRST_LEN, HEAD_LEN, Print, Stamp, Stat};
+use super::identity::{ANCHOR_LEN, FIRST_LEN, HEAD_LEN, Print, Stamp, Stat, is_proof};
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -180,11 +180,11 @@ impl Cursor {
         self.progress
     }
 
-    /// Whether the bytes before it tell this file from any other: a few of a line that was cut there are how many lines begin.
+    /// Whether what was read tells this file from any other.
     #[must_use]
     pub fn is_proof(&self) -> bool {
         let before = self.recent.get(..self.recent_len).unwrap_or_default();
-        self.offset >= FIRST_LEN as u64 || before.last().is_none_or(|last| *last == b'\n')
+        self.offset == 0 || self.offset >= FIRST_LEN as u64 || is_proof(before)
     }
 
     /// The path no longer leads here.

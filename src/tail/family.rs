@@ -236,7 +236,10 @@ impl Tailer {
                 }
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
                 Ok(Located::Unknown(_)) => {}
-                Err(trouble) if is_its_own(&trouble) => self.troubles.report(now, None, &path, trouble, out),
+                Err(trouble) if is_its_own(&trouble) => {
+                    frontier |= set_aside(streams, &key, why);
+                    self.troubles.report(now, None, &path, trouble, out);
+                }
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -443,6 +446,15 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
 
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// A file cannot be read now, and it may be any of those that are looked for: none of them is given up yet, and the next scan
+/// looks again. Whether it is a known one itself.
+fn set_aside(streams: &mut [Stream], key: &FileKey, why: &Why) -> bool {
+    let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
+    let others = streams.iter_mut().filter(|stream| Some(stream.position.key) != displaced);
+    others.for_each(|stream| stream.located = true);
+    streams.iter().any(|stream| stream.position.key == *key && stream.position.progress.offset > 0)
 }
 
 /// What was there a moment ago is there no more.

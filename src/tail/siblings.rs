@@ -195,8 +195,8 @@ fn counts_down(found: &[Sibling]) -> bool {
             continue;
         }
         let comparable = !low.name.compressed && !high.name.compressed && low.stat.key.birth > 0;
-        let born_before = comparable && high.stat.key.birth < low.stat.key.birth;
-        let is_newer = high.stat.stamp.modified > low.stat.stamp.modified && !born_before;
+        let born_later = !comparable || high.stat.key.birth > low.stat.key.birth;
+        let is_newer = high.stat.stamp.modified > low.stat.stamp.modified && born_later;
         newer += usize::from(is_newer);
         older += usize::from(!is_newer);
     }

@@ -1,8 +1,8 @@
 //! A stream of lines that is known, and whether another file holds it, too: its copy, its archive, or it under another name.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Progress};
 use super::event::FileId;
-use super::identity::{Compression, FIRST_LEN, HEAD_LEN, Print, Stat};
+use super::identity::{Compression, FIRST_LEN, HEAD_LEN, Print, Stat, is_proof};
 use super::tracked::{Tracked, read_up_to, resume};
 use super::unpack::{self, Reached};
 use super::{Design, Position, siblings};
@@ -67,15 +67,15 @@ impl Stream {
 
     /// Whether a file that begins so may be this one, or a copy of it.
     pub(super) fn begins(&self, head: &[u8]) -> bool {
-        let known = self.position.progress.head;
-        let length = usize::from(known.len);
-        let as_known = length > 0 && head.get(..length).is_some_and(|head| Print::of(head) == known);
-        let first = self.position.progress.first;
-        let as_first = head.len() < length
-            && first.len > 0
-            && head.get(..usize::from(first.len)).is_some_and(|head| Print::of(head) == first);
+        let Progress { head: known, first, .. } = self.position.progress;
+        let as_print = |of: Print| {
+            let bytes = head.get(..usize::from(of.len)).filter(|bytes| is_proof(bytes));
+            bytes.is_some_and(|bytes| Print::of(bytes) == of)
+        };
+        let as_known = as_print(known);
+        let as_first = head.len() < usize::from(known.len) && as_print(first);
         let shorter = head.len().min(self.own.len());
-        let as_own = shorter > 0 && head.get(..shorter) == self.own.get(..shorter);
+        let as_own = head.get(..shorter).filter(|bytes| is_proof(bytes)) == self.own.get(..shorter);
         // It may have been refilled since it was read: what it held then counts, too.
         as_known || as_first || as_own
     }

@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, Got, Progress};
 use super::design::Design;
 use super::event::{Counters, Event, FileId, Place, Trouble};
-use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Print, Stamp, Stat, read_at};
+use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Print, Stamp, Stat, is_proof, read_at};
 use super::open::{Found, open_regular};
 use super::unpack::{self, Reached, Unpacked};
 use super::{CHUNK, HOT_EVERY, HOT_FOR, Position, TURN};
@@ -267,10 +267,10 @@ impl Tracked {
         let window = self.cursor.window();
         // Not read yet, or refilled since: the new one begins with all that the old one holds now.
         let own = self.handle.as_ref().map(|own| read_up_to(own, 0, CHUNK)).transpose()?.unwrap_or_default();
-        if !own.is_empty() && own == read_up_to(file, 0, own.len())? {
+        if is_proof(&own) && own == read_up_to(file, 0, own.len())? {
             return Ok(true);
         }
-        if self.cursor.offset() == 0 {
+        if self.cursor.offset() == 0 || !self.cursor.is_proof() {
             return Ok(false);
         }
         let mut room = [0; ANCHOR_LEN];

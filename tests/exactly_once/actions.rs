@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 
-/// Logs that are written.
-pub const STREAMS: usize = 2;
+/// Logs that are written. The last one's path is a symlink.
+pub const STREAMS: usize = 3;
+pub const LINKED: usize = 2;
 
 /// How a truncated log's new content compares with what was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +68,12 @@ pub enum Action {
     /// Another name that the pattern matches, too.
     HardLink(usize),
     Unlink(usize),
+    /// The symlink leads to a new file from now on, or back to the one before.
+    SymlinkSwap {
+        back: bool,
+    },
+    /// Nobody may read it from now on; or, if that is so, all may.
+    Chmod(usize),
     /// The directory is renamed, and made again.
     RenameDirectory,
     /// Time passes, and everything that is due is done.
@@ -88,6 +95,8 @@ pub enum Action {
     Start,
     /// The newest snapshot is damaged on the disk.
     CorruptNewest(u16),
+    /// A snapshot of a while ago is put back, and no other is left.
+    RestoreOldSnapshot(usize),
     FillDisk,
     FreeDisk,
     /// The same configuration is taken over again.
@@ -144,6 +153,8 @@ impl ReferenceStateMachine for Machine {
             1 => log().prop_map(Action::HardLink),
             1 => log().prop_map(Action::Unlink),
             1 => Just(Action::RenameDirectory),
+            1 => any::<bool>().prop_map(|back| Action::SymlinkSwap { back }),
+            2 => log().prop_map(Action::Chmod),
             // Not by an hour: a line that its file's clock holds is lost if the file is another one by the next start.
             1 => (-4_000i64..4_000).prop_map(Action::SetClock),
             1 => (0i64..40_000).prop_map(Action::Poll),
@@ -154,6 +165,7 @@ impl ReferenceStateMachine for Machine {
             if corrupt > 0 {
                 choices.push((2, any::<u16>().prop_map(Action::CorruptNewest).boxed()));
             }
+            choices.push((1, (0usize..6).prop_map(Action::RestoreOldSnapshot).boxed()));
             return Union::new_weighted(choices).boxed();
         }
         let step =
@@ -188,7 +200,7 @@ impl ReferenceStateMachine for Machine {
             }
             Action::Start => state.up = true,
             Action::Save => state.sound += usize::from(!state.full),
-            Action::CorruptNewest(_) => state.sound = 0,
+            Action::CorruptNewest(_) | Action::RestoreOldSnapshot(_) => state.sound = 0,
             Action::FillDisk => state.full = true,
             Action::FreeDisk => state.full = false,
             _ => {}
@@ -198,7 +210,7 @@ impl ReferenceStateMachine for Machine {
 
     fn preconditions(state: &Abstract, action: &Action) -> bool {
         match action {
-            Action::Start => !state.up,
+            Action::Start | Action::RestoreOldSnapshot(_) => !state.up,
             // Of the two generations one must be whole: with both gone there is nothing to be exact about.
             Action::CorruptNewest(_) => !state.up && state.sound >= 2,
             Action::Glance

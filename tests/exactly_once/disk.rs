@@ -1,7 +1,7 @@
 //! The state directory: the real store, and what happens to it.
 
 use crate::actions::Step;
-use crate::system::Ledger;
+use crate::system::{Account, Ledger};
 use gatewatch::state::store::{GENERATIONS, NEW};
 use gatewatch::state::{Snapshot, Store, decode, frame};
 use gatewatch_parsers::Millis;
@@ -14,7 +14,9 @@ pub struct Disk {
     folder: PathBuf,
     store: Store,
     /// By a snapshot's number: what had been handed out at its instant.
-    ledgers: BTreeMap<u64, Ledger>,
+    ledgers: BTreeMap<u64, Account>,
+    /// Every snapshot that was durable, as it lay there.
+    former: Vec<Vec<u8>>,
     full: bool,
 }
 
@@ -25,7 +27,14 @@ impl Disk {
         let temporary = memory.or_else(|_| tempfile::tempdir()).unwrap();
         let folder = temporary.path().join("state");
         let store = Store::new(&folder);
-        Disk { _temporary: temporary, store, folder, ledgers: BTreeMap::new(), full: false }
+        Disk {
+            _temporary: temporary,
+            store,
+            folder,
+            ledgers: BTreeMap::new(),
+            former: Vec::new(),
+            full: false,
+        }
     }
 
     /// A full disk, as the store meets it: what it has to write cannot be written.
@@ -41,7 +50,7 @@ impl Disk {
     }
 
     /// A snapshot comes so far.
-    pub fn save(&mut self, payload: &[u8], ledger: &Ledger, step: Step) {
+    pub fn save(&mut self, payload: &[u8], account: &Account, step: Step) {
         if self.full {
             assert!(self.store.write(payload).is_err());
             return;
@@ -53,7 +62,8 @@ impl Disk {
             Step::Written => self.beside(&bytes),
             Step::Renamed | Step::Told => {
                 let seq = self.store.write(payload).unwrap();
-                self.ledgers.insert(seq, ledger.clone());
+                self.ledgers.insert(seq, account.clone());
+                self.former.push(frame::wrap(seq, payload));
             }
         }
     }
@@ -64,7 +74,7 @@ impl Disk {
     }
 
     /// What a new process finds.
-    pub fn load(&mut self, now: Millis) -> Option<(Snapshot, Ledger)> {
+    pub fn load(&mut self, now: Millis) -> Option<(Snapshot, Account)> {
         self.store = Store::new(&self.folder);
         let found = self.store.load(now).unwrap();
         assert!(!found.lost, "some snapshot can always be read: {:?}", found.troubles);
@@ -72,7 +82,7 @@ impl Disk {
     }
 
     /// As [`Disk::load`], with the counts of one instant and the positions of another.
-    pub fn load_apart(&mut self, now: Millis) -> Option<(Snapshot, Ledger)> {
+    pub fn load_apart(&mut self, now: Millis) -> Option<(Snapshot, Account)> {
         let (older, _) = self.generations().into_iter().min_by_key(|(seq, _)| *seq)?;
         let (mut snapshot, ledger) = self.load(now)?;
         let Some((_, other)) = self.generations().into_iter().find(|(seq, _)| *seq == older) else {
@@ -90,7 +100,17 @@ impl Disk {
     /// The ledger that a new process would go on with.
     pub fn ledger(&self) -> Option<&Ledger> {
         let (seq, _) = self.generations().into_iter().max_by_key(|(seq, _)| *seq)?;
-        self.ledgers.get(&seq)
+        self.ledgers.get(&seq).map(|account| &account.lines)
+    }
+
+    /// Puts back the one that many before the newest, alone.
+    pub fn restore(&mut self, back: usize) {
+        let Some(at) = self.former.len().checked_sub(1 + back) else { return };
+        for name in GENERATIONS {
+            let _absent = fs::remove_file(self.folder.join(name));
+        }
+        self.former.truncate(at + 1);
+        fs::write(self.folder.join(GENERATIONS[0]), &self.former[at]).unwrap();
     }
 
     /// Damages the newest one, if the other one is whole: cut, or a bit turned.

@@ -2,7 +2,7 @@
 
 use crate::actions::{Action, STREAMS, Step};
 use crate::disk::Disk;
-use crate::system::{System, in_one_go};
+use crate::system::{Account, System, in_one_go};
 use crate::world::World;
 use gatewatch::notification::{Notification, Outcome};
 use gatewatch::tail::Design;
@@ -87,7 +87,7 @@ impl Run {
         let now = self.world.now;
         let Some(system) = &mut self.system else { return };
         let held = system.due(now);
-        self.disk.save(&system.save(now), system.ledger(), step);
+        self.disk.save(&system.save(now), system.account(), step);
         // Where nothing can be written, nothing can be waited for.
         if step == Step::Renamed {
             for notification in held {
@@ -114,6 +114,13 @@ impl Run {
             Action::Start if self.system.is_none() => self.start(),
             Action::CorruptNewest(at) if self.system.is_none() => {
                 self.disk.corrupt(*at);
+                self.world.forgot(self.disk.ledger().unwrap_or(&BTreeMap::new()));
+            }
+            Action::RestoreOldSnapshot(back) if self.system.is_none() => {
+                self.disk.restore(*back);
+                // What was told since is told again: of that no snapshot knows.
+                self.world.disorder = true;
+                self.sink.told.clear();
                 self.world.forgot(self.disk.ledger().unwrap_or(&BTreeMap::new()));
             }
             Action::FillDisk => self.disk.fill(true),
@@ -175,6 +182,8 @@ impl Run {
             Action::Compress(s, n) => world.compress(*s, *n),
             Action::HardLink(s) => world.hard_link(*s),
             Action::Unlink(s) => world.unlink(*s),
+            Action::SymlinkSwap { back } => world.swap_link(*back),
+            Action::Chmod(s) => world.chmod(*s),
             Action::RenameDirectory => world.rename_directory(),
             Action::SetClock(seconds) => world.set_clock(*seconds),
             _ => {}
@@ -188,6 +197,7 @@ impl Run {
         if self.system.is_none() {
             self.act(&Action::Start);
         }
+        self.world.allow_all();
         for s in 0..STREAMS {
             self.act(&Action::Reopen(s));
             if !self.wrong.quiet {
@@ -200,6 +210,7 @@ impl Run {
             self.act(&Action::Save);
         }
         self.lines()?;
+        self.losses()?;
         self.counts()?;
         self.alerts()
     }
@@ -217,6 +228,21 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Said to be lost is what may be, and nothing is lost in silence that anybody could know of.
+    fn losses(&self) -> Result<(), String> {
+        let Some(system) = &self.system else { return Ok(()) };
+        let Account { lines, flagged } = system.account();
+        if let Some(name) = flagged.iter().find(|name| !self.world.may_be_flagged(name)) {
+            return Err(format!("said to be lost, though nothing was: {name}"));
+        }
+        match self.world.lost_noticeably(lines) {
+            Some((number, name)) if !flagged.iter().any(|flag| flag.ends_with(&name)) => {
+                Err(format!("lost in silence: line {number} of {name}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Totals and incidents are those of the same lines read in one go.

@@ -17,12 +17,20 @@ use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::report::Incident;
 use gatewatch_rules::series::Plan;
 use gatewatch_rules::source::Regions;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Which lines were handed out, how often. Kept beside each snapshot, of the same instant: what counts have to add up to.
 pub type Ledger = BTreeMap<usize, u32>;
+
+/// What a snapshot goes with.
+#[derive(Clone, Default)]
+pub struct Account {
+    pub lines: Ledger,
+    /// Names of logs of which something was said to be lost.
+    pub flagged: BTreeSet<String>,
+}
 
 const CONFIGURATION: &str = r#"
 [agent]
@@ -64,7 +72,7 @@ pub struct System {
 #[derive(Default)]
 struct Handed {
     cut: HashMap<FileId, Vec<u8>>,
-    ledger: Ledger,
+    account: Account,
 }
 
 fn configuration() -> Config {
@@ -91,7 +99,7 @@ fn settings() -> FileSettings {
 }
 
 impl System {
-    pub fn start(logs: &Path, found: Option<(Snapshot, Ledger)>, design: Design, now: Millis) -> System {
+    pub fn start(logs: &Path, found: Option<(Snapshot, Account)>, design: Design, now: Millis) -> System {
         let (config, settings) = (configuration(), settings());
         let pattern = Pattern::new(&logs.join("*.log").display().to_string()).unwrap();
         let inputs = vec![Input { name: "edge".into(), paths: vec![pattern], start: Start::Beginning }];
@@ -103,8 +111,8 @@ impl System {
         let mut handed = Handed::default();
         let mut changes = Vec::new();
         let (engine, outbox) = match found {
-            Some((snapshot, ledger)) => {
-                handed.ledger = ledger;
+            Some((snapshot, account)) => {
+                handed.account = account;
                 let positions = snapshot.files.iter().map(|file| file.position.clone()).collect();
                 tailer.restore(positions, snapshot.inputs.clone());
                 let memory = Memory::of(snapshot.files, snapshot.counters.gone);
@@ -185,7 +193,11 @@ impl System {
     }
 
     pub fn ledger(&self) -> &Ledger {
-        &self.handed.ledger
+        &self.handed.account.lines
+    }
+
+    pub fn account(&self) -> &Account {
+        &self.handed.account
     }
 
     /// What waits to be told, once the next snapshot is durable.
@@ -254,9 +266,13 @@ impl Handed {
                 while let Some(end) = cut.iter().position(|b| *b == b'\n') {
                     let line: Vec<u8> = cut.drain(..=end).collect();
                     if let Some(number) = number(&line) {
-                        *self.ledger.entry(number).or_default() += 1;
+                        *self.account.lines.entry(number).or_default() += 1;
                     }
                 }
+            }
+            Event::PossibleLoss { path, .. } => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                self.account.flagged.insert(name);
             }
             _ => {}
         }

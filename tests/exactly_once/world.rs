@@ -1,6 +1,6 @@
 //! The logs as they really are, and the trivial account of them: which numbered line is in which file.
 
-use crate::actions::{Refill, STREAMS};
+use crate::actions::{LINKED, Refill, STREAMS};
 use crate::system::Ledger;
 use chrono::DateTime;
 use flate2::Compression;
@@ -9,6 +9,7 @@ use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 /// 2026-11-22T12:00:00Z.
@@ -39,6 +40,14 @@ struct Content {
     known: bool,
     /// It began as a copy, or is the archive of one.
     copied: bool,
+    /// It was copied: of what was written between that and a truncation nobody can know.
+    has_copy: bool,
+    /// Deleted, read to its end, and let go: of what is written to it then nobody can know.
+    let_go: bool,
+    /// Nobody may read it.
+    closed: bool,
+    /// Below the logs, of what a symlink leads to.
+    target: Option<String>,
 }
 
 struct Stream {
@@ -57,6 +66,9 @@ pub struct Line {
     pub may_be_missing: bool,
     /// It was copied before anything of its file was read: nothing tells the copy from another file.
     pub may_come_twice: bool,
+    /// The content that it was written to.
+    of: usize,
+    stream: usize,
     pub text: String,
 }
 
@@ -73,10 +85,14 @@ pub struct World {
     /// Something made the order of lines' times impossible to judge by.
     pub disorder: bool,
     directories: usize,
+    /// Where the symlink led, in order.
+    targets: Vec<usize>,
+    /// By log: something of it was truncated, or lost its last name.
+    incidents: [usize; STREAMS],
 }
 
 pub fn log(stream: usize) -> String {
-    format!("{}.log", ["a", "b"][stream])
+    format!("{}.log", ["a", "b", "c"][stream])
 }
 
 impl World {
@@ -93,7 +109,10 @@ impl World {
             destroyed: false,
             disorder: false,
             directories: 0,
+            targets: Vec::new(),
+            incidents: [0; STREAMS],
         };
+        world.link_anew();
         for _ in 0..STREAMS {
             world.streams.push(Stream { file: None, to: usize::MAX, rest: None });
         }
@@ -125,12 +144,83 @@ impl World {
             archive,
             known: true,
             copied: false,
+            has_copy: false,
+            let_go: false,
+            closed: false,
+            target: None,
         });
         self.contents.len() - 1
     }
 
+    /// The symlink leads to a file that no pattern finds otherwise.
+    fn link_anew(&mut self) {
+        let (name, target) = (log(LINKED), format!("behind/{}", self.contents.len()));
+        let at = self.make(&name, Vec::new(), false);
+        fs::create_dir_all(self.path("behind")).unwrap();
+        File::create(self.path(&target)).unwrap();
+        self.lead_to(&target);
+        self.contents[at].target = Some(target);
+        self.targets.push(at);
+    }
+
+    fn lead_to(&self, target: &str) {
+        symlink(target, self.path("behind/link")).unwrap();
+        fs::rename(self.path("behind/link"), self.path(&log(LINKED))).unwrap();
+        // Relative to where it is now.
+    }
+
+    pub fn swap_link(&mut self, back: bool) {
+        let name = log(LINKED);
+        let Some(at) = self.at(&name) else { return };
+        let before = self.targets.iter().rev().nth(1).copied().filter(|_| back);
+        self.contents[at].names.clear();
+        self.incidents[LINKED] += 1;
+        match before.and_then(|before| Some((before, self.contents[before].target.clone()?))) {
+            Some((before, target)) => {
+                self.lead_to(&target);
+                self.contents[before].names.insert(name);
+                self.contents[before].let_go = false;
+                self.targets.push(before);
+            }
+            None => self.link_anew(),
+        }
+    }
+
+    fn mode(&mut self, at: usize, mode: u32) {
+        self.contents[at].closed = mode == 0;
+        if let Some(name) = self.contents[at].names.first() {
+            fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    pub fn chmod(&mut self, s: usize) {
+        if let Some(at) = self.at(&log(s)) {
+            let mode = if self.contents[at].closed { 0o644 } else { 0 };
+            // Time passes without what cannot be read.
+            self.disorder = true;
+            self.mode(at, mode);
+        }
+    }
+
+    /// Whoever copies, compresses or opens it may.
+    fn allow(&mut self, at: usize) {
+        if self.contents[at].closed {
+            self.mode(at, 0o644);
+        }
+    }
+
+    pub fn allow_all(&mut self) {
+        (0..self.contents.len()).for_each(|at| self.allow(at));
+    }
+
     fn open(&mut self, s: usize) {
         let name = log(s);
+        if s == LINKED && self.at(&name).is_none() {
+            self.link_anew();
+        }
+        if let Some(at) = self.at(&name) {
+            self.allow(at);
+        }
         let to = self.at(&name).unwrap_or_else(|| self.make(&name, Vec::new(), false));
         let file = OpenOptions::new().append(true).create(true).open(self.path(&name)).unwrap();
         let stream = &mut self.streams[s];
@@ -143,8 +233,9 @@ impl World {
         let status = [200, 200, 502, 200, 504, 404][number % 6];
         let at = DateTime::from_timestamp_millis(self.now + self.skew).unwrap();
         let path = if long { "y".repeat(1_000 + number * 37 % 3_000) } else { "y".into() };
+        // Of a long line the end, too, is its own, as times and sizes make it: the anchor is of its last bytes.
         let text = format!(
-            "203.0.113.7 - - [{}] \"GET /n/{number}/{path} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/5.0\" rt=0.013 uct=\"0.001\" \
+            "203.0.113.7 - - [{}] \"GET /n/{number}/{path} HTTP/1.1\" {status} 512 \"-\" \"Mozilla/{number}\" rt=0.013 uct=\"0.001\" \
              uht=\"0.012\" urt=\"0.012\" ua=\"10.0.0.{}:8080\" us=\"{status}\"\n",
             at.format("%d/%b/%Y:%H:%M:%S %z"),
             number % 3,
@@ -163,7 +254,7 @@ impl World {
 
     fn whole(&mut self, s: usize, number: Number) {
         let to = self.streams[s].to;
-        self.lines[number].whole = true;
+        (self.lines[number].whole, self.lines[number].of, self.lines[number].stream) = (true, to, s);
         self.contents[to].lines.push(number);
     }
 
@@ -228,6 +319,7 @@ impl World {
             std::thread::yield_now();
         }
         let to = stream.to;
+        self.incidents[s] += 1;
         self.contents[to].lines.clear();
         self.contents[to].touched = self.now;
         before
@@ -263,6 +355,7 @@ impl World {
     pub fn hole(&mut self, s: usize) {
         let name = log(s);
         let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
+        self.allow(at);
         let before = self.cut(s);
         let (number, text) = self.text(false);
         let mut file = OpenOptions::new().write(true).open(self.path(&name)).unwrap();
@@ -309,7 +402,8 @@ impl World {
 
     pub fn rotate(&mut self, s: usize, create: bool) {
         let name = log(s);
-        if self.at(&name).is_none() {
+        // Links that are rotated lead anywhere: they are not looked at.
+        if self.at(&name).is_none() || s == LINKED {
             return;
         }
         self.shift(s);
@@ -327,7 +421,9 @@ impl World {
 
     pub fn copy(&mut self, s: usize, durable: &Ledger) {
         let name = log(s);
-        let Some(at) = self.at(&name) else { return };
+        let Some(at) = self.at(&name).filter(|_| s != LINKED) else { return };
+        self.allow(at);
+        self.contents[at].has_copy = true;
         self.shift(s);
         let copy = format!("{name}.1");
         fs::copy(self.path(&name), self.path(&copy)).unwrap();
@@ -348,6 +444,7 @@ impl World {
 
     pub fn delete(&mut self, s: usize) {
         let name = log(s);
+        self.incidents[s] += usize::from(self.at(&name).is_some());
         self.unlink_name(&name);
     }
 
@@ -376,11 +473,14 @@ impl World {
     pub fn replace(&mut self, s: usize, more: usize, durable: &Ledger) {
         let name = log(s);
         let Some(at) = self.at(&name).filter(|at| *at == self.streams[s].to) else { return };
-        if self.contents[at].names.len() > 1 {
+        if self.contents[at].names.len() > 1 || s == LINKED {
             // A file that keeps a name is not replaced, as far as anybody can tell: it and its copy are two logs.
             return;
         }
         self.finish_partial(s);
+        self.allow(at);
+        self.incidents[s] += 1;
+        self.contents[at].has_copy = true;
         let (new, lines) = (self.path("new"), self.contents[at].lines.clone());
         self.is_known(&lines, durable);
         fs::copy(self.path(&name), &new).unwrap();
@@ -400,6 +500,7 @@ impl World {
         if is_linked || self.at(&packed).is_some() || self.streams.iter().any(|stream| stream.to == at) {
             return;
         }
+        self.allow(at);
         let mut encoder = GzEncoder::new(File::create(self.path(&packed)).unwrap(), Compression::fast());
         encoder.write_all(&fs::read(self.path(&plain)).unwrap()).unwrap();
         encoder.finish().unwrap();
@@ -413,7 +514,7 @@ impl World {
 
     pub fn hard_link(&mut self, s: usize) {
         let (name, other) = (log(s), format!("other-{}", log(s)));
-        let Some(at) = self.at(&name) else { return };
+        let Some(at) = self.at(&name).filter(|_| s != LINKED) else { return };
         if self.at(&other).is_none() {
             if self.contents[at].copied && !self.contents[at].held {
                 // Nobody knows yet whose copy it is, and by its other name it may be a log of its own.
@@ -426,6 +527,7 @@ impl World {
     }
 
     pub fn unlink(&mut self, s: usize) {
+        self.incidents[s] += 1;
         self.unlink_name(&format!("other-{}", log(s)));
     }
 
@@ -435,6 +537,8 @@ impl World {
         fs::create_dir(self.logs()).unwrap();
         // No pattern leads there.
         self.contents.iter_mut().for_each(|c| c.names.clear());
+        self.incidents.iter_mut().for_each(|incidents| *incidents += 1);
+        self.targets.clear();
     }
 
     pub fn set_clock(&mut self, seconds: i64) {
@@ -448,10 +552,33 @@ impl World {
             if content.names.is_empty() {
                 // Only what it had open before it lost its last name.
                 content.held &= self.now - content.touched < HELD_FOR;
+                content.let_go |= !content.held;
             } else {
                 content.held |= !content.archive && content.known;
             }
         }
+    }
+
+    /// Whether anything of this log may be lost as far as somebody can know who looks now and then.
+    pub fn may_be_flagged(&self, name: &str) -> bool {
+        (0..STREAMS).any(|s| name.ends_with(&log(s)) && self.incidents[s] > 0)
+    }
+
+    /// A line that is lost, of a file of which one before it was counted; and its log. Not one that was written after the
+    /// file was copied, since it may have been truncated at once, or after it was deleted and let go.
+    pub fn lost_noticeably(&self, counted: &Ledger) -> Option<(Number, String)> {
+        let lost = |(number, line): &(usize, &Line)| {
+            let of = self.contents.get(line.of).filter(|of| !of.has_copy && !of.let_go);
+            line.whole && !counted.contains_key(number) && of.is_some()
+        };
+        let known = |(number, line): &(usize, &Line)| {
+            counted.range(..*number).any(|(before, _)| {
+                let before = &self.lines[*before];
+                before.whole && before.of == line.of
+            })
+        };
+        let mut all = self.lines.iter().enumerate();
+        all.find(|line| lost(line) && known(line)).map(|(number, line)| (number, log(line.stream)))
     }
 
     /// The agent is gone: what it had open is nobody's.

@@ -25,6 +25,15 @@ impl Carried {
         }
         Carried { labels, built_in, captures }
     }
+
+    /// The captures into a hash of the rest: an exit's is all that tells its series from another's.
+    pub(super) fn hash_of_captures(&self, plan: &Plan, values: &Values<'_>, hash: u64) -> u64 {
+        let captures = self.labels.iter().filter(|(_, label)| *label == Label::Capture);
+        captures.fold(hash, |hash, &(index, label)| {
+            let [first, last] = words(values.get(plan, index, label));
+            (hash.rotate_left(5) ^ first ^ last.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        })
+    }
 }
 
 /// The built-in labels of a series as words: length, first and last eight bytes of each. To compare these costs a tenth

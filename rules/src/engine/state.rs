@@ -7,6 +7,7 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::detectors;
 use crate::groups::Groups;
+use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
 use crate::saved::{Unsound, ensure, is_count, is_time};
@@ -31,6 +32,7 @@ pub struct EngineState<'a> {
     /// By fingerprint.
     former: Vec<(Cow<'a, str>, u64)>,
     totals: Cow<'a, Totals>,
+    recent: RecentState,
 }
 
 /// A rule with what it remembers.
@@ -168,6 +170,7 @@ impl Engine {
             number: self.number,
             former,
             totals: Cow::Borrowed(&self.totals),
+            recent: self.recent.state(),
         }
     }
 
@@ -184,7 +187,7 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, .. } = state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, .. } = state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -203,6 +206,8 @@ impl Engine {
         (engine.number, engine.incidents_dropped) = (state.number, state.incidents_dropped);
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
+        let recent = Recent::restore(recent, step)?;
+        engine.recent = if goes_on { recent } else { Recent::default() };
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
