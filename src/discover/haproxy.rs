@@ -173,7 +173,11 @@ impl Section {
         let line = Line::Option(name.to_owned());
         if !is_no {
             self.line = Some((line, at.clone()));
-        } else if self.line.as_ref().is_some_and(|l| matches!(&l.0, Line::Option(was) if was.starts_with(name))) {
+        } else if self
+            .line
+            .as_ref()
+            .is_some_and(|l| matches!(&l.0, Line::Option(was) if was.starts_with(name)))
+        {
             self.line = None;
         }
     }

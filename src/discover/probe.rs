@@ -207,11 +207,11 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
 
 /// `nginx`; `nginx-main` and `nginx-upstream` where there are two.
 fn name(sources: &mut [Source]) {
-    let products: Vec<&str> = sources.iter().map(|s| s.product.name).collect();
+    let alike: Vec<_> = sources.iter().map(|s| (s.product.name, s.is_errors)).collect();
     let mut taken: Vec<String> = Vec::new();
     for source in sources {
         let word = source.product.name;
-        let is_alone = products.iter().filter(|p| **p == word).count() == 1;
+        let is_alone = !source.is_errors && alike.iter().filter(|a| **a == (word, false)).count() == 1;
         let called = match (&source.looked.shape, source.places.first()) {
             _ if source.is_errors => "errors".to_owned(),
             (_, Some(Place::Socket(_))) => "syslog".to_owned(),

@@ -36,6 +36,9 @@ pub fn configuration(installed: &[Installed], sources: &[Source]) -> String {
             input(&mut text, source);
         }
         not_followed(&mut text, &one.found);
+        for remark in &one.found.remarks {
+            let _ = writeln!(text, "# {}: {}", one_line(&remark.at.to_string()), one_line(&remark.text));
+        }
     }
     pools(&mut text, installed);
     text.push_str(TAIL);
@@ -77,6 +80,9 @@ fn input(text: &mut String, source: &Source) {
 pub fn understood(source: &Source) -> Option<String> {
     let looked = &source.looked;
     let called = looked.shape.as_ref().map(|shape| one_line(&shape.called))?;
+    if source.is_errors {
+        return Some("an error log: why upstreams failed, beside the requests".to_owned());
+    }
     let kind = if looked.is_detected { "detected, not as configured:" } else { "format" };
     Some(match looked.share() {
         Some(share) => {
@@ -123,22 +129,18 @@ fn is_known(log: &Log) -> bool {
     log.shapes.iter().any(|shape| tells_upstream(&shape.spec).is_some())
 }
 
-/// Addresses that stand in a log, and which pool they belong to.
-#[must_use]
-pub fn addresses(installed: &[Installed]) -> Vec<(&str, &str)> {
-    let mut table: Vec<(&str, &str)> = Vec::new();
-    let mut doubtful: Vec<&str> = Vec::new();
+/// Addresses that stand in a log, with the pools that they belong to.
+fn addresses(installed: &[Installed]) -> Vec<(&str, Vec<&str>)> {
+    let mut table: Vec<(&str, Vec<&str>)> = Vec::new();
     for pool in installed.iter().flat_map(|one| &one.found.pools) {
         for address in &pool.addresses {
-            match table.iter().find(|known| known.0 == address) {
-                Some(known) if known.1 != pool.name => doubtful.push(address),
-                Some(_) => {}
-                None => table.push((address, &pool.name)),
+            match table.iter_mut().find(|known| known.0 == address) {
+                Some((_, pools)) if pools.contains(&pool.name.as_str()) => {}
+                Some((_, pools)) => pools.push(&pool.name),
+                None => table.push((address, vec![&pool.name])),
             }
         }
     }
-    // In two pools an address tells neither.
-    table.retain(|entry| !doubtful.contains(&entry.0));
     table
 }
 
@@ -148,8 +150,12 @@ fn pools(text: &mut String, installed: &[Installed]) {
         return;
     }
     text.push_str("\n# Which pool a server belongs to.\n[pools]\n");
-    for (address, pool) in table {
-        let _ = writeln!(text, "{} = {}", quoted(address), quoted(pool));
+    for (address, pools) in table {
+        match &pools[..] {
+            [pool] => drop(writeln!(text, "{} = {}", quoted(address), quoted(pool))),
+            // In two pools an address tells neither.
+            pools => drop(writeln!(text, "# {} is in {}", one_line(address), one_line(&pools.join(", ")))),
+        }
     }
 }
 
@@ -193,7 +199,8 @@ fn quoted(text: &str) -> String {
         if !text.contains('\'') {
             return format!("'{text}'");
         }
-        if !text.contains("'''") && !text.ends_with('\'') && !text.starts_with('\'') {
+        // One quote more at an end is part of the text.
+        if !text.contains("'''") && !text.ends_with("''") && !text.starts_with("''") {
             return format!("'''{text}'''");
         }
     }

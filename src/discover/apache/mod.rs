@@ -1,5 +1,7 @@
 //! Apache: `LogFormat`, `CustomLog` and `ErrorLog` of the main server and of each virtual host, balancers.
 
+mod envvars;
+
 use super::host::{Host, is_pattern};
 use super::lines::{Opened, absolute, folder, included};
 use super::places::{self, Sender};
@@ -62,7 +64,7 @@ fn read(host: &dyn Host, config: &str, found: &mut Found) {
         host,
         root: folder.strip_suffix("/conf").unwrap_or(folder).to_owned(),
         unit: if config.contains("/httpd") { "httpd.service" } else { "apache2.service" },
-        variables: variables(&host.text(&format!("{folder}/envvars")).unwrap_or_default()),
+        variables: envvars::variables(&host.text(&format!("{folder}/envvars")).unwrap_or_default()),
         formats: HashMap::from([("clf".to_owned(), r#"%h %l %u %t "%r" %>s %b"#.to_owned())]),
         servers: vec![Server::default()],
         globals: Vec::new(),
@@ -74,48 +76,6 @@ fn read(host: &dyn Host, config: &str, found: &mut Found) {
     };
     apache.file(config, &Spot { file: config.to_owned(), line: 0 }, found);
     apache.conclude(found);
-}
-
-/// A shell's assignments, as far as `envvars` has them.
-fn variables(text: &str) -> HashMap<String, String> {
-    let mut variables = HashMap::new();
-    for line in text.lines().map(str::trim) {
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let line = line.strip_prefix(": ${").map_or(line, |rest| rest.trim_end_matches('}'));
-        let Some((name, value)) = line.split_once(":=").or_else(|| line.split_once('=')) else { continue };
-        let is_name =
-            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if is_name(name) {
-            let value = value.trim_matches(['"', '\'']);
-            variables.insert(name.to_owned(), shell(value, &variables));
-        }
-    }
-    variables
-}
-
-/// `$NAME`, `${NAME}`, `${NAME:-value}`; what is not set is empty.
-fn shell(text: &str, variables: &HashMap<String, String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let (name, otherwise, behind) =
-            match after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
-                Some((inside, behind)) => {
-                    let (name, otherwise) = inside.split_once(":-").unwrap_or((inside, ""));
-                    (name, otherwise, behind)
-                }
-                None => {
-                    let end =
-                        after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                    let (name, behind) = after.split_at(end);
-                    (name, "", behind)
-                }
-            };
-        out.push_str(variables.get(name).map_or(otherwise, String::as_str));
-        rest = behind;
-    }
-    out + rest
 }
 
 impl Apache<'_> {
