@@ -123,6 +123,11 @@ fn said(one: &Installed, sources: &[Source], talk: &mut dyn Write) -> io::Result
             writeln!(talk, "  not followed: {} ({})", printable(place), log.at)?;
         }
     }
+    if own.is_empty()
+        && found.logs.iter().any(|log| log.left_out.is_none() && !matches!(log.place, Place::Elsewhere(_)))
+    {
+        writeln!(talk, "  its log is where another proxy's is: read once, as that one's")?;
+    }
     for Remark { at, text, .. } in &found.remarks {
         writeln!(talk, "  {}: {}", printable(&at.to_string()), printable(text))?;
     }

@@ -99,7 +99,7 @@ fn shapes(format: &str) -> Vec<Shape> {
 fn output(log: &Line) -> Option<Place> {
     let output = log.inside.iter().find(|line| line.word(0) == "output")?;
     Some(match output.word(1) {
-        "file" => Place::File(places::pattern(&absolute(output.word(2), "/"))),
+        "file" if !output.word(2).is_empty() => Place::File(places::pattern(&absolute(output.word(2), "/"))),
         "stdout" | "stderr" => places::output(UNIT),
         "discard" => Place::Elsewhere("nowhere (output discard)".to_owned()),
         other => Place::Elsewhere(format!("{other} {}", output.word(2)).trim_end().to_owned()),

@@ -94,6 +94,13 @@ pub enum Place {
     Elsewhere(String),
 }
 
+impl Place {
+    /// Whether an input can name it.
+    fn is_readable(&self) -> bool {
+        !matches!(self, Place::Elsewhere(_)) && !self.to_string().contains(char::is_control)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

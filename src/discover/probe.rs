@@ -91,6 +91,11 @@ pub fn look(host: &dyn Host, log: &Log) -> Looked {
     let samples = samples(host, log, &mut looked);
     let mut best: Option<Candidate> = None;
     for shape in &log.shapes {
+        if shape.spec.contains(char::is_control) {
+            let why = "it holds a control character, which a configuration cannot".to_owned();
+            looked.refused.push((shape.clone(), why));
+            continue;
+        }
         match formats::compile(&shape.spec) {
             Ok(format) => {
                 let count = counted(format.as_ref(), &samples);
@@ -169,13 +174,20 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for Installed { product, found } in installed {
         for log in &found.logs {
-            let is_read = log.left_out.is_none() && !matches!(log.place, Place::Elsewhere(_));
-            if !is_read {
+            if log.left_out.is_some() || !log.place.is_readable() {
                 continue;
             }
             let looked = look(host, log);
             // An error log that nobody here can read is no source.
             if log.is_errors && looked.shape.is_none() {
+                continue;
+            }
+            // Two products at one place: it is read once, and what its lines are is found out line by line.
+            if let Some(known) = sources.iter_mut().find(|source| source.places.contains(&log.place)) {
+                let spec = |looked: &Looked| looked.shape.as_ref().map(|shape| shape.spec.clone());
+                if spec(&known.looked) != spec(&looked) {
+                    known.looked.shape = None;
+                }
                 continue;
             }
             let is_file = matches!(log.place, Place::File(_));

@@ -14,7 +14,7 @@ impl Host for Texts<'_> {
 
     fn names(&self, pattern: &str) -> Vec<String> {
         let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-        let pattern = glob::Pattern::new(pattern).unwrap();
+        let Ok(pattern) = glob::Pattern::new(pattern) else { return Vec::new() };
         let names = self.0.iter().map(|file| file.0).filter(|name| pattern.matches_with(name, options));
         let mut names: Vec<_> = names.map(str::to_owned).collect();
         names.sort();
@@ -161,6 +161,11 @@ const WORDS: &[&str] = &[
     "é",
     "10.0.0.1:80",
     "unix:/x",
+    "<",
+    "<a>",
+    "?T",
+    "$template T,",
+    "local0.* /var/log/h.log\n",
 ];
 
 proptest::proptest! {

@@ -111,7 +111,7 @@ fn not_followed(text: &mut String, found: &Found) {
     for log in &found.logs {
         let why = match (&log.left_out, &log.place) {
             (Some(why), _) => why.clone(),
-            (None, Place::Elsewhere(_)) => "it cannot be read from here".to_owned(),
+            (None, place) if !place.is_readable() => "it cannot be read from here".to_owned(),
             (None, _) if log.is_errors && !is_known(log) => "an error log".to_owned(),
             (None, _) => continue,
         };
@@ -133,7 +133,8 @@ fn is_known(log: &Log) -> bool {
 fn addresses(installed: &[Installed]) -> Vec<(&str, Vec<&str>)> {
     let mut table: Vec<(&str, Vec<&str>)> = Vec::new();
     for pool in installed.iter().flat_map(|one| &one.found.pools) {
-        for address in &pool.addresses {
+        let is_word = |word: &String| !word.is_empty() && !word.contains(char::is_control);
+        for address in pool.addresses.iter().filter(|address| is_word(address) && is_word(&pool.name)) {
             match table.iter_mut().find(|known| known.0 == address) {
                 Some((_, pools)) if pools.contains(&pool.name.as_str()) => {}
                 Some((_, pools)) => pools.push(&pool.name),

@@ -350,16 +350,17 @@ fn piped(host: &dyn Host, command: &str, sender: Sender<'_>) -> Place {
 /// strftime's letters match anything.
 fn stamped(path: &str) -> String {
     let mut pattern = String::new();
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        if c == '%' {
-            chars.next();
-            if !pattern.ends_with('*') {
-                pattern.push('*');
-            }
-        } else {
-            pattern.push(c);
+    for (i, part) in path.split('%').enumerate() {
+        if i == 0 {
+            pattern.push_str(&places::literal(part));
+            continue;
         }
+        if !pattern.ends_with('*') {
+            pattern.push('*');
+        }
+        let mut rest = part.chars();
+        rest.next();
+        pattern.push_str(&places::literal(rest.as_str()));
     }
     pattern
 }
