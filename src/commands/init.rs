@@ -24,6 +24,10 @@ pub fn run(args: &Init, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result
         )?;
         return Ok(Exit::Error);
     }
+    if let Some(root) = args.root.as_deref().filter(|root| !root.is_dir()) {
+        complain(talk, &format!("--root {}: there is no such directory", root.display()))?;
+        return Ok(Exit::Usage);
+    }
     let host = args.root.as_deref().map_or_else(Rooted::here, Rooted::below);
     let installed = discover(&host);
     if installed.is_empty() {

@@ -85,7 +85,7 @@ fn of_site(log: &Line, place: Place) -> Log {
     }
     let format = inside("format").map_or("json", |format| format.word(1));
     let shapes = shapes(format);
-    Log { place, shapes, is_errors: false, at: log.at.clone(), left_out: None, warnings }
+    Log { place, shapes, is_errors: false, held: 0, at: log.at.clone(), left_out: None, warnings }
 }
 
 /// What is not JSON is for detection to find out.
@@ -289,7 +289,7 @@ fn json(root: &Node, at: &Spot, found: &mut Found) {
             let at = Spot { line: sampling.line, ..at.clone() };
             warnings.push(Remark { at, text, help: "leave sampling out".to_owned() });
         }
-        found.log(Log { place, shapes, is_errors: false, at, left_out: None, warnings });
+        found.log(Log { place, shapes, is_errors: false, held: 0, at, left_out: None, warnings });
     }
     if !any {
         let (place, at) = (places::output(UNIT), at.clone());
@@ -297,6 +297,7 @@ fn json(root: &Node, at: &Spot, found: &mut Found) {
             place,
             shapes: shapes("json"),
             is_errors: false,
+            held: 0,
             at,
             left_out: None,
             warnings: Vec::new(),

@@ -27,6 +27,8 @@ const ADVICE: &str = "to see which upstream and why, leave the format out (Envoy
                       %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %DURATION% %UPSTREAM_HOST% %UPSTREAM_CLUSTER%";
 
 const UNIT: &str = "envoy.service";
+/// Envoy writes its log files so often, unless `--file-flush-interval-msec` says otherwise.
+const FLUSH: i64 = 10_000;
 
 fn read(host: &dyn Host, config: &str, found: &mut Found) {
     let at = Spot { file: config.to_owned(), line: 0 };
@@ -99,7 +101,15 @@ fn log(host: &dyn Host, logger: &Node, at: &Spot) -> Option<Log> {
         let at = Spot { line: filter.line, ..at.clone() };
         warnings.push(Remark { at, text, help });
     }
-    Some(Log { place, shapes: vec![shape(config)], is_errors: false, at, left_out: None, warnings })
+    Some(Log {
+        place,
+        shapes: vec![shape(config)],
+        is_errors: false,
+        held: FLUSH,
+        at,
+        left_out: None,
+        warnings,
+    })
 }
 
 /// The format in whichever of its many places; Envoy's own where none is.

@@ -130,6 +130,8 @@ pub struct Log {
     pub shapes: Vec<Shape>,
     /// It tells of failures only, no requests: an error log.
     pub is_errors: bool,
+    /// The product holds lines back for so long, in milliseconds, before it writes them.
+    pub held: i64,
     /// Where it is configured.
     pub at: Spot,
     /// Why it is not followed, if it is not.
@@ -177,6 +179,7 @@ impl Found {
             self.logs.push(log);
             return;
         };
+        known.held = known.held.max(log.held);
         for warning in log.warnings {
             if !known.warnings.contains(&warning) {
                 known.warnings.push(warning);

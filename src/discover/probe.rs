@@ -165,6 +165,8 @@ pub struct Source {
     pub places: Vec<Place>,
     /// All of them together.
     pub looked: Looked,
+    /// The longest that lines are held back, in milliseconds.
+    pub held: i64,
     /// They tell of failures only.
     pub is_errors: bool,
 }
@@ -200,6 +202,7 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
             };
             match sources.iter_mut().find(alike) {
                 Some(source) => {
+                    source.held = source.held.max(log.held);
                     source.looked.add(&looked);
                     source.places.push(log.place.clone());
                 }
@@ -208,6 +211,7 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
                     product,
                     places: vec![log.place.clone()],
                     looked,
+                    held: log.held,
                     is_errors: log.is_errors,
                 }),
             }

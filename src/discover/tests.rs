@@ -39,7 +39,10 @@ fn shown(texts: &[(&str, &str)]) -> String {
             let kind = if log.is_errors { "errors" } else { "log" };
             let out = log.left_out.as_ref().map_or(String::new(), |why| format!(" ({why})"));
             let shapes = shapes.join(" | ");
-            lines.push(format!("{} {kind} {} {shapes}{out}", product.name, log.place).trim_end().to_owned());
+            let held = if log.held > 0 { format!(" +{}ms", log.held) } else { String::new() };
+            lines.push(
+                format!("{} {kind} {} {shapes}{out}{held}", product.name, log.place).trim_end().to_owned(),
+            );
             lines.extend(log.warnings.iter().map(|w| format!("  ! {}: {}", w.at, w.text)));
         }
         for pool in &found.pools {

@@ -55,7 +55,7 @@ fn read(host: &dyn Host, config: &str, found: &mut Found) {
     };
     let warnings = warnings(access, &at);
     let shapes = vec![Shape { called: called.to_owned(), spec: spec.to_owned() }];
-    found.log(Log { place, shapes, is_errors: false, at, left_out: None, warnings });
+    found.log(Log { place, shapes, is_errors: false, held: 0, at, left_out: None, warnings });
 }
 
 /// What keeps the log from telling everything.

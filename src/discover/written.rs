@@ -24,6 +24,7 @@ const TAIL: &str = "
 #[must_use]
 pub fn configuration(installed: &[Installed], sources: &[Source]) -> String {
     let mut text = HEAD.to_owned();
+    lateness(&mut text, sources);
     for one in installed {
         let _ = write!(text, "\n# {}: {}\n", one.product.title, one_line(&one.found.config));
         let own = sources.iter().filter(|s| s.product.name == one.product.name);
@@ -43,6 +44,29 @@ pub fn configuration(installed: &[Installed], sources: &[Source]) -> String {
     pools(&mut text, installed);
     text.push_str(TAIL);
     text
+}
+
+/// By default lines may be so late, in seconds.
+const LATENESS: i64 = 2;
+/// More cannot be set.
+const LATENESS_MAX: i64 = 3_600;
+
+/// How late lines come that were held back for so long; `None`: within what holds by default.
+#[must_use]
+pub fn late(held: i64) -> Option<i64> {
+    (held > 0).then(|| (held.saturating_add(999) / 1_000 + LATENESS).min(LATENESS_MAX))
+}
+
+fn lateness(text: &mut String, sources: &[Source]) {
+    let longest = sources.iter().max_by_key(|source| source.held);
+    if let Some((source, late)) = longest.and_then(|source| Some((source, late(source.held)?))) {
+        let (title, held) = (source.product.title, source.held.div_euclid(1_000).max(1));
+        let _ = write!(
+            text,
+            "\n# {title} holds lines back for up to {held} s: what is later than this is in no window.\n"
+        );
+        let _ = write!(text, "[agent]\nlateness = \"{late}s\"\n");
+    }
 }
 
 /// A source as its table.

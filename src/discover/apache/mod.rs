@@ -252,7 +252,7 @@ impl Apache<'_> {
             if !found.logs.iter().any(|log| log.place == place) {
                 let shapes = vec![Shape { called: "ErrorLog".to_owned(), spec: "apache-error".to_owned() }];
                 let (at, warnings) = (at.clone(), Vec::new());
-                found.log(Log { place, shapes, is_errors: true, at, left_out: None, warnings });
+                found.log(Log { place, shapes, is_errors: true, held: 0, at, left_out: None, warnings });
             }
         }
         if !found.logs.iter().any(|log| !log.is_errors) {
@@ -293,7 +293,7 @@ impl Apache<'_> {
         }
         let left_out = same.map(|best| format!("the same requests as in {best}"));
         let shapes = shape.into_iter().collect();
-        found.log(Log { place, shapes, is_errors: false, at: at.clone(), left_out, warnings });
+        found.log(Log { place, shapes, is_errors: false, held: 0, at: at.clone(), left_out, warnings });
     }
 
     /// What is written where; `None`: nowhere.

@@ -32,7 +32,7 @@ http {
             "nginx log udp://127.0.0.1:5140 main = nginx:log_format main '$remote_addr [$time_local] \"$request\" $status \"$upstream_addr\"'",
             "nginx log /etc/nginx/logs/*-x.log main = nginx:log_format main '$remote_addr [$time_local] \"$request\" $status \"$upstream_addr\"'",
             "  ! /etc/nginx/nginx.conf:15: access_log has if=$loggable: requests that it leaves out are not counted, so ratios are wrong",
-            "nginx log /var/log/nginx/api.log js = nginx:log_format js escape=json '{\"time\":\"$time_iso8601\",\"status\":\"$status\"}' (the same requests as in syslog:server=127.0.0.1:5140,tag=edge)",
+            "nginx log /var/log/nginx/api.log js = nginx:log_format js escape=json '{\"time\":\"$time_iso8601\",\"status\":\"$status\"}' (the same requests as in syslog:server=127.0.0.1:5140,tag=edge) +1000ms",
             "nginx errors /var/log/nginx/error.log error_log = nginx-error",
             "  ! /etc/nginx/nginx.conf:2: error_log at level crit leaves out why upstreams failed",
             "pool api 5 [10.0.0.1:8080 10.0.0.2:80 unix:/run/a.sock [::1]:81]",

@@ -2,9 +2,7 @@
 
 use super::expect;
 
-#[test]
-fn envoys_loggers_and_clusters() {
-    let yaml = r#"
+const ENVOY: &str = r#"
 admin:
   access_log: [{name: envoy.access_loggers.file, typed_config: {path: /tmp/admin.log}}]
 static_resources:
@@ -46,13 +44,16 @@ static_resources:
         - endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 8080}}}
         - endpoint: {address: {socket_address: {address: app.internal, port_value: 8080}}}
 "#;
-    let text = "envoy log /var/log/envoy/access.log format = envoy:[%START_TIME%] %RESPONSE_CODE% %RESPONSE_FLAGS% %DURATION% %UPSTREAM_HOST%";
+
+#[test]
+fn envoys_loggers_and_clusters() {
+    let text = "envoy log /var/log/envoy/access.log format = envoy:[%START_TIME%] %RESPONSE_CODE% %RESPONSE_FLAGS% %DURATION% %UPSTREAM_HOST% +10000ms";
     expect(
-        &[("/etc/envoy/envoy.yaml", yaml)],
+        &[("/etc/envoy/envoy.yaml", ENVOY)],
         &[
             text,
-            "envoy log the journal of envoy.service json_format = json:start_time=when,status=http.code,upstream=to,request_time=ms:ms",
-            "envoy log /var/log/envoy/errors.log json_format = json",
+            "envoy log the journal of envoy.service json_format = json:start_time=when,status=http.code,upstream=to,request_time=ms:ms +10000ms",
+            "envoy log /var/log/envoy/errors.log json_format = json +10000ms",
             "  ! /etc/envoy/envoy.yaml:27: access_log has a filter (status_code_filter): requests that it leaves out are not counted, so ratios are wrong",
             "pool api 2 [10.0.0.1:8080]",
         ],
@@ -61,7 +62,7 @@ static_resources:
     expect(
         &[("/etc/envoy/envoy.json", json)],
         &[
-            "envoy log /var/log/envoy.log default = envoy",
+            "envoy log /var/log/envoy.log default = envoy +10000ms",
             "? /etc/envoy/envoy.json: dynamic_resources: what the control plane configures is not seen here",
         ],
     );
