@@ -277,6 +277,37 @@ mod tests {
         }
     }
 
+    /// A reading that goes on amid a file whose header it does not see again.
+    #[test]
+    fn what_a_file_says_of_its_columns_stays_known() {
+        let head = b"#Version: 1.0\n#Fields: date time cs-method sc-status\n2026-11-22 14:53:53 GET 502\n";
+        for set in [None, Some("w3c")] {
+            let settings = FileSettings {
+                input: String::new(),
+                format: set.map(|name| compile_format(name).unwrap()),
+                zone: ZoneSetting::new(Some("UTC")).unwrap(),
+                node: String::new(),
+                node_is_flag: false,
+                region: String::new(),
+                regions: Arc::new(Regions::default()),
+                pools: Arc::default(),
+                gateway_statuses: None,
+                path_labels: Vec::new(),
+            };
+            let mut first = recognise("u_ex.log", head, 1_795_359_233_000, &settings);
+            let format = first.format.unwrap();
+            assert_eq!(format.name(), "w3c:date time cs-method sc-status");
+            assert_eq!(first.first_stamp, Some(1_795_359_233_000));
+            format.parse(b"#Fields: date time sc-status cs-method", &mut first.context).unwrap();
+            let name = format.name_in(&first.context);
+            let dated = first.context.dates.dated();
+            let mut again = Recognised::again("u_ex.log", Some(&name), &dated, &settings).unwrap();
+            let line = b"2026-11-22 14:53:54 504 GET";
+            let parsed = again.format.as_ref().unwrap().parse(line, &mut again.context);
+            assert!(matches!(parsed, Ok(gatewatch_parsers::Parsed::Record(_))), "{set:?}");
+        }
+    }
+
     #[test]
     fn zones() {
         assert!(ZoneSetting::new(Some("Mars/Olympus")).unwrap_err().contains("Europe/Berlin"));

@@ -86,9 +86,16 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
     }
     let lines: Vec<&[u8]> =
         sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).take(SAMPLE_MAX).collect();
-    let formats = FORMATS.iter().flat_map(|kind| (kind.built_in)());
-    let mut tried: Vec<(Candidate, Vec<bool>)> =
-        formats.map(|format| attempt(format, &lines, context)).collect();
+    let mut formats: Vec<Box<dyn Format>> = Vec::new();
+    for format in FORMATS.iter().flat_map(|kind| (kind.built_in)()) {
+        let format = format.for_head(&lines).unwrap_or(format);
+        // What the file says of itself may be what another one is already.
+        if formats.iter().all(|known| known.name() != format.name()) {
+            formats.push(format);
+        }
+    }
+    let tried = formats.into_iter().map(|format| attempt(format, &lines, context));
+    let mut tried: Vec<(Candidate, Vec<bool>)> = tried.collect();
     tried.retain(|(candidate, _)| candidate.explained > 0);
     let known: Vec<bool> = (0..lines.len()).map(|i| tried.iter().any(|(c, _)| is_set(&c.lines, i))).collect();
     let mut candidates: Vec<Candidate> = Vec::with_capacity(tried.len());
@@ -115,7 +122,6 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
 }
 
 fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Candidate, Vec<bool>) {
-    let format = format.for_head(lines).unwrap_or(format);
     let mut context = context.clone();
     let mut explained = vec![false; lines.len()];
     let mut other = vec![false; lines.len()];

@@ -22,8 +22,8 @@ const LOOKED_AT: usize = 1024;
 
 /// What these texts say together; `None`: nothing that is known. The first word of the table that any of them has
 /// decides, so that a name that says little (`ConnectionError`) does not hide a sentence that says more.
-pub fn of(texts: &[&[u8]]) -> Option<Failure> {
-    let text = Text::new(texts);
+pub fn of(first: &[u8], others: &[&[u8]]) -> Option<Failure> {
+    let text = Text::new(first, others);
     let has = |word: &str| text.has(word);
     // Go's sentences name the step first and what went wrong last.
     if has("i/o timeout") || has("deadline exceeded") {
@@ -34,11 +34,12 @@ pub fn of(texts: &[&[u8]]) -> Option<Failure> {
             () => Reason::HttpResponseTimeout,
         }));
     }
-    let is_text = |word: &[u8]| texts.iter().any(|text| text.eq_ignore_ascii_case(word));
-    if is_text(b"EOF") {
+    let is_text =
+        |word| first.eq_ignore_ascii_case(word) || others.iter().any(|t| t.eq_ignore_ascii_case(word));
+    if is_text(&b"EOF"[..]) {
         return Some(is(Reason::ConnectionTerminated));
     }
-    if is_text(b"EPROTO") {
+    if is_text(&b"EPROTO"[..]) {
         return Some(is(Reason::TlsProtocolError));
     }
     let timed_out = || TIMED_OUT.iter().any(|word| has(word));
@@ -67,9 +68,9 @@ struct Text {
 const FOURS: usize = 4096;
 
 impl Text {
-    fn new(texts: &[&[u8]]) -> Text {
+    fn new(first: &[u8], others: &[&[u8]]) -> Text {
         let (mut lower, mut len) = ([0; LOOKED_AT], 0);
-        for text in texts {
+        for text in std::iter::once(&first).chain(others) {
             let room = lower.get_mut(len..).unwrap_or_default();
             let taken = text.len().min(room.len().saturating_sub(1));
             for (to, from) in room.iter_mut().zip(text.iter().take(taken)) {

@@ -154,6 +154,10 @@ pub struct Kind {
 /// Every kind, in the order in which detection tries them.
 pub const FORMATS: &[Kind] = &[
     json::KIND,
+    json::CADDY,
+    json::CLOUDFLARE,
+    json::FASTLY,
+    json::SCRAPER,
     error_log::NGINX,
     error_log::APACHE,
     traefik::KIND,

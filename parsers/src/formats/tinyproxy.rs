@@ -131,6 +131,10 @@ impl Format for Tinyproxy {
         true
     }
 
+    fn is_own(&self, line: &[u8], context: &mut Context) -> bool {
+        read(line, context).is_some()
+    }
+
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
         if line.trim_ascii().is_empty() {
             return Ok(Parsed::Other);

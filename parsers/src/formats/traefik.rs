@@ -1,8 +1,9 @@
 //! `traefik` — Traefik's common log format: the combined format, then the request's number, router, service URL and the
-//! time it took. `traefik:generic` is without these (Traefik's `genericCLF`). Its JSON is `json`'s.
+//! time it took. `traefik:generic` is without these (Traefik's `genericCLF`); `traefik:json` is its JSON, read by `json`.
 //!
 //! Read from the end: behind the request line all texts have their quotes escaped, while a path may hold any byte.
 
+use super::json::{self, Speaker};
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{self, offset_in};
@@ -38,9 +39,10 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
     let form = match setting {
         None | Some("common") => Form::Common,
         Some("generic" | "genericCLF") => Form::Generic,
+        Some("json") => return json::speaking("traefik:json", Speaker::Traefik, None),
         Some(other) => {
             let message =
-                format!("Traefik has no format `{other}`; known: traefik, traefik:generic, and json");
+                format!("Traefik has no format `{other}`; known: traefik, traefik:generic, traefik:json");
             return Err(SpecError { message, at: 0 });
         }
     };
@@ -254,6 +256,16 @@ fn outcome(record: &Record<'_>, upstream: &[u8], size: &[u8], form: Form, contex
     if record.status == Status::new(499) { Outcome::Abandoned } else { Outcome::Fine }
 }
 
+/// Traefik's own log, which a container mixes with the access log: `time="…" level=info msg="…"`, and of version 3
+/// `2026-05-18T09:52:41Z INF …`.
+fn is_message(text: &[u8]) -> bool {
+    const LEVELS: [&[u8]; 7] = [b"TRC", b"DBG", b"INF", b"WRN", b"ERR", b"FTL", b"PNC"];
+    let mut words = text.split(|b| *b == b' ');
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_date = matches!(first, [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..]);
+    LEVELS.contains(&second) && is_date || first.starts_with(b"time=") && second.starts_with(b"level=")
+}
+
 impl Format for Traefik {
     fn name(&self) -> &str {
         match self.form {
@@ -286,6 +298,9 @@ impl Format for Traefik {
         };
         let mut prefix = context.prefix;
         let header = syslog::strip(text, &mut prefix);
+        if is_message(text) || is_message(header.rest) {
+            return Ok(Parsed::Other);
+        }
         if header.rest.len() == text.len() {
             return Err(failure);
         }

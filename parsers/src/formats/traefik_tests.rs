@@ -170,13 +170,20 @@ fn where_a_line_breaks() {
             r#"10.0.0.1 - - [18/May/2026:09:52:41 +0000] "GET / HTTP/1.1" 502 11 "-" "-" 7 r "u" 12ms"#,
             "RouterName",
         ),
-        ("time=\"2026-05-18T09:52:41Z\" level=info msg=\"Configuration loaded\"", "Duration"),
+        ("panic: runtime error", "Duration"),
     ];
     for (line, field) in cases {
         let error = format.parse(line.as_bytes(), &mut context()).unwrap_err();
         assert_eq!(error.field, field, "{line}: {error:?}");
     }
-    assert!(matches!(format.parse(b"  ", &mut context()), Ok(Parsed::Other)));
+    for line in [
+        "  ",
+        "time=\"2026-05-18T09:52:41Z\" level=info msg=\"Configuration loaded\"",
+        "traefik  | time=\"2026-05-18T09:52:41Z\" level=debug msg=\"'502 Bad Gateway' caused by: EOF\"",
+        "2026-05-18T09:52:41Z INF Traefik version 3.1.0 built on 2024-07-15T13:33:48Z version=3.1.0",
+    ] {
+        assert!(matches!(format.parse(line.as_bytes(), &mut context()), Ok(Parsed::Other)), "{line}");
+    }
 }
 
 #[test]

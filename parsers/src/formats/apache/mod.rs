@@ -27,13 +27,13 @@ macro_rules! common {
     };
 }
 
-/// Names, most specific first. For `%l` a dash: nobody has an identity, and a host before the client is told from it.
+/// Names, the most usual one first. For `%l` a dash: nobody has an identity, and a host before the client is told from it.
 const NAMED: &[(&str, &str)] = &[
-    ("vhost_combined", common!("%v:%p ", "%O", r#" "%{Referer}i" "%{User-Agent}i""#)),
-    ("combinedio", common!("", "%b", r#" "%{Referer}i" "%{User-Agent}i" %I %O"#)),
     ("combined", common!("", "%b", r#" "%{Referer}i" "%{User-Agent}i""#)),
-    ("vhost_common", common!("%v ", "%b", "")),
+    ("vhost_combined", common!("%v:%p ", "%O", r#" "%{Referer}i" "%{User-Agent}i""#)),
     ("common", common!("", "%b", "")),
+    ("combinedio", common!("", "%b", r#" "%{Referer}i" "%{User-Agent}i" %I %O"#)),
+    ("vhost_common", common!("%v ", "%b", "")),
 ];
 
 fn compile(setting: Option<&str>) -> Compiled {
@@ -92,6 +92,7 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         "o" => letter.header(""),
         "e" if argument == "BALANCER_WORKER_NAME" => letter.of(Shape::Free, Slot::Upstream),
         "e" if argument == "BALANCER_WORKER_ROUTE" => letter.of(Shape::Free, Slot::UpstreamName),
+        "n" if argument == "JK_WORKER_NAME" => letter.of(Shape::Free, Slot::UpstreamName),
         "e" if argument == "BALANCER_NAME" => letter.of(Shape::Free, Slot::Pool),
         "n" if argument == "error-notes" => letter.of(Shape::Free, Slot::Notes),
         "b" | "B" | "I" | "O" | "S" | "p" | "k" => letter.other(Shape::Number),

@@ -1,13 +1,19 @@
 use crate::context::Context;
 use crate::detect::detect;
 use crate::formats::percent::tests::{
-    context, each, fields_of, format, outcome, outcome_of, scenario, truth,
+    context, cut_lines_give_no_other_status, each, fields_of, format, outcome, outcome_of, scenario, truth,
 };
 
 const COMBINED: &[u8] = include_bytes!("../../../../tests/corpus/lab/apache-combined.log");
 const PX: &[u8] = include_bytes!("../../../../tests/corpus/lab/apache-px.log");
 const PX_FORMAT: &str =
     r#"apache:%v:%p %h %{%FT%T}t.%{usec_frac}t%{%z}t "%r" %>s %b %D %{BALANCER_WORKER_NAME}e"#;
+
+#[test]
+fn cut_lines_of_the_corpus() {
+    cut_lines_give_no_other_status("apache", COMBINED);
+    cut_lines_give_no_other_status(PX_FORMAT, PX);
+}
 
 #[test]
 fn the_corpus_agrees_with_its_truth() {
@@ -169,6 +175,7 @@ fn the_string_as_it_stands_in_a_configuration() {
         r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\""#,
         r#""%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"""#,
         r#"LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined"#,
+        r#"LogFormat '%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-agent}i" ' log_format"#,
         r#"%h %l %u %t "%m %U%q %H" %s %!200,304B "%{Referer}i" "%400,501{User-Agent}i""#,
     ] {
         let setting = format!("apache:{setting}");

@@ -220,7 +220,7 @@ fn is_other(line: &[u8]) -> bool {
         return is_date && !thread.is_empty() && thread.iter().all(u8::is_ascii_digit) && is_level(level);
     }
     // `2022-09-01T13:15:09.085158Z\tinfo\tReadiness succeeded`
-    let mut words = line.split(|b| *b == b'\t');
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let date = words.next().unwrap_or_default();
     let is_date = date.len() >= 20 && date.first().is_some_and(u8::is_ascii_digit) && date.contains(&b'T');
     is_date && words.next().is_some_and(is_level)

@@ -205,8 +205,9 @@ fn shape_by_name(name: &str) -> Shape {
     match name {
         "BYTES_SENT" | "BYTES_RECEIVED" | "GRPC_STATUS_NUMBER" | "CONNECTION_ID" => Shape::Number,
         "KUMA_MESH" | "KUMA_SOURCE_SERVICE" | "KUMA_DESTINATION_SERVICE" | "ACCESS_LOG_TYPE" => Shape::Word,
-        _ if ends(&is_number) => Shape::Number,
+        // Before the numbers: an address `…_WITHOUT_PORT` is no port.
         _ if ends(&is_word) => Shape::Word,
+        _ if ends(&is_number) => Shape::Number,
         _ => Shape::Text,
     }
 }

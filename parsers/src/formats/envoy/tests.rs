@@ -202,6 +202,69 @@ const CASES: &[Case] = &[
         request_time: Some(77),
     },
     Case {
+        setting: "envoy:istio",
+        line: r#"[2026-05-27T15:02:22.472Z] "GET /delay/75 HTTP/1.1" 0 DC downstream_local_disconnect(filter_chain_is_being_removed) - "-" 0 0 68710 - "-" "curl/8.16.0" "8ecb" "slow-service.httpbin:8080" "10.244.0.50:8080" inbound|8080|| 127.0.0.6:41209 10.244.0.50:8080 10.244.0.48:33540 outbound_.8080_._.slow-service.httpbin.svc.cluster.local default"#,
+        says: ("0", "fine"),
+        fields: ["GET", "/delay/75", "slow-service.httpbin", "inbound|8080||", "10.244.0.50:8080"],
+        request_time: Some(68_710),
+    },
+    Case {
+        setting: "envoy:istio",
+        line: r#"[2026-04-15T12:03:21.043Z] "- - -" 0 UF,URX - - "TLS_error:|268435588:SSL_routines:OPENSSL_internal:CLIENTHELLO_TLSEXT|268435646:SSL_routines:OPENSSL_internal:PARSE_TLSEXT:TLS_error_end" 0 0 10002 - "-" "-" "-" "-" "100.68.34.241:443" outbound|443||fqdn.example - 10.105.0.249:443 100.64.3.68:49884 fqdn.example -"#,
+        says: ("0", "proxy tls_protocol_error"),
+        fields: ["", "", "fqdn.example", "outbound|443||fqdn.example", "100.68.34.241:443"],
+        request_time: Some(10_002),
+    },
+    Case {
+        setting: "envoy:istio-1.3",
+        line: r#"[2022-04-18T09:29:59.633Z] "GET /service_a/v2.1/get?ids=1 HTTP/1.1" 503 UC "-" "-" 0 95 11 - "-" "-" "bc6f" "srv-a.example" "127.0.0.1:8080" inbound|80|http|srv-a.example.svc.cluster.local - 100.64.121.11:8080 100.64.254.9:35174 -"#,
+        says: ("503", "proxy connection_terminated"),
+        fields: [
+            "GET",
+            "/service_a/v2.1/get?ids=1",
+            "srv-a.example",
+            "inbound|80|http|srv-a.example.svc.cluster.local",
+            "127.0.0.1:8080",
+        ],
+        request_time: Some(11),
+    },
+    Case {
+        setting: "envoy:istio-1.0",
+        line: r#"[2019-03-28T12:53:32.264Z] "GET /api/weather HTTP/1.1" 503 UC 0 57 1 - "-" "python-requests/2.21.0" "b378" "weather-backend:5000" "10.52.1.12:5000" outbound|5000|multiple|weather-backend.default.svc.cluster.local - 10.55.253.172:5000 10.52.2.22:54984"#,
+        says: ("503", "proxy connection_terminated"),
+        fields: [
+            "GET",
+            "/api/weather",
+            "weather-backend",
+            "outbound|5000|multiple|weather-backend.default.svc.cluster.local",
+            "10.52.1.12:5000",
+        ],
+        request_time: Some(1),
+    },
+    Case {
+        setting: r#"envoy:"[%START_TIME(%d/%m/%YT%H:%M:%S%z %s)%] method=%REQ(:METHOD)% authority=%REQ(:AUTHORITY)% txId=%RESP(TID)% request=%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% alpn=%PROTOCOL% response_flag=%RESPONSE_FLAGS% ssl_protocol=%DOWNSTREAM_TLS_VERSION% status=%RESPONSE_CODE% status_details=%RESPONSE_CODE_DETAILS% user-agent=%REQ(USER-AGENT)% xFor=%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% x-envoy-upstream-service-time=%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% total_time_ms=%DURATION% upstream=%UPSTREAM_HOST%\n""#,
+        line: "[05/12/2019T16:14:53+0000 1575562493] method=POST authority=localhost:443 txId=- request=/StudentService/get alpn=HTTP/2 response_flag=UT ssl_protocol=TLSv1.3 status=200 status_details=upstream_response_timeout user-agent=Mozilla/5.0 (X11; Linux) xFor=192.0.2.91 x-envoy-upstream-service-time=- total_time_ms=15001 upstream=127.0.0.1:7000",
+        says: ("200", "proxy http_response_timeout"),
+        fields: ["POST", "/StudentService/get", "localhost", "", "127.0.0.1:7000"],
+        request_time: Some(15_001),
+    },
+    // Contour calls the start `@timestamp`.
+    Case {
+        setting: "json",
+        line: r#"{"@timestamp":"2026-11-22T15:18:15.430Z","authority":"a.example","bytes_received":0,"bytes_sent":57,"duration":1234,"method":"GET","path":"/","protocol":"HTTP/1.1","requested_server_name":null,"response_code":503,"response_flags":"UC","upstream_cluster":"default_s1_80","upstream_host":"10.0.0.1:80","upstream_service_time":null,"user_agent":"curl"}"#,
+        says: ("503", "proxy connection_terminated"),
+        fields: ["GET", "/", "a.example", "default_s1_80", "10.0.0.1:80"],
+        request_time: Some(1234),
+    },
+    // Envoy Gateway.
+    Case {
+        setting: "json",
+        line: r#"{":authority":null,"bytes_received":0,"bytes_sent":0,"connection_termination_details":null,"duration":10002,"method":null,"protocol":null,"requested_server_name":"tls.example","response_code":0,"response_code_details":null,"response_flags":"UF,URX","route_name":null,"start_time":"2026-11-22T15:18:15.430Z","upstream_cluster":"tlsroute/default/x/rule/-1","upstream_host":"10.0.0.1:443","upstream_transport_failure_reason":"delayed_connect_error:_111","x-envoy-origin-path":null,"x-envoy-upstream-service-time":null}"#,
+        says: ("0", "proxy connection_refused"),
+        fields: ["", "", "tls.example", "tlsroute/default/x/rule/-1", "10.0.0.1:443"],
+        request_time: Some(10_002),
+    },
+    Case {
         setting: "envoy:istio-1.4",
         line: r#"[2020-03-01T00:00:00.000Z] "GET /x HTTP/2" 503 UF,URX "-" "TLS error: 268435581:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED" 0 91 60 - "-" "curl" "1" "a" "10.0.0.1:80" outbound|80||a - 1.2.3.4:80 10.0.0.1:5 - default"#,
         says: ("503", "proxy tls_certificate_error"),
@@ -249,6 +312,9 @@ fn lines_of_many_formats() {
         let fields = [record.method, record.path, record.site, record.pool, upstream].map(text);
         assert_eq!(fields, case.fields, "{}", case.line);
         assert_eq!(record.request_time, case.request_time, "{}", case.line);
+        if case.line.contains("2026-11-22T15:18:15.430Z") {
+            assert_eq!(record.end, AT + i64::from(case.request_time.unwrap()), "{}", case.line);
+        }
         assert_eq!(formats::compile(format.name()).unwrap().name(), format.name());
         let names: Vec<_> = format.explain(case.line.as_bytes(), &mut context());
         assert!(names.len() >= 6, "{names:?}");
@@ -382,6 +448,7 @@ const DETAILS: &[(&str, &str)] = &[
     ("504 - lua_script", "proxy unknown"),
     ("502 - direct_response", "proxy proxy_configuration_error"),
     ("0 DC downstream_remote_disconnect", "abandoned"),
+    ("0 DC downstream_local_disconnect(filter_chain_is_being_removed)", "fine"),
 ];
 
 #[test]
@@ -563,6 +630,15 @@ fn settings_that_are_wrong_say_so() {
 }
 
 #[test]
+fn detection_finds_the_built_in_ones() {
+    for case in CASES.iter().filter(|case| !case.setting.contains('%')) {
+        let found = crate::detect::detect(&[case.line.as_bytes()], &context());
+        assert_eq!(found.best().map(|best| best.format.name()), Some(case.setting), "{}", case.line);
+        assert!(found.ambiguous.is_empty(), "{}: {:?}", case.line, found.ambiguous);
+    }
+}
+
+#[test]
 fn headers_and_what_is_no_request() {
     let plain = format("envoy:istio");
     let line = CASES[7].line;
@@ -576,6 +652,7 @@ fn headers_and_what_is_no_request() {
         "  ",
         "[2026-11-22 15:18:15.430][7][info][main] [source/server/server.cc:404] initializing epoch 0",
         "2022-09-01T13:15:09.085158Z\tinfo\tReadiness succeeded in 1.2s",
+        "2022-09-01T13:15:09.085158Z     debug   envoy pool external/envoy/source/common/conn_pool.cc:265",
     ];
     for line in others {
         assert!(matches!(plain.parse(line.as_bytes(), &mut context()), Ok(Parsed::Other)), "{line}");

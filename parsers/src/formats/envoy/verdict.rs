@@ -274,8 +274,9 @@ impl<'a> Evidence<'a> {
     /// A TCP session, or a client that got no header.
     fn without_answer(&self, flags: &Flags, is_zero: bool) -> Outcome {
         if flags.client {
-            // Nobody waits for a header in a TCP session.
-            return if self.is_http == Some(false) { Outcome::Fine } else { Outcome::Abandoned };
+            // Envoy itself closed the connection, or nobody waits for a header in a TCP session.
+            let is_own = self.details.starts_with(b"downstream_local_disconnect");
+            return if is_own || self.is_http == Some(false) { Outcome::Fine } else { Outcome::Abandoned };
         }
         match flags.failure {
             Some(failure) if !failure.may_be_late() && failure != Limit => self.failed(failure),

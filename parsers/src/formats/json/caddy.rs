@@ -49,11 +49,7 @@ fn failed<'a>(seen: &Seen<'a>, context: &mut Context) -> Option<Diagnosis<'a>> {
     if !matches!(status.code(), Some(502..=504)) {
         return None;
     }
-    let mut texts = [seen.message, b""];
-    if let (Some(place), Some(error)) = (texts.get_mut(1), seen.errors().first()) {
-        *place = error;
-    }
-    let reason = match failure::of(&texts) {
+    let reason = match failure::of(seen.message, seen.errors()) {
         Some(Failure::Upstream(reason)) => reason,
         Some(Failure::GivenUp | Failure::Elsewhere) => return None,
         // Any handler may answer 503.

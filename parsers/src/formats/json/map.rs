@@ -53,6 +53,7 @@ fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entr
             (Meaning::Told(Header::named(name.as_bytes()).unwrap_or(Header::PROXY_STATUS)), path)
         }
         Some(slot) => (Meaning::Slot(slot), path),
+        None if name == "error" => (Meaning::Error, path),
         None => (Meaning::Extra(label(name, labels)?), path),
     };
     if path.split('.').count() > scan::DEPTH_MAX && !path.is_empty() {

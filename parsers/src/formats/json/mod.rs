@@ -20,7 +20,7 @@ use self::entries::Entries;
 use self::scan::Value;
 pub(super) use self::seen::Seen;
 pub(super) use self::speakers::{beside, record};
-use super::{Field, Format, Kind, Malformed, Parsed, envoy};
+use super::{Compiled, Field, Format, Kind, Malformed, Parsed, SpecError, envoy};
 use crate::context::Context;
 use crate::fields::{Slot, Unit, Unusable, offset_in};
 use crate::proxy_status::Header;
@@ -34,6 +34,43 @@ pub const KIND: Kind = Kind {
     compile: map::compile,
     built_in: || vec![Box::new(Json::recognising())],
 };
+
+/// `caddy`
+pub const CADDY: Kind =
+    spoken("caddy", "Caddy's JSON, also filtered until nothing in it is Caddy's alone", |setting| {
+        speaking("caddy", Speaker::Caddy, setting)
+    });
+
+/// `cloudflare`
+pub const CLOUDFLARE: Kind = spoken("cloudflare", "Cloudflare's Logpush of http_requests", |setting| {
+    speaking("cloudflare", Speaker::Cloudflare, setting)
+});
+
+/// `fastly`
+pub const FASTLY: Kind = spoken("fastly", "Fastly's JSON, as its documentation has it", |setting| {
+    speaking("fastly", Speaker::Fastly, setting)
+});
+
+/// `scraper`
+pub const SCRAPER: Kind =
+    spoken("scraper", "A scraper's own JSON: exit, target, status or exception", |setting| {
+        speaking("scraper", Speaker::Scraper, setting)
+    });
+
+/// A kind that says whose the lines are, where the names in them leave that open; detection finds the others.
+const fn spoken(name: &'static str, summary: &'static str, compile: fn(Option<&str>) -> Compiled) -> Kind {
+    Kind { name, summary, example: name, compile, built_in: Vec::new }
+}
+
+/// The names that are known, and whose lines they are.
+pub fn speaking(name: &str, speaker: Speaker, setting: Option<&str>) -> Compiled {
+    if setting.is_some() {
+        let message =
+            format!("`{name}` takes nothing more; names of your own are a map: json:time=…,status=…");
+        return Err(SpecError { message, at: 0 });
+    }
+    Ok(Box::new(Json { name: name.to_owned(), speaker: Some(speaker), ..Json::recognising() }))
+}
 
 /// A longer name of a member is none that a person gave.
 const NAME_MAX: usize = 64;
@@ -124,6 +161,8 @@ struct Json {
     name: String,
     labels: Vec<String>,
     entries: Entries,
+    /// Whose lines these are, where the setting says so.
+    speaker: Option<Speaker>,
     knows_upstream: bool,
 }
 
@@ -137,11 +176,12 @@ impl Json {
     fn new(name: String, entries: Vec<Entry>, labels: Vec<String>) -> Json {
         let is_upstream = |e: &Entry| matches!(e.meaning, Meaning::Slot(Slot::Upstream | Slot::Server));
         let knows_upstream = entries.iter().any(is_upstream);
-        Json { name, labels, entries: Entries::new(entries), knows_upstream }
+        Json { name, labels, entries: Entries::new(entries), speaker: None, knows_upstream }
     }
 
     fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'a>> {
         let mut seen = Seen::new(line);
+        seen.speaker = self.speaker;
         let scanned = scan::members(text, |names, value, _| {
             if let Some(entry) = self.entries.find(names) {
                 seen.take(entry, value.bytes());
@@ -149,6 +189,7 @@ impl Json {
         });
         match scanned {
             Ok(()) => {
+                seen.is_whole = true;
                 seen.settle();
                 Ok(seen)
             }
@@ -170,6 +211,11 @@ impl Known {
     /// Every one of them.
     pub(super) fn new() -> Known {
         Known(Json::recognising())
+    }
+
+    /// The labels that some of them fill.
+    pub(super) fn labels(&self) -> &[String] {
+        &self.0.labels
     }
 
     /// What a name means.
@@ -194,7 +240,11 @@ impl Format for Json {
     }
 
     fn title(&self) -> String {
-        if self.name == "json" { "JSON".to_owned() } else { "JSON with a field map".to_owned() }
+        match self.name.split_once(':') {
+            None if self.speaker.is_none() => "JSON".to_owned(),
+            Some(("json", _)) => "JSON with a field map".to_owned(),
+            _ => format!("JSON of {}", self.name),
+        }
     }
 
     fn extra_labels(&self) -> &[String] {
@@ -221,12 +271,20 @@ impl Format for Json {
         if let Some(beside) = speakers::beside(&seen, context) {
             return Ok(beside);
         }
-        speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
+        let unusable = match speakers::record(&seen, context) {
+            Ok(record) => return Ok(Parsed::Record(record)),
+            Err(unusable) => unusable,
+        };
+        if unusable.value.is_none() {
             // What is no request may be Envoy's word on a server.
-            None if let Some(event) = envoy::ejection(text, sender, context) => Ok(Parsed::Event(event)),
-            None if is_message(text) => Ok(Parsed::Other),
-            _ => Err(malformed(line, unusable)),
-        })
+            if let Some(event) = envoy::ejection(text, sender, context) {
+                return Ok(Parsed::Event(event));
+            }
+            if is_message(text) {
+                return Ok(Parsed::Other);
+            }
+        }
+        Err(malformed(line, unusable))
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {

@@ -1,5 +1,6 @@
 //! The names under which proxies log what we need, for JSON lines without a field map.
 
+use super::seen::SESSION;
 use super::{Entry, Meaning, Speaker};
 use crate::fields::{Slot, Unit};
 use crate::proxy_status::Header;
@@ -189,6 +190,7 @@ const NAMES: &[Name] = &[
     Name("target_domain", slot(Slot::Site), 0, None),
     Name("domain", slot(Slot::Site), 1, None),
     Name("ClientRequestHost", slot(Slot::Site), 0, CLOUDFLARE),
+    Name("EdgeRequestHost", slot(Slot::Site), 1, CLOUDFLARE),
     Name("authority", slot(Slot::Site), 1, None),
     Name(":authority", slot(Slot::Site), 1, None),
     Name("url.domain", slot(Slot::Site), 1, None),
@@ -205,6 +207,7 @@ const NAMES: &[Name] = &[
     Name("server_identity", slot(Slot::Node), 0, FASTLY),
     Name("region", slot(Slot::Region), 0, None),
     Name("EdgeColoCode", slot(Slot::Region), 0, CLOUDFLARE),
+    Name("EdgeColoID", slot(Slot::Region), 1, CLOUDFLARE),
     Name("datacenter", slot(Slot::Region), 2, None),
     Name("pop", slot(Slot::Region), 2, None),
     Name("server.datacenter", slot(Slot::Region), 2, FASTLY),
@@ -234,8 +237,8 @@ const NAMES: &[Name] = &[
     Name("exit_node", Meaning::Exit, 1, None),
     Name("exit_addr", Meaning::Exit, 1, None),
     Name("proxy_ip", Meaning::Exit, 2, None),
-    Name("session", Meaning::Exit, 4, None),
-    Name("session_id", Meaning::Exit, 4, None),
+    Name("session", Meaning::Exit, SESSION, None),
+    Name("session_id", Meaning::Exit, SESSION, None),
     Name("proxy", Meaning::Proxy, 0, None),
     Name("proxy_url", Meaning::Proxy, 0, None),
     Name("proxy_host", Meaning::Proxy, 1, None),
@@ -246,6 +249,8 @@ const NAMES: &[Name] = &[
     Name("vendor", Meaning::Provider, 1, None),
     Name("proxy_vendor", Meaning::Provider, 1, None),
     Name("RetryAttempts", Meaning::Retries, 0, TRAEFIK),
+    Name("x-envoy-origin-path", slot(Slot::Path), 1, ENVOY),
+    Name("requested_server_name", slot(Slot::Site), 4, None),
     Name("response_flags", Meaning::Flags, 0, ENVOY),
     Name("response_code_details", Meaning::Details, 0, ENVOY),
     Name("upstream_transport_failure_reason", Meaning::Failure, 0, ENVOY),

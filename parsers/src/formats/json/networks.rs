@@ -13,29 +13,39 @@ pub fn cloudflare<'a>(seen: &Seen<'a>, record: &mut Record<'a>, context: &mut Co
     let origin = seen.origin_status.and_then(fields::status);
     // 0: no answer came.
     let answered = origin.filter(|origin| !matches!(origin.code(), None | Some(0)));
-    let own = |reason| Outcome::GatewayError(Cause::proxy(reason));
+    let own = |code| cloudflare_reason(code, seen).map(Cause::proxy);
     match record.status.code() {
-        Some(520) => own(Reason::InvalidResponse),
-        Some(521) => own(Reason::ConnectionRefused),
-        Some(522) => own(Reason::ConnectionTimeout),
-        // No route to the origin.
-        Some(523) => own(Reason::ConnectionFailed),
-        Some(524) => own(Reason::HttpResponseTimeout),
-        Some(525) => own(Reason::TlsProtocolError),
-        Some(526) => own(Reason::TlsCertificateError),
-        // A page of one of the 1xxx errors; which one, the log does not say by itself.
-        Some(530) => match seen.errors().contains(&&b"1016"[..]) {
-            true => own(Reason::DnsError),
-            false => own(Reason::Unknown),
-        },
-        Some(502 | 504) => Outcome::GatewayError(match (origin, answered) {
+        Some(code @ (502 | 504)) => Outcome::GatewayError(match (origin, answered) {
             (_, Some(answered)) if answered == record.status => Cause::upstream(),
-            (Some(_), _) => Cause::proxy(Reason::Unknown),
-            (None, _) => Cause::UNKNOWN,
+            // What a worker made of an error on the way to the origin.
+            (_, Some(answered)) => {
+                own(answered.code().unwrap_or(code)).unwrap_or(Cause::proxy(Reason::Unknown))
+            }
+            (Some(_), None) => Cause::proxy(Reason::Unknown),
+            (None, None) => Cause::UNKNOWN,
         }),
         Some(499) if answered.is_none() => Outcome::Abandoned,
-        _ => Outcome::Fine,
+        Some(code) => own(code).map_or(Outcome::Fine, Outcome::GatewayError),
+        None => Outcome::Fine,
     }
+}
+
+/// What Cloudflare's own statuses say.
+fn cloudflare_reason(code: u16, seen: &Seen<'_>) -> Option<Reason> {
+    Some(match code {
+        520 => Reason::InvalidResponse,
+        521 => Reason::ConnectionRefused,
+        522 => Reason::ConnectionTimeout,
+        // No route to the origin.
+        523 => Reason::ConnectionFailed,
+        524 => Reason::HttpResponseTimeout,
+        525 => Reason::TlsProtocolError,
+        526 => Reason::TlsCertificateError,
+        // A page of one of the 1xxx errors; which one, the log does not say by itself.
+        530 if seen.errors().contains(&&b"1016"[..]) => Reason::DnsError,
+        530 => Reason::Unknown,
+        _ => return None,
+    })
 }
 
 /// From the start to the end, where both are logged finer than by the second.
@@ -67,7 +77,7 @@ pub fn fastly<'a>(seen: &Seen<'a>, record: &mut Record<'a>) -> Outcome {
     }
     let is_own = seen.state.get().starts_with(b"ERROR");
     let phrase = seen.phrase.get();
-    let reason = match failure::of(&[phrase]) {
+    let reason = match failure::of(phrase, &[]) {
         Some(Failure::Upstream(reason)) => Some(reason),
         _ if phrase.eq_ignore_ascii_case(b"backend fetch failed") => Some(Reason::Unknown),
         _ => None,

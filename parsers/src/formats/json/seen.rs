@@ -7,6 +7,9 @@ use crate::text;
 /// The labels beside those that all formats share.
 pub const LABELS: [&str; 2] = ["exit_ip", "provider"];
 
+/// The rank of a session's name: it stands for an exit where none is named, and proves none.
+pub const SESSION: u8 = 4;
+
 /// How many texts of errors are kept of a line.
 const ERRORS_MAX: usize = 4;
 
@@ -39,6 +42,8 @@ pub struct Seen<'a> {
     pub values: Values<'a>,
     /// Whose line it is.
     pub speaker: Option<Speaker>,
+    /// Whether the line shows that none of it is missing: then what it does not say was not there.
+    pub is_whole: bool,
     /// Caddy's logger.
     pub logger: Option<&'a [u8]>,
     /// Traefik, Cloudflare: the status of the service behind it.
@@ -79,6 +84,7 @@ impl<'a> Seen<'a> {
         Seen {
             values: Values::new(line, Unit::Written),
             speaker: None,
+            is_whole: false,
             logger: None,
             origin_status: None,
             origin_size: b"",
@@ -160,8 +166,13 @@ impl<'a> Seen<'a> {
     /// Puts a value into its slot if it ranks above what is there; of equals the first counts.
     pub fn set(&mut self, slot: Slot, rank: u8, value: &'a [u8]) -> bool {
         let Some(old) = self.ranks.get_mut(slot as usize) else { return false };
-        // `"status":"failed"` beside `"status_code":502`.
-        let is_less = |value| is_missing(value) || slot == Slot::Status && fields::status(value).is_none();
+        // `"status":"failed"` beside `"status_code":502`; a target may be a path.
+        let is_less = |value: &[u8]| match slot {
+            _ if is_missing(value) => true,
+            Slot::Status => fields::status(value).is_none(),
+            Slot::Site => value.starts_with(b"/"),
+            _ => false,
+        };
         let better = match self.values.get(slot) {
             None => true,
             Some(held) => !is_less(value) && (rank < *old || is_less(held)),
@@ -188,6 +199,12 @@ impl<'a> Seen<'a> {
         if !asked.is_empty() {
             self.set(Slot::Site, 3, asked);
         }
+        // Whatever the name: Envoy's time is the start (Contour calls it `@timestamp`).
+        if self.speaker == Some(Speaker::Envoy)
+            && let Some(time) = self.values.get(Slot::Time)
+        {
+            self.set(Slot::StartTime, u8::MAX, time);
+        }
         if self.values.unit == Unit::Written {
             self.values.unit = match self.speaker {
                 Some(Speaker::Caddy) => Unit::Seconds,
@@ -204,9 +221,20 @@ impl<'a> Seen<'a> {
     /// A fetch names the exit, the proxy or an error; nginx's own variables say that it is none.
     fn is_scraper(&self) -> bool {
         let nginx = [Slot::UpstreamStatus, Slot::ConnectTime, Slot::HeaderTime];
-        let names = [self.exit, self.proxy, self.provider];
-        let fetches = names.iter().any(|name| !name.get().is_empty()) || !self.errors().is_empty();
-        fetches && self.logger.is_none() && nginx.iter().all(|slot| self.values.get(*slot).is_none())
+        (self.names_exit() || !self.errors().is_empty())
+            && self.logger.is_none()
+            && nginx.iter().all(|slot| self.values.get(*slot).is_none())
+    }
+
+    /// Whether the line names the proxy that was asked, or the exit itself.
+    pub fn names_exit(&self) -> bool {
+        !self.proxy.get().is_empty() || (!self.exit.get().is_empty() && self.exit.rank < SESSION)
+    }
+
+    /// Whether the line names the host that was asked, and not just a host.
+    pub fn names_target(&self) -> bool {
+        let site = self.values.or_empty(Slot::Site);
+        !site.is_empty() && site != self.host
     }
 
     /// The proxy that was asked, or else the exit, is the upstream.
@@ -216,8 +244,12 @@ impl<'a> Seen<'a> {
             b"" => proxy,
             exit => exit,
         };
-        self.values.set(Target::Extra(0), exit);
-        self.values.set(Target::Extra(1), self.provider.get());
+        // A map has labels of its own in these places, and names none of these.
+        for (place, value) in [(0, exit), (1, self.provider.get())] {
+            if !value.is_empty() {
+                self.values.set(Target::Extra(place), value);
+            }
+        }
         self.set(Slot::Upstream, 5, if proxy.is_empty() { exit } else { proxy });
     }
 }

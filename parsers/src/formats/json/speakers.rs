@@ -6,7 +6,7 @@ use crate::fields::{self, Slot, Unusable, is_missing};
 use crate::formats::Parsed;
 use crate::formats::envoy::verdict::Evidence;
 use crate::reason::Cause;
-use crate::record::{Outcome, Record, Status};
+use crate::record::{Outcome, Record};
 use crate::upstreams::{Attempt, Attempts, Retries};
 
 /// A bound for a count that comes from the line.
@@ -42,7 +42,7 @@ pub fn record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<'a>, 
     record.outcome = match (context.is_gateway_status(record.status, by_default.is_some()), by_default) {
         (true, cause) => Outcome::GatewayError(cause.unwrap_or(Cause::UNKNOWN)),
         // A failure without a status is none that the setting speaks of.
-        (false, Some(_)) if record.status == Status::NONE => record.outcome,
+        (false, Some(_)) if matches!(record.status.code(), None | Some(0)) => record.outcome,
         (false, Some(_)) => Outcome::Fine,
         (false, None) => record.outcome,
     };

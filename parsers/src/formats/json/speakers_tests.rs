@@ -42,6 +42,8 @@ fn cloudflare_by_status() {
         (502, r#""OriginResponseStatus":0"#, proxy(Reason::Unknown)),
         (504, r#""OriginResponseStatus":0"#, proxy(Reason::Unknown)),
         (502, r#""CacheCacheStatus":"dynamic""#, UNKNOWN),
+        (502, r#""OriginResponseStatus":522"#, proxy(Reason::ConnectionTimeout)),
+        (504, r#""OriginResponseStatus":200"#, proxy(Reason::Unknown)),
         (520, r#""OriginResponseStatus":0"#, proxy(Reason::InvalidResponse)),
         (521, r#""OriginResponseStatus":0"#, proxy(Reason::ConnectionRefused)),
         (522, r#""OriginResponseStatus":522"#, proxy(Reason::ConnectionTimeout)),
@@ -168,6 +170,20 @@ const FETCHES: &[Fetch] = &[
         proxy(Reason::ConnectionReadTimeout),
         ["shop.example", "203.0.113.7", "203.0.113.7", ""],
     ),
+    // A session proves no exit; a target and an error that fetches end in are enough.
+    (
+        r#"{"ts":1795359233000,"session_id":"s17","url":"https://shop.example/p","exception":"ReadTimeout"}"#,
+        NONE,
+        proxy(Reason::ConnectionReadTimeout),
+        ["shop.example", "s17", "s17", ""],
+    ),
+    // A target may be a path.
+    (
+        r#"{"ts":1795359233000,"exit":"203.0.113.7","target":"/p/1","host":"shop.example","status":200}"#,
+        200,
+        Outcome::Fine,
+        ["shop.example", "203.0.113.7", "203.0.113.7", ""],
+    ),
     // A word, or the exception itself, where the status stands.
     (
         r#"{"ts":1795359233000,"exit":"203.0.113.7","target":"shop.example","status":"SSLError"}"#,
@@ -286,7 +302,7 @@ fn a_scraper_s_own_log() {
         assert_eq!(seen, *fields, "{line}");
         assert!(!format!("{seen:?}").contains("p%40ss"));
     }
-    let with_node = record(&*json, FETCHES[9].0);
+    let with_node = record(&*json, FETCHES[11].0);
     assert_eq!(with_node.node, b"crawl-3");
 }
 
@@ -296,6 +312,10 @@ fn what_a_scraper_says_beside_fetches() {
     for line in [
         r#"{"time":"2026-11-22T14:53:53Z","level":"error","msg":"queue","error":"EOF"}"#,
         r#"{"time":"2026-11-22T14:53:53Z","level":"info","message":"started","provider":"acme"}"#,
+        // Programs that open files, ask databases: no fetch.
+        r#"{"time":"2026-11-22T14:53:53Z","level":"error","msg":"open","path":"/etc/x","error":"no such file"}"#,
+        r#"{"time":"2026-11-22T14:53:53Z","level":"error","msg":"query","host":"db-1","error":"connection refused"}"#,
+        r#"{"time":"2026-11-22T14:53:53Z","level":"error","msg":"parse","url":"https://a.example/","error":"OurOwnError"}"#,
     ] {
         assert!(matches!(json.parse(line.as_bytes(), &mut context()), Ok(Parsed::Other)), "{line}");
     }
@@ -496,4 +516,35 @@ proptest::proptest! {
         line[at] = byte;
         let _ = compile(None).unwrap().parse(&line, &mut context());
     }
+}
+
+#[test]
+fn the_setting_says_whose_lines_they_are() {
+    let compiled = |spec: &str| crate::formats::compile(spec).unwrap();
+    for spec in ["caddy", "cloudflare", "fastly", "scraper", "traefik:json"] {
+        assert_eq!(compiled(spec).name(), spec);
+        assert_eq!(compiled(compiled(spec).name()).name(), spec);
+    }
+    assert!(crate::formats::compile("caddy:x").unwrap_err().message.contains("a map"));
+    // Filtered lines: nothing in them is Caddy's alone.
+    // A session's name makes no scraper of nginx.
+    let nginx = r#"{"msec":"1795359233.000","status":499,"session_id":"x"}"#;
+    assert_eq!(record(&*compile(None).unwrap(), nginx).outcome, Outcome::Abandoned);
+    let line = r#"{"ts":1795359233.0,"duration":0.25,"status":503}"#;
+    let caddy = compiled("caddy");
+    let seen = record(&*caddy, line);
+    assert_eq!((seen.outcome, seen.request_time), (UNKNOWN, Some(250)));
+    let json = compile(None).unwrap();
+    let seen = record(&*json, line);
+    assert_eq!((seen.outcome, seen.request_time), (Outcome::Fine, None));
+}
+
+#[test]
+fn a_map_may_name_the_error() {
+    let map = compile(Some("time=t,status=s,site=u,error=why,kind=k")).unwrap();
+    assert_eq!(map.extra_labels(), ["kind"]);
+    let failed =
+        record(&*map, r#"{"t":1795359233,"u":"https://a.example/x","why":"ReadTimeout","k":"list"}"#);
+    assert_eq!((failed.status, failed.outcome), (Status::NONE, proxy(Reason::ConnectionReadTimeout)));
+    assert_eq!((failed.site, failed.extra.get(0)), (&b"a.example"[..], &b"list"[..]));
 }

@@ -54,7 +54,7 @@ pub fn diagnosis<'a>(seen: &Seen<'a>, context: &mut Context) -> Option<Diagnosis
     if !status.starts_with(b"502 Bad Gateway") && !status.starts_with(b"504 Gateway Timeout") {
         return None;
     }
-    let cause = match failure::of(&[text]) {
+    let cause = match failure::of(text, &[]) {
         Some(Failure::Upstream(reason)) => Cause::proxy(reason),
         _ => Cause::proxy(Reason::Unknown),
     };

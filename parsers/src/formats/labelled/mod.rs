@@ -91,32 +91,6 @@ struct Labelled {
     own: Vec<(Box<str>, Option<Entry>)>,
 }
 
-/// What a line says beside what JSON lines say.
-#[derive(Default)]
-struct Beside<'a> {
-    router: heroku::Router<'a>,
-    has_level: bool,
-    has_message: bool,
-    has_status: bool,
-}
-
-impl<'a> Beside<'a> {
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
-        self.router.take(name, value);
-        let has = |word: &[u8]| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-        match name {
-            b"level" | b"lvl" | b"severity" => self.has_level = true,
-            b"msg" | b"message" => self.has_message = true,
-            _ => self.has_status |= has(b"status") || has(b"code"),
-        }
-    }
-
-    /// A program's message in the same file, rather than a request under names that nobody here knows.
-    fn is_message(&self) -> bool {
-        self.has_level && self.has_message && !self.has_status
-    }
-}
-
 impl Labelled {
     fn new(grammar: Grammar) -> Labelled {
         let own = grammar.own().iter().map(|(name, meaning, rank)| {
@@ -133,6 +107,20 @@ impl Labelled {
             Some((_, entry)) => entry.as_ref(),
             None => self.known.entry(name),
         }
+    }
+
+    /// Whether this is a program's message in the same file, rather than a request under names that nobody here knows.
+    fn is_message(&self, text: &[u8]) -> bool {
+        let (mut level, mut message, mut status) = (false, false, false);
+        let read = self.grammar.pairs(text, |name, _| {
+            let has = |word: &[u8]| name.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+            match name {
+                b"level" | b"lvl" | b"severity" => level = true,
+                b"msg" | b"message" => message = true,
+                _ => status |= has(b"status") || has(b"code"),
+            }
+        });
+        read.is_ok() && level && message && !status
     }
 
     /// The pairs of a line, and the header before them.
@@ -171,6 +159,10 @@ impl Format for Labelled {
         }
     }
 
+    fn extra_labels(&self) -> &[String] {
+        self.known.labels()
+    }
+
     fn knows_upstream(&self) -> bool {
         true
     }
@@ -186,9 +178,9 @@ impl Format for Labelled {
         let Some(header) = self.text(line, context) else {
             return Err(Malformed { field: "", at: 0, reason: "no name and value" });
         };
-        let (mut seen, mut beside) = (Seen::new(line), Beside::default());
+        let (mut seen, mut router) = (Seen::new(line), heroku::Router::default());
         let read = self.grammar.pairs(header.rest, |name, value| {
-            beside.take(name, value);
+            router.take(name, value);
             if let Some(entry) = self.entry(name) {
                 seen.take(entry, plain(entry, value));
             }
@@ -215,8 +207,8 @@ impl Format for Labelled {
             return Err(Malformed { field: Slot::Status.name(), at, reason: "a status has three digits" });
         }
         match json::record(&seen, context) {
-            Ok(record) => Ok(Parsed::Record(beside.router.judge(record, &seen, context))),
-            Err(unusable) if unusable.value.is_none() && beside.is_message() => Ok(Parsed::Other),
+            Ok(record) => Ok(Parsed::Record(router.judge(record, &seen, context))),
+            Err(unusable) if unusable.value.is_none() && self.is_message(header.rest) => Ok(Parsed::Other),
             Err(unusable) => Err(Malformed {
                 field: unusable.slot.name(),
                 at: unusable.value.map_or(0, |value| offset_in(line, value)),

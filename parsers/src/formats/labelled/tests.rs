@@ -205,3 +205,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_fetch_names_its_exit() {
+    let format = crate::formats::compile("logfmt").unwrap();
+    assert_eq!(format.extra_labels(), ["exit_ip", "provider"]);
+    let line = r#"time=2026-11-22T14:53:53Z exit_ip=203.0.113.7 provider=acme target=shop.example error="Read timed out" status=504"#;
+    let parsed = format.parse(line.as_bytes(), &mut Context::new(crate::time::Zone::Fixed(0), 0));
+    let Ok(Parsed::Record(record)) = parsed else { panic!("{parsed:?}") };
+    assert_eq!(
+        [record.extra.get(0), record.extra.get(1), record.site],
+        [&b"203.0.113.7"[..], b"acme", b"shop.example"]
+    );
+    assert_eq!(record.status.code(), Some(504));
+    // Cut before the status: nobody knows that it had none.
+    let cut = line.strip_suffix(" status=504").unwrap();
+    assert!(format.parse(cut.as_bytes(), &mut Context::new(crate::time::Zone::Fixed(0), 0)).is_err());
+}

@@ -90,16 +90,9 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_queue_time" | "upstream_first_byte_time" | "upstream_session_time" => {
-            (Shape::Numbers, None)
-        }
-        _ if name.starts_with("upstream_bytes_") => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
         "server" => (Shape::Token, Some(Slot::Server)),
-        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
-        "protocol" => (Shape::Token, Some(Slot::Protocol)),
-        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
         | "bytes_sent"
@@ -129,13 +122,29 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "request_completion"
         | "http2"
         | "http3" => (Shape::Token, None),
-        // Any other header is what somebody sent: `$http_proxy_status` is the client's.
-        _ => {
-            let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
-            let told = Header::named(name.as_bytes()).filter(|_| is_answers);
-            (Shape::Free, told.map(|_| Slot::ProxyStatus))
-        }
+        _ => of_headers_and_sessions(name),
     }
+}
+
+/// The upstream's headers, and what the stream module has.
+fn of_headers_and_sessions(name: &str) -> (Shape, Option<Slot>) {
+    match name {
+        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
+        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
+        "upstream_bytes_received"
+        | "upstream_bytes_sent"
+        | "upstream_queue_time"
+        | "upstream_first_byte_time"
+        | "upstream_session_time" => (Shape::Numbers, None),
+        _ => (Shape::Free, told(name)),
+    }
+}
+
+/// The slot of a header that tells of an error, as far as it is an answer's: `$http_proxy_status` is the client's.
+fn told(name: &str) -> Option<Slot> {
+    let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
+    Header::named(name.as_bytes()).filter(|_| is_answers).map(|_| Slot::ProxyStatus)
 }
 
 impl Shape {

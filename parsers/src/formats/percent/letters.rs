@@ -141,10 +141,11 @@ impl Letter<'_> {
 /// A string as a configuration has it: without the quotes around it and what escapes them.
 pub fn unquoted(setting: &str) -> String {
     let setting = setting.trim();
-    let inner = setting.strip_prefix('"').and_then(|inner| {
+    let quote = setting.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let inner = quote.zip(setting.get(1..)).and_then(|(quote, inner)| {
         let mut escaped = false;
         let end = inner.char_indices().find(|(_, c)| {
-            let is_end = *c == '"' && !escaped;
+            let is_end = *c == quote && !escaped;
             escaped = *c == '\\' && !escaped;
             is_end
         });

@@ -3,7 +3,7 @@
 //! are tried in turn, and a line whose readings differ in what is counted is refused. A client must not choose its own
 //! status.
 
-use memchr::memchr3;
+use memchr::{memchr3, memmem};
 
 use super::shape::{Shape, Taken};
 use super::values::{Slot, Values};
@@ -23,6 +23,8 @@ struct Step {
     literal: Vec<u8>,
     /// Blanks before the value are no part of it.
     padded: bool,
+    /// So may blanks after it be.
+    trailing: bool,
     /// Ends before the first slash, the start of the next value.
     at_slash: bool,
 }
@@ -34,6 +36,11 @@ impl Step {
             return find(b'/', rest).filter(|at| *at >= from);
         }
         let is_word = self.directive.shape == Shape::Word;
+        if self.trailing {
+            let word = rest.get(..find(b' ', rest).unwrap_or(rest.len()))?;
+            let literal = self.literal.first().and_then(|_| memmem::find(word, &self.literal));
+            return (from == 0).then_some(literal.unwrap_or(word.len()));
+        }
         let Some(first) = self.literal.first() else {
             let end = match is_word {
                 true => find(b' ', rest).unwrap_or(rest.len()),
@@ -44,6 +51,9 @@ impl Step {
         };
         if is_word {
             let word = find(b' ', rest).unwrap_or(rest.len());
+            if *first == b' ' {
+                return (from <= word && rest.get(word..)?.starts_with(&self.literal)).then_some(word);
+            }
             let mut at = from;
             loop {
                 at += find(*first, rest.get(at..)?)?;
@@ -84,6 +94,7 @@ impl Step {
     fn ends_at_once(&self) -> bool {
         let literal = self.literal.first();
         self.at_slash
+            || self.trailing
             || self.directive.shape == Shape::Word && matches!(literal, None | Some(b' '))
             || self.directive.escaped && matches!(literal, None | Some(b'"'))
     }
@@ -154,8 +165,15 @@ impl Spec {
                     }
                     let padded = directive.padding == Padding::Left || after_left;
                     let literal = Vec::new();
-                    steps.push(Step { directive, literal, padded, at_slash: false });
+                    steps.push(Step { directive, literal, padded, trailing: false, at_slash: false });
                 }
+            }
+        }
+        for step in &mut steps {
+            step.trailing = step.directive.padding == Padding::Right && step.directive.shape != Shape::Free;
+            if step.trailing {
+                let blanks = step.literal.iter().take_while(|b| **b == b' ').count();
+                step.literal.drain(..blanks);
             }
         }
         if let Some(last) = steps.last_mut() {
@@ -293,19 +311,25 @@ impl<'f, 'a> Reading<'f, 'a> {
                 Taken::Len(len) => len,
                 Taken::Wrong => return self.fail(i, at),
                 Taken::Open => {
-                    let Some(len) = step.end(rest, 0) else { return self.fail(i, at) };
-                    if !step.ends_at_once() && step.end(rest, len + 1).is_some() {
+                    // Where none fits, the first one shows how far the line makes sense.
+                    let first = if step.ends_at_once() { None } else { self.fitting_end(i, rest, 0) };
+                    let Some(len) = first.or_else(|| step.end(rest, 0)) else { return self.fail(i, at) };
+                    if first.is_some() && self.fitting_end(i, rest, len + 1).is_some() {
                         return self.choose(i, at);
                     }
                     len
                 }
             };
             let Some((value, after)) = rest.split_at_checked(len) else { return self.fail(i, at) };
-            if !after.starts_with(&step.literal) {
+            let blanks = match step.trailing {
+                true => after.iter().take_while(|b| **b == b' ').count(),
+                false => 0,
+            };
+            if !after.get(blanks..).is_some_and(|after| after.starts_with(&step.literal)) {
                 return self.fail(i, at + len);
             }
             self.keep(i, at, value);
-            at += len + step.literal.len();
+            at += len + blanks + step.literal.len();
             i += 1;
         }
         let left = self.line.get(at..).unwrap_or_default();
@@ -320,13 +344,31 @@ impl<'f, 'a> Reading<'f, 'a> {
         true
     }
 
+    /// The first end at or after `from` behind which the next value can begin.
+    fn fitting_end(&self, i: usize, rest: &[u8], mut from: usize) -> Option<usize> {
+        let step = self.spec.steps.get(i)?;
+        let is_sure = |next: &&Step| next.directive.shape.is_fixed() && !next.padded && !next.trailing;
+        let next = self.spec.steps.get(i + 1).filter(is_sure);
+        loop {
+            let len = step.end(rest, from)?;
+            let Some(next) = next else { return Some(len) };
+            let after = rest.get(len + step.literal.len()..)?;
+            if let Taken::Len(taken) = next.directive.shape.take(after)
+                && after.get(taken..)?.starts_with(&next.literal)
+            {
+                return Some(len);
+            }
+            from = len + 1;
+        }
+    }
+
     /// Tries every end that the value of step `i` may have.
     fn choose(&mut self, i: usize, at: usize) -> bool {
         let spec = self.spec;
         let Some(step) = spec.steps.get(i) else { return false };
         let rest = self.line.get(at..).unwrap_or_default();
         let mut first: Option<Values<'a>> = None;
-        let mut next = step.end(rest, 0);
+        let mut next = self.fitting_end(i, rest, 0);
         while let Some(len) = next {
             if self.tries == 0 {
                 return false;
@@ -334,7 +376,7 @@ impl<'f, 'a> Reading<'f, 'a> {
             self.tries -= 1;
             self.keep(i, at, rest.get(..len).unwrap_or_default());
             let done = self.run(i + 1, at + len + step.literal.len());
-            next = step.end(rest, len + 1);
+            next = self.fitting_end(i, rest, len + 1);
             match &first {
                 _ if !done => {}
                 None if next.is_none() => return true,

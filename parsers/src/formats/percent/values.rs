@@ -68,6 +68,8 @@ pub enum Slot {
     ErrorDetail,
     /// The answer's content type.
     Mime,
+    /// How many bytes were sent.
+    Bytes,
     /// How Varnish handled the request: `miss`, `synth`.
     Handling,
     /// The proxy's own words about a failure.
@@ -244,21 +246,18 @@ impl<'a> Values<'a> {
 
 /// `http://user@host:8080/path` → `host`; empty if it is no URL.
 fn url_host(url: &[u8]) -> &[u8] {
-    let Some(scheme) = memchr::memmem::find(url, b"://").filter(|at| is_scheme(url.get(..*at))) else {
-        return b"";
-    };
-    let rest = url.get(scheme + 3..).unwrap_or_default();
+    let Some(rest) = behind_scheme(url) else { return b"" };
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let authority = rest.get(..end).unwrap_or_default();
     let host = memchr::memrchr(b'@', authority).and_then(|at| authority.get(at + 1..)).unwrap_or(authority);
     text::site(host)
 }
 
-fn is_scheme(text: Option<&[u8]>) -> bool {
-    text.is_some_and(|text| {
-        !text.is_empty()
-            && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_'))
-    })
+/// `http://a/b` → `a/b`
+fn behind_scheme(url: &[u8]) -> Option<&[u8]> {
+    let scheme =
+        url.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.' | b'_')))?;
+    url.get(scheme..)?.strip_prefix(b"://").filter(|_| scheme > 0)
 }
 
 /// `http://10.0.0.7:8080/base` → `10.0.0.7:8080`; `unix:/run/app.sock|fcgi://localhost` → `unix:/run/app.sock`
@@ -266,10 +265,7 @@ fn without_scheme(url: &[u8]) -> &[u8] {
     if url.starts_with(b"unix:") {
         return url.split(|b| *b == b'|').next().unwrap_or(url);
     }
-    let Some(scheme) = memchr::memmem::find(url, b"://").filter(|at| is_scheme(url.get(..*at))) else {
-        return url;
-    };
-    let rest = url.get(scheme + 3..).unwrap_or_default();
+    let Some(rest) = behind_scheme(url) else { return url };
     rest.split(|b| *b == b'/').next().filter(|host| !host.is_empty()).unwrap_or(rest)
 }
 

@@ -151,8 +151,9 @@ impl<'s> Code<'s> {
             "mt" => (Shape::Word, Some(Slot::Mime)),
             "err_code" => (Shape::Word, Some(Slot::ErrorCode)),
             "err_detail" => (Shape::Word, Some(Slot::ErrorDetail)),
-            "<pt" | "<tt" | "dt" | ">p" | "lp" | ">lp" | "<lp" | ">rP" | "<rP" | "st" | ">st" | "<st"
-            | ">sh" | "<sh" | "<bs" | "<sH" | "<sS" | "sn" => (Shape::Number, None),
+            "<st" => (Shape::Number, Some(Slot::Bytes)),
+            "<pt" | "<tt" | "dt" | ">p" | "lp" | ">lp" | "<lp" | ">rP" | "<rP" | "st" | ">st" | ">sh"
+            | "<sh" | "<bs" | "<sH" | "<sS" | "sn" => (Shape::Number, None),
             _ => (Shape::Word, None),
         }
     }
@@ -169,6 +170,8 @@ fn braced(text: &str) -> Result<(Option<&str>, &str), String> {
 /// Codes that end where they end, whatever letters follow; longer ones first.
 const CODES: &[&str] = &[
     "master_xaction",
+    "request_attempts",
+    "busy_time",
     "credentials",
     "err_detail",
     "err_code",

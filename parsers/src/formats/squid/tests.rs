@@ -1,5 +1,5 @@
 use crate::formats::percent::tests::{
-    context, each, fields_of, format, outcome, outcome_of, scenario, truth,
+    context, cut_lines_give_no_other_status, each, fields_of, format, outcome, outcome_of, scenario, truth,
 };
 use crate::upstreams::Attempts;
 
@@ -18,6 +18,12 @@ fn shown(scenario: &str, status: &str) -> [&'static str; 2] {
         (_, "504") => ["504 unknown/unknown"; 2],
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn cut_lines_of_the_corpus() {
+    cut_lines_give_no_other_status("squid", NATIVE);
+    cut_lines_give_no_other_status("squid:combined", COMBINED);
 }
 
 #[test]
@@ -102,6 +108,26 @@ const LINES: &[(&str, &str, &str)] = &[
         "1787975454.753     10 10.88.0.5 TCP_MISS/502 3370 GET http://api.example/ - HIER_DIRECT/10.0.0.1 application/json",
         "502 upstream/upstream_response",
         "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
+    ),
+    (
+        "1787975454.753     10 10.88.0.5 TCP_MISS/502 0 GET http://api.example/ - HIER_DIRECT/10.0.0.1 -",
+        "502 unknown/unknown",
+        "1787975454753 10 GET http://api.example/ api.example - - 10.0.0.1",
+    ),
+    (
+        "Nov 22 15:18:18 proxy7 (squid-1)[812]: 1787975454.753     10 ::1 TCP_HIT/200 0 GET http://a.example/ - HIER_NONE/- text/html",
+        "200 fine",
+        "1787975454753 10 GET http://a.example/ a.example proxy7 - -",
+    ),
+    (
+        "1788678019.588 120972 192.168.2.1 TCP_TUNNEL/500 3088 CONNECT a.example:443 - HIER_DIRECT/192.0.2.26 -",
+        "500 proxy/connection_failed",
+        "1788678019588 120972 CONNECT a.example:443 a.example - - 192.0.2.26",
+    ),
+    (
+        "1752030357.582     12 10.200.123.141 TCP_MISS_ABORTED/503 4019 GET http://a.example/ - HIER_DIRECT/2600:1407:b800::6872:4fd0 text/html",
+        "503 unknown/unknown",
+        "1752030357582 12 GET http://a.example/ a.example - - 2600:1407:b800::6872:4fd0",
     ),
     (
         "1787975454.753     10 10.88.0.5 NONE_NONE/000 0 - error:transaction-end-before-headers - HIER_NONE/- -",
@@ -278,6 +304,18 @@ fn any_logformat() {
             "504 1795360698.757 peek \"a.example\"",
             "504 unknown/unknown",
             "1795360698757 - - - - - - -",
+        ),
+        (
+            r#"logformat json {"time":"%tl","client":"%>a","ua":"%{User-Agent}>h","status":%>Hs}"#,
+            r#"{"time":"22/Nov/2026:15:18:18 +0000","client":"::1","ua":"a \"b\"","status":502}"#,
+            "502 unknown/unknown",
+            "1795360698000 - - - - - - -",
+        ),
+        (
+            "<14>%{%b %d %H:%M:%S}tl web squid[0]: %ts.%03tu %6tr %Ss %03Hs",
+            "<14>Nov 22 16:18:18 web squid[0]: 1795360698.007      7 TCP_MISS 200",
+            "200 fine",
+            "1795360698007 7 - - - - - -",
         ),
         ("%ts%% %>Hs", "1795360698% 200", "200 fine", "1795360698000 - - - - - - -"),
     ];

@@ -26,8 +26,16 @@ fn of_request(values: &Values<'_>, tag: Tag<'_>) -> Verdict {
     if let Some(code) = error_code(values) {
         return by_code(code, values);
     }
+    // The upstream failed, and an old copy was at hand.
+    if matches!(status, Some(100..=399)) {
+        let failed_attempt = tag.has(b"REFRESH_FAIL").then_some(Cause::UNKNOWN);
+        return Verdict { failed_attempt, ..Verdict::fine(Cause::UNKNOWN) };
+    }
     let cause = cause(values, tag);
+    let is_tunnel = values.method() == b"CONNECT" && tag.has(b"TUNNEL");
     match status {
+        // No path was left to try: Squid says 500, and nobody else can answer a CONNECT.
+        Some(500) if is_tunnel && cause.origin == Origin::Proxy && was_asked(values) => Verdict::error(cause),
         Some(502 | 504) => Verdict::error(cause),
         // Passed on, it is the upstream's business.
         Some(503) if cause != Cause::upstream() && !tag.is_hit() => Verdict::error(cause),
@@ -37,10 +45,6 @@ fn of_request(values: &Values<'_>, tag: Tag<'_>) -> Verdict {
             otherwise: Cause { origin: Origin::Client, reason: Reason::ClientAborted },
             failed_attempt: None,
         },
-        // The upstream failed, and an old copy was at hand.
-        Some(200..=399) if tag.has(b"REFRESH_FAIL") => {
-            Verdict { failed_attempt: Some(Cause::UNKNOWN), ..Verdict::fine(Cause::UNKNOWN) }
-        }
         _ => Verdict::fine(cause),
     }
 }
@@ -162,19 +166,23 @@ fn cause(values: &Values<'_>, tag: Tag<'_>) -> Cause {
         _ if is_direct && values.method() == b"CONNECT" => return Cause::proxy(unspoken(values)),
         _ => {}
     }
-    let mime = values.get(Slot::Mime);
-    let is_tunnel = values.method() == b"CONNECT";
-    match values.carries(Slot::Mime) && !is_tunnel && !mime.starts_with(b"text/html") {
+    // Where nothing was sent, there is no type of it.
+    let was_sent = !values.carries(Slot::Bytes) || values.get(Slot::Bytes) != b"0";
+    let is_typed = values.carries(Slot::Mime) && was_sent && values.method() != b"CONNECT";
+    match is_typed && !values.get(Slot::Mime).starts_with(b"text/html") {
         true => Cause::upstream(),
         false => Cause::UNKNOWN,
     }
 }
 
+fn was_asked(values: &Values<'_>) -> bool {
+    !values.known(Slot::Upstream).is_empty()
+}
+
 /// The reason of an error that Squid made and did not name: a tunnel fails while connecting only.
 fn unspoken(values: &Values<'_>) -> Reason {
-    let was_asked = !values.known(Slot::Upstream).is_empty();
     match values.status() {
-        _ if values.method() != b"CONNECT" || !was_asked => Reason::Unknown,
+        _ if values.method() != b"CONNECT" || !was_asked(values) => Reason::Unknown,
         status if status == Status::new(504) => Reason::ConnectionTimeout,
         _ => Reason::ConnectionFailed,
     }

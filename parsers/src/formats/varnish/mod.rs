@@ -70,10 +70,10 @@ fn directive(letter: &Letter<'_>) -> Result<Vec<Piece>, String> {
         "i" if argument.eq_ignore_ascii_case("host") => letter.of(Shape::Free, Slot::Host),
         // Varnish has no error headers of its own.
         "o" => letter.header("upstream_http_"),
+        // What VCL is customarily made to log.
+        "x" if argument.eq_ignore_ascii_case("vcl_log:backend") => letter.of(Shape::Free, Slot::Upstream),
         "x" => match argument {
             "Varnish:handling" => letter.of(Shape::Word, Slot::Handling),
-            // What VCL is customarily made to log.
-            "VCL_Log:backend" | "VCL_Log:beresp.backend.name" => letter.of(Shape::Free, Slot::Upstream),
             // `boot.default`, of a backend's own transaction.
             "VSL:BackendOpen[2]" => letter.of(Shape::Free, Slot::Upstream),
             "VSL:FetchError" => letter.of(Shape::Free, Slot::Notes),

@@ -1,7 +1,14 @@
 use crate::detect::detect;
-use crate::formats::percent::tests::{context, each, fields_of, outcome, outcome_of, scenario, truth};
+use crate::formats::percent::tests::{
+    context, cut_lines_give_no_other_status, each, fields_of, outcome, outcome_of, scenario, truth,
+};
 
 const NCSA: &[u8] = include_bytes!("../../../../tests/corpus/lab/varnish-ncsa.log");
+
+#[test]
+fn cut_lines_of_the_corpus() {
+    cut_lines_give_no_other_status("varnish", NCSA);
+}
 
 #[test]
 fn the_corpus_agrees_with_its_truth() {
@@ -57,7 +64,7 @@ fn any_format_of_varnishncsa() {
             "1795360709500 1500 GET http://a.example:80/x a.example - - -",
         ),
         (
-            r#"%t %s %{Varnish:handling}x %{VCL_Log:backend}x %m http://%{Host}i%U%q %T"#,
+            r#"%t %s %{Varnish:handling}x %{VCL_Log:Backend}x %m http://%{Host}i%U%q %T"#,
             "AT 503 synth boot.default GET http://a.example/x?y 2",
             "503 proxy/unknown",
             "1795360710000 2000 GET /x?y a.example - - boot.default",

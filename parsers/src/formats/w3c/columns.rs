@@ -105,6 +105,8 @@ pub struct Columns {
     text: String,
     roles: Vec<Option<Role>>,
     speaker: Speaker,
+    /// What is missing; `None`: nothing.
+    lacks: Option<&'static str>,
 }
 
 impl Columns {
@@ -124,17 +126,28 @@ impl Columns {
                 *place = Some(*role);
             }
         }
-        Ok(Columns { text: names.join(" "), roles, speaker: Speaker::of(&names) })
+        let mut columns = Columns { text: names.join(" "), roles, speaker: Speaker::of(&names), lacks: None };
+        columns.lacks = columns.look_for_lacks();
+        Ok(columns)
+    }
+
+    /// Of a `#Fields` line that is none.
+    pub(super) fn unreadable() -> Columns {
+        Columns { lacks: Some("the last such line cannot be read"), ..Columns::default() }
     }
 
     /// Without a time and a status nothing can be counted.
-    pub(super) fn check(&self) -> Result<(), &'static str> {
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        self.lacks
+    }
+
+    fn look_for_lacks(&self) -> Option<&'static str> {
         let has_time = self.has(Role::Timestamp) || (self.has(Role::Date) && self.has(Role::Time));
         match (has_time, self.has(Role::Status)) {
-            (true, true) => Ok(()),
-            (true, false) => Err("no column is sc-status"),
-            (false, true) => Err("no columns are date and time, or timestamp"),
-            (false, false) => Err("no columns are date, time and sc-status"),
+            (true, true) => None,
+            (true, false) => Some("no column is sc-status"),
+            (false, true) => Some("no columns are date and time, or timestamp"),
+            (false, false) => Some("no columns are date, time and sc-status"),
         }
     }
 

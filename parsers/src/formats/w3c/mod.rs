@@ -2,6 +2,9 @@
 //! A file may hold several; each is good up to the next. `w3c:date time …` names the columns, for a file that does not,
 //! or that is read from its middle on. Stamps are UTC.
 //!
+//! Finished logs are read in blocks side by side, each of which knows the head's columns and its own lines: behind a
+//! `#Fields` amid a file that names others, lines of another number of columns are unparsed from the next block on.
+//!
 //! `cloudfront` is `w3c` with CloudFront's own columns until a `#Fields` line says otherwise. Values stay as logged,
 //! percent-encoded.
 
@@ -58,8 +61,16 @@ fn standard() -> W3c {
 fn of_columns(fields: &str) -> Result<Box<dyn Format>, SpecError> {
     let fields = fields.trim();
     let columns = Columns::compile(fields)?;
-    columns.check().map_err(|message| SpecError { message: message.to_owned(), at: fields.len() })?;
-    Ok(Box::new(W3c { name: format!("w3c:{}", columns.text()), columns: Some(Arc::new(columns)) }))
+    if let Some(lacks) = columns.lacks() {
+        return Err(SpecError { message: lacks.to_owned(), at: fields.len() });
+    }
+    Ok(Box::new(W3c { name: name_of(&columns), columns: Some(Arc::new(columns)) }))
+}
+
+/// What `compile` makes the same of.
+fn name_of(columns: &Columns) -> String {
+    let is_standard = columns.text().split(' ').eq(cloudfront::FIELDS.split_ascii_whitespace());
+    if is_standard { "cloudfront".to_owned() } else { format!("w3c:{}", columns.text()) }
 }
 
 #[derive(Debug)]
@@ -82,9 +93,13 @@ impl W3c {
         }
         // Columns that say nothing replace the old ones all the same: those would read something else in these lines.
         let columns = std::str::from_utf8(fields).ok().and_then(|fields| Columns::compile(fields).ok());
-        context.columns = Some(Arc::new(columns.unwrap_or_default()));
+        context.columns = Some(Arc::new(columns.unwrap_or_else(Columns::unreadable)));
     }
 }
+
+/// Lines that no other format has.
+const DIRECTIVES: [&[u8]; 7] =
+    [b"#Version:", b"#Fields:", b"#Software:", b"#Start-Date:", b"#End-Date:", b"#Date:", b"#Remark:"];
 
 /// What a `#Fields` line names.
 fn fields_of(line: &[u8]) -> Option<&[u8]> {
@@ -122,13 +137,17 @@ impl Format for W3c {
 
     fn name_in(&self, context: &Context) -> String {
         match &context.columns {
-            Some(columns) if columns.check().is_ok() => format!("w3c:{}", columns.text()),
+            Some(columns) if columns.lacks().is_none() => name_of(columns),
             _ => self.name.clone(),
         }
     }
 
     fn is_learned_as(&self, name: &str) -> bool {
-        name.starts_with("w3c:")
+        name.starts_with("w3c:") || name == "cloudfront"
+    }
+
+    fn is_own(&self, line: &[u8], _context: &mut Context) -> bool {
+        self.columns.is_some() && DIRECTIVES.iter().any(|own| line.starts_with(own))
     }
 
     fn parse<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Result<Parsed<'a>, Malformed<'a>> {
@@ -143,8 +162,7 @@ impl Format for W3c {
         let Some(columns) = columns else {
             return Err(Malformed { field: "#Fields", at: 0, reason: "no such line came before this one" });
         };
-        if columns.check().is_err() {
-            let reason = "the last such line names no time or no status";
+        if let Some(reason) = columns.lacks() {
             return Err(Malformed { field: "#Fields", at: 0, reason });
         }
         let values = Values::read(&columns, line)?;
@@ -152,7 +170,9 @@ impl Format for W3c {
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
-        let Some(columns) = self.columns(context) else { return Vec::new() };
+        let Some(columns) = self.columns(context).filter(|_| !line.starts_with(b"#")) else {
+            return Vec::new();
+        };
         let values = columns::split(line);
         let fields = columns.text().split(' ').zip(values);
         fields

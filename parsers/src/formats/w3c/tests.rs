@@ -144,6 +144,11 @@ fn the_head_says_what_the_columns_are() {
     assert_eq!(own.title(), "IIS (W3C extended)");
     assert!(own.for_head(&head).is_none());
     assert!(w3c("w3c").for_head(&[]).is_none());
+    let header = format!("#Fields: {}", cloudfront::FIELDS);
+    for name in ["w3c", "cloudfront"] {
+        assert_eq!(w3c(name).for_head(&[header.as_bytes()]).unwrap().name(), "cloudfront");
+        assert!(w3c(name).is_learned_as("cloudfront"));
+    }
 }
 
 #[test]
