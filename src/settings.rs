@@ -125,13 +125,14 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         config.inputs = found.0;
         // What is written goes before what is found.
         config.pools.extend(found.1);
+        config.agent.lateness = config.agent.lateness.max(found.2);
         return live(common, config).map(|live| Live { found: Some(said), ..live });
     }
     live(common, config)
 }
 
-/// Inputs, and upstream → pool.
-type FoundHere = (Vec<config::Input>, Vec<(String, String)>);
+/// Inputs, upstream → pool, and how late lines come.
+type FoundHere = (Vec<config::Input>, Vec<(String, String)>, Millis);
 
 /// The logs of this host's proxies, and what was found, in words.
 fn found_here(host: &Rooted) -> (FoundHere, String) {
@@ -139,7 +140,8 @@ fn found_here(host: &Rooted) -> (FoundHere, String) {
     let sources = discover::probe::sources(host, &installed);
     let text = discover::written::configuration(&installed, &sources);
     let found = config::parse_str("what was found", &text);
-    let (inputs, pools) = found.map(|found| (found.inputs, found.pools)).unwrap_or_default();
+    let (inputs, pools, late) =
+        found.map(|found| (found.inputs, found.pools, found.agent.lateness)).unwrap_or_default();
     if inputs.is_empty() {
         let usual = |(name, paths): (&str, &[&str])| {
             plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect())
@@ -148,14 +150,19 @@ fn found_here(host: &Rooted) -> (FoundHere, String) {
         let paths: Vec<_> = inputs.iter().flat_map(|input| input.paths.clone()).collect();
         let said =
             format!("no input is configured and no proxy's log was found: waiting for {}", paths.join(", "));
-        return ((inputs, pools), said);
+        return ((inputs, Vec::new(), 0), said);
     }
     let places: Vec<_> = sources.iter().flat_map(|source| &source.places).map(ToString::to_string).collect();
     let (summary, places) = (discover::written::summary(&installed, &sources), places.join(", "));
-    (
-        (inputs, pools),
-        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)"),
-    )
+    let mut said =
+        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)");
+    // A configuration that may not be read is why a log that one expects is not among them.
+    for remark in installed.iter().flat_map(|one| &one.found.remarks) {
+        if remark.text.starts_with("cannot read") {
+            said.push_str(&format!("\n{}", remark.text));
+        }
+    }
+    ((inputs, pools, late), said)
 }
 
 /// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.
@@ -280,6 +287,19 @@ fn of_input(input: &config::Input, base: &FileSettings) -> (Vec<glob::Pattern>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_configuration_the_proxies_own_tell() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/discover/nginx");
+        let ((inputs, ..), said) = found_here(&Rooted::below(&tree));
+        let access = inputs.iter().find(|input| input.paths == ["/var/log/nginx/access.log"]).unwrap();
+        assert_eq!(access.log_format.as_deref(), Some("nginx:combined"));
+        assert!(said.contains("nginx format `combined`: /var/log/nginx/access.log"), "{said}");
+        let nothing = tempfile::tempdir().unwrap();
+        let ((inputs, pools, _), said) = found_here(&Rooted::below(nothing.path()));
+        assert!(inputs.len() == 2 && pools.is_empty(), "{inputs:?}");
+        assert!(said.contains("waiting for /var/log/nginx/*access*.log"), "{said}");
+    }
 
     #[test]
     fn what_cannot_grow_is_not_waited_for() {

@@ -5,9 +5,10 @@ use gatewatch::message::{About, Message};
 use gatewatch::notification::{Item, News, Notification, Subject, Totals};
 use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
-use gatewatch_parsers::{Millis, Origin, Reason, Zone};
+use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
 use gatewatch_rules::rule::{Counts, Severity};
+use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
 use std::fs;
 use std::path::Path;
@@ -131,6 +132,24 @@ fn counted() -> Alert {
     alert
 }
 
+/// A server that was out for a while and takes requests again; its pool had none left.
+fn with_servers() -> Alert {
+    let started = alert().started;
+    let server = |upstream: &str, changes: &[(i64, Happened)]| Server {
+        pool: "be_img".into(),
+        upstream: upstream.into(),
+        changes: changes.iter().map(|(after, happened)| (started + after * 1_000, *happened)).collect(),
+        times: 1,
+        detail: "Layer4 connection problem, info: \"Connection refused\"\u{7}".into(),
+        ..Server::default()
+    };
+    let events = vec![
+        server("be_img/srv3", &[(5, Happened::Down), (20, Happened::Up)]),
+        server("", &[(5, Happened::NoServer)]),
+    ];
+    Alert { events, in_rotation: Some(419), ..alert() }
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -167,6 +186,7 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("while_down", summary(Subject::WhileDown, &missed, 37)),
         ("while_away", summary(Subject::WhileAway, &missed, 3)),
         ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
+        ("firing_servers", notification(vec![item(News::Firing, with_servers())])),
         ("firing_exits", notification(vec![item(News::Firing, exits())])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (

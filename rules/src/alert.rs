@@ -2,6 +2,7 @@
 
 pub use crate::case::fingerprint;
 use crate::rule::{Counts, Severity};
+use crate::servers::Server;
 use crate::two_way::Finding;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,13 @@ pub struct Alert {
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,
+    /// The last changes of its servers' states, as far as the log tells.
+    #[serde(default)]
+    pub events: Vec<Server>,
+    /// Of one server, where the log tells when servers go: it has not, and got so many requests in the last 20 s (or the
+    /// last step).
+    #[serde(default)]
+    pub in_rotation: Option<u64>,
     /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,

@@ -1,6 +1,7 @@
 //! A block of leaves: what a collector counted between two takes, as flat lists that are reused from block to block.
 
 use crate::pairs::Tried;
+use crate::servers::Seen;
 use crate::tally::{Detail, Numbers};
 use gatewatch_parsers::{Millis, Status};
 
@@ -32,6 +33,7 @@ pub struct Block {
     future: u64,
     requests: u64,
     ends: Option<(Millis, Millis)>,
+    servers: Vec<Seen>,
 }
 
 /// Counts of a series in a step. A step may have several.
@@ -77,6 +79,7 @@ impl Block {
         self.pair_keys.clear();
         self.pairs.clear();
         self.statuses.fill(0);
+        self.servers.clear();
         (self.late, self.future, self.requests, self.ends) = (0, 0, 0, None);
     }
 
@@ -101,6 +104,15 @@ impl Block {
     /// Something was seen that is no request.
     pub(crate) fn see_beside(&mut self, at: Millis) {
         self.ends = Some(self.ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
+
+    /// A server changed its state.
+    pub(crate) fn see_server(&mut self, seen: Seen) {
+        self.servers.push(seen);
+    }
+
+    pub(crate) fn servers(&self) -> &[Seen] {
+        &self.servers
     }
 
     /// A series of this block, and its first cell.

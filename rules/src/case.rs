@@ -315,6 +315,8 @@ impl Case {
             samples: self.samples.clone(),
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
+            events: Vec::new(),
+            in_rotation: None,
             findings: Vec::new(),
             note: None,
         }
@@ -346,6 +348,7 @@ impl Case {
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            events: Vec::new(),
         })
     }
 

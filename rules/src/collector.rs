@@ -6,10 +6,13 @@ use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::regions::By;
 use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
+use crate::servers::Seen;
 use crate::tally::Detail;
 use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Millis, Outcome, Parsed, Reason, Record};
+use gatewatch_parsers::{
+    Attempt, Attempts, Diagnosis, Effect, Event, Millis, Outcome, Parsed, Reason, Record, Status,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tables::Tables;
@@ -184,13 +187,31 @@ impl Collector {
         }
     }
 
-    /// Counts a line that tells of a request or of a failure; of others, nothing.
+    /// Counts a line that tells of a request or of a failure, and notes one that tells of a server.
     pub fn count_parsed(&mut self, source: &Source, parsed: &Parsed<'_>, place: Place) {
         match parsed {
             Parsed::Record(record) => self.count(source, record, place),
             Parsed::Diagnosis(diagnosis) => self.count_diagnosis(source, diagnosis, place),
-            Parsed::Event(_) | Parsed::Other => {}
+            Parsed::Event(event) => self.note(source, event, None),
+            Parsed::Other => {}
         }
+    }
+
+    /// Notes a server's change of state. `newest`: the newest end of its file so far, for one without a time.
+    pub fn note(&mut self, source: &Source, event: &Event<'_>, newest: Option<Millis>) {
+        let Some(at) = event.at.or(newest).or(self.block.ends().map(|(_, last)| last)) else { return };
+        let record = Record { node: event.node, pool: event.pool, ..Record::new(at, Status::NONE) };
+        let (mut values, pool) = self.values(source, &record);
+        if !event.upstream.is_empty() {
+            let (upstream, status) = (event.upstream, Status::NONE);
+            self.set_upstream(
+                &mut values,
+                &Attempt { upstream, pool: event.pool, status, failure: None },
+                pool,
+            );
+        }
+        let [_, node, _, pool, upstream, _] = values.built_in;
+        self.block.see_server(Seen::new(at, event.happened, [node, pool, upstream, event.detail]));
     }
 
     #[inline]

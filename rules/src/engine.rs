@@ -14,6 +14,7 @@ use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::Samples;
 use crate::series::{LabelSet, Plan, SeriesId};
+use crate::servers::Servers;
 use crate::total::Totals;
 use crate::window::{MINUTE, MINUTES_HELD, Span};
 use gatewatch_parsers::Millis;
@@ -31,6 +32,8 @@ pub const INCIDENTS_MAX: usize = 10_000;
 const FAR: Millis = 253_402_300_800_000;
 /// Lines are kept of so many series.
 const SAMPLED_MAX: usize = 2_000;
+/// So long before and after an incident, servers' changes may have to do with it.
+const AROUND: Millis = MINUTE;
 /// A line that was no alert's by then is forgotten.
 const SAMPLE_KEPT: Millis = 15 * MINUTE;
 
@@ -70,6 +73,7 @@ pub struct Engine {
     /// How many alerts keep a series from leaving.
     pub(crate) pins: HashMap<SeriesId, u32>,
     pub(crate) samples: Samples,
+    pub(crate) servers: Servers,
     pub(crate) recent: Recent,
     over: VecDeque<Incident>,
     incidents_dropped: u64,
@@ -100,6 +104,7 @@ impl Engine {
             known: Vec::new(),
             pins: HashMap::new(),
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
+            servers: Servers::default(),
             recent: Recent::default(),
             over: VecDeque::new(),
             incidents_dropped: 0,
@@ -132,6 +137,7 @@ impl Engine {
         let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
         self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
         self.totals.absorb(block, late);
+        block.servers().iter().for_each(|seen| self.servers.take(seen));
         late
     }
 
@@ -187,7 +193,18 @@ impl Engine {
             );
         }
         all.sort_by(|a, b| (a.started, &a.rule, &a.labels).cmp(&(b.started, &b.rule, &b.labels)));
+        for incident in &mut all {
+            let ended = incident.ended.unwrap_or(Millis::MAX).saturating_add(AROUND);
+            incident.events =
+                self.servers.of_time(&incident.labels, incident.started.saturating_sub(AROUND), ended);
+        }
         all
+    }
+
+    /// What is known of servers' states.
+    #[must_use]
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// How many incidents are no longer remembered.

@@ -28,6 +28,7 @@ pub mod rule;
 mod samples;
 pub mod saved;
 pub mod series;
+pub mod servers;
 pub mod source;
 pub mod summary;
 pub mod table;

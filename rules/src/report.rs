@@ -2,6 +2,7 @@
 
 use crate::alert::Labels;
 use crate::rule::Severity;
+use crate::servers::Server;
 use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ pub struct Incident {
     /// Messages that never arrived, of whatever group, in its windows.
     #[serde(default)]
     pub undercount: u64,
+    /// What its servers' states were about then, as far as the log tells. Not kept: whoever lists incidents adds it.
+    #[serde(skip)]
+    pub events: Vec<Server>,
 }
 
 /// A line that was not understood.
@@ -192,6 +196,8 @@ pub struct Report {
     pub by_label: Vec<(String, Vec<Group>)>,
     /// Incidents by started, rule, labels.
     pub incidents: Vec<Incident>,
+    /// What proxies wrote of their servers' states, by node, pool and server.
+    pub events: Vec<Server>,
     /// Errors over time.
     pub timeline: Timeline,
     /// Exits and targets, where records name both.

@@ -178,6 +178,9 @@ impl Summary {
     /// else by site, else by node.
     #[must_use]
     pub fn into_report(self, by: &[String]) -> Report {
+        // By upstream, whatever the access log can be grouped by.
+        let asked =
+            if by.is_empty() { ["pool", "upstream"].map(str::to_owned).to_vec() } else { by.to_vec() };
         let by = if by.is_empty() { vec![self.default_label().to_owned()] } else { by.to_vec() };
         let mut all = Total::default();
         let mut why = ByUpstream::default();
@@ -200,7 +203,7 @@ impl Summary {
             status: self.statuses.iter().map(|(status, count)| (status_text(*status), *count)).collect(),
             origin: all.origins().collect(),
             reasons: ranked(why.reasons()),
-            diagnosed: self.diagnosed(&by),
+            diagnosed: self.diagnosed(&asked),
             groups: self.groups(&by),
             by,
             by_label: by_label.into(),

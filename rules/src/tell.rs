@@ -8,6 +8,7 @@ use crate::groups::{Group, Groups};
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
+use crate::servers::Stands;
 use crate::two_way::TwoWay;
 use gatewatch_parsers::Millis;
 
@@ -40,6 +41,7 @@ impl Engine {
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(exits.as_ref(), &mut alert);
+                let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
             if let Some(group) = groups.group_mut(group) {
@@ -61,10 +63,23 @@ impl Engine {
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(self.recent.view().as_ref(), &mut alert);
-                return Some(alert);
+                return Some(self.with_events(alert));
             }
         }
         None
+    }
+
+    /// With what is known of its servers' states. That one is in rotation says something only where the log tells when
+    /// servers are not.
+    fn with_events(&self, mut alert: Alert) -> Alert {
+        alert.events = self.servers.of(&alert.labels);
+        let is_server = alert.labels.iter().any(|(name, _)| name == "upstream");
+        let is_out =
+            alert.events.iter().any(|s| !s.upstream.is_empty() && matches!(s.stands(), Stands::Out(_)));
+        let tells = self.servers.all().next().is_some();
+        let requests = alert.recent.1;
+        alert.in_rotation = (is_server && tells && !is_out && requests > 0).then_some(requests);
+        alert
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.

@@ -259,6 +259,9 @@ impl LiveFile {
         };
         let Some(end) = parsed.end() else {
             self.lines.other += 1;
+            if let Parsed::Event(event) = &parsed {
+                collector.note(source, event, self.clock.newest());
+            }
             return;
         };
         self.lines.parsed += 1;

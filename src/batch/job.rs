@@ -73,7 +73,8 @@ impl Selection {
         match parsed {
             Parsed::Record(record) => self.takes(source, record),
             Parsed::Diagnosis(diagnosis) => self.takes(source, &diagnosis.as_record()),
-            Parsed::Event(_) | Parsed::Other => false,
+            Parsed::Event(event) => self.takes(source, &event.as_record()),
+            Parsed::Other => false,
         }
     }
 

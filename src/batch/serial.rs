@@ -44,7 +44,12 @@ impl Serial {
                 context.dates.set_newest(newest);
             }
             let Ok(parsed) = job.parse(line, &mut context) else { continue };
-            let Some(end) = parsed.end() else { continue };
+            let Some(end) = parsed.end() else {
+                if selection.takes_parsed(&job.source, &parsed) {
+                    self.collector.count_parsed(&job.source, &parsed, Place::Step);
+                }
+                continue;
+            };
             before = Some(end);
             counted.see(end);
             let come = clock.newest();

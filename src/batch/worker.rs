@@ -175,7 +175,13 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
                     collector.count_diagnosis(&job.source, diagnosis, place);
                 }
             }
-            Ok(Parsed::Event(_) | Parsed::Other) => counted.other += 1,
+            Ok(parsed @ Parsed::Event(_)) => {
+                counted.other += 1;
+                if selection.takes_parsed(&job.source, parsed) {
+                    collector.count_parsed(&job.source, parsed, Place::Step);
+                }
+            }
+            Ok(Parsed::Other) => counted.other += 1,
             Err(malformed) => counted.keep(line, *malformed),
         }
     }

@@ -24,6 +24,10 @@ pub fn run(args: &Init, out: &mut dyn Write, talk: &mut dyn Write) -> io::Result
         )?;
         return Ok(Exit::Error);
     }
+    if let Some(root) = args.root.as_deref().filter(|root| !root.is_dir()) {
+        complain(talk, &format!("--root {}: there is no such directory", root.display()))?;
+        return Ok(Exit::Usage);
+    }
     let host = args.root.as_deref().map_or_else(Rooted::here, Rooted::below);
     let installed = discover(&host);
     if installed.is_empty() {
@@ -122,6 +126,11 @@ fn said(one: &Installed, sources: &[Source], talk: &mut dyn Write) -> io::Result
         if let (None, Place::Elsewhere(place)) = (&log.left_out, &log.place) {
             writeln!(talk, "  not followed: {} ({})", printable(place), log.at)?;
         }
+    }
+    if own.is_empty()
+        && found.logs.iter().any(|log| log.left_out.is_none() && !matches!(log.place, Place::Elsewhere(_)))
+    {
+        writeln!(talk, "  its log is where another proxy's is: read once, as that one's")?;
     }
     for Remark { at, text, .. } in &found.remarks {
         writeln!(talk, "  {}: {}", printable(&at.to_string()), printable(text))?;

@@ -173,7 +173,11 @@ impl Section {
         let line = Line::Option(name.to_owned());
         if !is_no {
             self.line = Some((line, at.clone()));
-        } else if self.line.as_ref().is_some_and(|l| l.0 == line) {
+        } else if self
+            .line
+            .as_ref()
+            .is_some_and(|l| matches!(&l.0, Line::Option(was) if was.starts_with(name)))
+        {
             self.line = None;
         }
     }
@@ -272,7 +276,7 @@ fn frontend(host: &dyn Host, section: &Section, global: &[Target], found: &mut F
     }
     let at = first.at.clone();
     let shapes = vec![shape(section.line.as_ref())];
-    found.log(Log { place, shapes, is_errors: false, at, left_out: None, warnings });
+    found.log(Log { place, shapes, is_errors: false, held: 0, at, left_out: None, warnings });
 }
 
 /// Each target gets every request: a file is best.
@@ -299,7 +303,7 @@ fn nothing_yet(host: &dyn Host, sections: &[Section], global: &[Target], found: 
     let mut targets = own.filter(|t| t.takes_requests()).map(|t| (t, t.place(host)));
     if let Some((target, place)) = best(&mut targets) {
         let (at, shapes) = (target.at.clone(), vec![shape(defaults.line.as_ref())]);
-        found.log(Log { place, shapes, is_errors: false, at, left_out: None, warnings: Vec::new() });
+        found.log(Log { place, shapes, is_errors: false, held: 0, at, left_out: None, warnings: Vec::new() });
     }
 }
 

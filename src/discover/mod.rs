@@ -5,6 +5,8 @@
 //! nothing is ever a reason to stop. They are functions of a [`Host`], and touch nothing else.
 
 mod apache;
+mod caddy;
+mod envoy;
 mod haproxy;
 pub mod host;
 mod lines;
@@ -14,6 +16,8 @@ mod places;
 pub mod probe;
 mod rsyslog;
 mod squid;
+mod traefik;
+mod tree;
 pub mod written;
 
 pub use host::{Host, Rooted};
@@ -38,7 +42,15 @@ pub struct Product {
 }
 
 /// Every product, in the order in which they are told.
-pub const PRODUCTS: &[Product] = &[nginx::PRODUCT, haproxy::PRODUCT, apache::PRODUCT, squid::PRODUCT];
+pub const PRODUCTS: &[Product] = &[
+    nginx::PRODUCT,
+    haproxy::PRODUCT,
+    apache::PRODUCT,
+    squid::PRODUCT,
+    envoy::PRODUCT,
+    caddy::PRODUCT,
+    traefik::PRODUCT,
+];
 
 /// A line of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +94,13 @@ pub enum Place {
     Elsewhere(String),
 }
 
+impl Place {
+    /// Whether an input can name it.
+    fn is_readable(&self) -> bool {
+        !matches!(self, Place::Elsewhere(_)) && !self.to_string().contains(char::is_control)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,6 +130,8 @@ pub struct Log {
     pub shapes: Vec<Shape>,
     /// It tells of failures only, no requests: an error log.
     pub is_errors: bool,
+    /// The product holds lines back for so long, in milliseconds, before it writes them.
+    pub held: i64,
     /// Where it is configured.
     pub at: Spot,
     /// Why it is not followed, if it is not.
@@ -158,6 +179,7 @@ impl Found {
             self.logs.push(log);
             return;
         };
+        known.held = known.held.max(log.held);
         for warning in log.warnings {
             if !known.warnings.contains(&warning) {
                 known.warnings.push(warning);

@@ -72,6 +72,8 @@ pub(super) fn literal(path: &str) -> String {
     for c in path.chars() {
         match c {
             '*' | '?' | '[' => pattern.extend(['[', c, ']']),
+            // Here it would begin a label.
+            '<' => pattern.push('?'),
             c => pattern.push(c),
         }
     }

@@ -91,6 +91,11 @@ pub fn look(host: &dyn Host, log: &Log) -> Looked {
     let samples = samples(host, log, &mut looked);
     let mut best: Option<Candidate> = None;
     for shape in &log.shapes {
+        if shape.spec.contains(char::is_control) {
+            let why = "it holds a control character, which a configuration cannot".to_owned();
+            looked.refused.push((shape.clone(), why));
+            continue;
+        }
         match formats::compile(&shape.spec) {
             Ok(format) => {
                 let count = counted(format.as_ref(), &samples);
@@ -160,6 +165,8 @@ pub struct Source {
     pub places: Vec<Place>,
     /// All of them together.
     pub looked: Looked,
+    /// The longest that lines are held back, in milliseconds.
+    pub held: i64,
     /// They tell of failures only.
     pub is_errors: bool,
 }
@@ -169,13 +176,20 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for Installed { product, found } in installed {
         for log in &found.logs {
-            let is_read = log.left_out.is_none() && !matches!(log.place, Place::Elsewhere(_));
-            if !is_read {
+            if log.left_out.is_some() || !log.place.is_readable() {
                 continue;
             }
             let looked = look(host, log);
             // An error log that nobody here can read is no source.
             if log.is_errors && looked.shape.is_none() {
+                continue;
+            }
+            // Two products at one place: it is read once, and what its lines are is found out line by line.
+            if let Some(known) = sources.iter_mut().find(|source| source.places.contains(&log.place)) {
+                let spec = |looked: &Looked| looked.shape.as_ref().map(|shape| shape.spec.clone());
+                if spec(&known.looked) != spec(&looked) {
+                    known.looked.shape = None;
+                }
                 continue;
             }
             let is_file = matches!(log.place, Place::File(_));
@@ -188,6 +202,7 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
             };
             match sources.iter_mut().find(alike) {
                 Some(source) => {
+                    source.held = source.held.max(log.held);
                     source.looked.add(&looked);
                     source.places.push(log.place.clone());
                 }
@@ -196,6 +211,7 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
                     product,
                     places: vec![log.place.clone()],
                     looked,
+                    held: log.held,
                     is_errors: log.is_errors,
                 }),
             }
@@ -207,11 +223,11 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
 
 /// `nginx`; `nginx-main` and `nginx-upstream` where there are two.
 fn name(sources: &mut [Source]) {
-    let products: Vec<&str> = sources.iter().map(|s| s.product.name).collect();
+    let alike: Vec<_> = sources.iter().map(|s| (s.product.name, s.is_errors)).collect();
     let mut taken: Vec<String> = Vec::new();
     for source in sources {
         let word = source.product.name;
-        let is_alone = products.iter().filter(|p| **p == word).count() == 1;
+        let is_alone = !source.is_errors && alike.iter().filter(|a| **a == (word, false)).count() == 1;
         let called = match (&source.looked.shape, source.places.first()) {
             _ if source.is_errors => "errors".to_owned(),
             (_, Some(Place::Socket(_))) => "syslog".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::lines::{Opened, absolute, included};
-use super::{Found, Spot};
+use super::{Found, Spot, places};
 
 const MAIN: &str = "/etc/rsyslog.conf";
 /// What packages leave there whether rsyslog is installed or not.
@@ -137,12 +137,14 @@ impl Rsyslog {
         }
         let path = word.strip_prefix('-').unwrap_or(word);
         if path.starts_with('/') {
-            return Some(path.to_owned());
+            return Some(places::literal(path));
         }
         if !action.contains("omfile") {
             return None;
         }
-        value(action, "file").or_else(|| template(&value(action, "dynafile")?))
+        value(action, "file")
+            .map(|path| places::literal(&path))
+            .or_else(|| template(&value(action, "dynafile")?))
     }
 
     /// Where the messages of a program of this facility are written.
@@ -237,7 +239,11 @@ fn condition(line: &str) -> Option<(Condition, &str)> {
 fn plain(template: &str) -> String {
     let mut pattern = String::new();
     for (i, part) in template.split('%').enumerate() {
-        pattern.push_str(if i % 2 == 1 { "*" } else { part });
+        if i % 2 == 0 {
+            pattern.push_str(&places::literal(part));
+        } else if !pattern.ends_with('*') {
+            pattern.push('*');
+        }
     }
     pattern
 }

@@ -182,7 +182,15 @@ impl Squid<'_> {
             let left_out = other.map(|best| format!("the same requests as in {}", best.place));
             let warnings = self.warnings(access);
             let shapes = shape.into_iter().collect();
-            found.log(Log { place, shapes, is_errors: false, at: access.at.clone(), left_out, warnings });
+            found.log(Log {
+                place,
+                shapes,
+                is_errors: false,
+                held: 0,
+                at: access.at.clone(),
+                left_out,
+                warnings,
+            });
         }
     }
 

@@ -24,6 +24,7 @@ const TAIL: &str = "
 #[must_use]
 pub fn configuration(installed: &[Installed], sources: &[Source]) -> String {
     let mut text = HEAD.to_owned();
+    lateness(&mut text, sources);
     for one in installed {
         let _ = write!(text, "\n# {}: {}\n", one.product.title, one_line(&one.found.config));
         let own = sources.iter().filter(|s| s.product.name == one.product.name);
@@ -36,10 +37,36 @@ pub fn configuration(installed: &[Installed], sources: &[Source]) -> String {
             input(&mut text, source);
         }
         not_followed(&mut text, &one.found);
+        for remark in &one.found.remarks {
+            let _ = writeln!(text, "# {}: {}", one_line(&remark.at.to_string()), one_line(&remark.text));
+        }
     }
     pools(&mut text, installed);
     text.push_str(TAIL);
     text
+}
+
+/// By default lines may be so late, in seconds.
+const LATENESS: i64 = 2;
+/// More cannot be set.
+const LATENESS_MAX: i64 = 3_600;
+
+/// How late lines come that were held back for so long; `None`: within what holds by default.
+#[must_use]
+pub fn late(held: i64) -> Option<i64> {
+    (held > 0).then(|| (held.saturating_add(999) / 1_000 + LATENESS).min(LATENESS_MAX))
+}
+
+fn lateness(text: &mut String, sources: &[Source]) {
+    let longest = sources.iter().max_by_key(|source| source.held);
+    if let Some((source, late)) = longest.and_then(|source| Some((source, late(source.held)?))) {
+        let (title, held) = (source.product.title, source.held.div_euclid(1_000).max(1));
+        let _ = write!(
+            text,
+            "\n# {title} holds lines back for up to {held} s: what is later than this is in no window.\n"
+        );
+        let _ = write!(text, "[agent]\nlateness = \"{late}s\"\n");
+    }
 }
 
 /// A source as its table.
@@ -77,6 +104,9 @@ fn input(text: &mut String, source: &Source) {
 pub fn understood(source: &Source) -> Option<String> {
     let looked = &source.looked;
     let called = looked.shape.as_ref().map(|shape| one_line(&shape.called))?;
+    if source.is_errors {
+        return Some("an error log: why upstreams failed, beside the requests".to_owned());
+    }
     let kind = if looked.is_detected { "detected, not as configured:" } else { "format" };
     Some(match looked.share() {
         Some(share) => {
@@ -105,7 +135,7 @@ fn not_followed(text: &mut String, found: &Found) {
     for log in &found.logs {
         let why = match (&log.left_out, &log.place) {
             (Some(why), _) => why.clone(),
-            (None, Place::Elsewhere(_)) => "it cannot be read from here".to_owned(),
+            (None, place) if !place.is_readable() => "it cannot be read from here".to_owned(),
             (None, _) if log.is_errors && !is_known(log) => "an error log".to_owned(),
             (None, _) => continue,
         };
@@ -123,22 +153,19 @@ fn is_known(log: &Log) -> bool {
     log.shapes.iter().any(|shape| tells_upstream(&shape.spec).is_some())
 }
 
-/// Addresses that stand in a log, and which pool they belong to.
-#[must_use]
-pub fn addresses(installed: &[Installed]) -> Vec<(&str, &str)> {
-    let mut table: Vec<(&str, &str)> = Vec::new();
-    let mut doubtful: Vec<&str> = Vec::new();
+/// Addresses that stand in a log, with the pools that they belong to.
+fn addresses(installed: &[Installed]) -> Vec<(&str, Vec<&str>)> {
+    let mut table: Vec<(&str, Vec<&str>)> = Vec::new();
     for pool in installed.iter().flat_map(|one| &one.found.pools) {
-        for address in &pool.addresses {
-            match table.iter().find(|known| known.0 == address) {
-                Some(known) if known.1 != pool.name => doubtful.push(address),
-                Some(_) => {}
-                None => table.push((address, &pool.name)),
+        let is_word = |word: &String| !word.is_empty() && !word.contains(char::is_control);
+        for address in pool.addresses.iter().filter(|address| is_word(address) && is_word(&pool.name)) {
+            match table.iter_mut().find(|known| known.0 == address) {
+                Some((_, pools)) if pools.contains(&pool.name.as_str()) => {}
+                Some((_, pools)) => pools.push(&pool.name),
+                None => table.push((address, vec![&pool.name])),
             }
         }
     }
-    // In two pools an address tells neither.
-    table.retain(|entry| !doubtful.contains(&entry.0));
     table
 }
 
@@ -148,8 +175,12 @@ fn pools(text: &mut String, installed: &[Installed]) {
         return;
     }
     text.push_str("\n# Which pool a server belongs to.\n[pools]\n");
-    for (address, pool) in table {
-        let _ = writeln!(text, "{} = {}", quoted(address), quoted(pool));
+    for (address, pools) in table {
+        match &pools[..] {
+            [pool] => drop(writeln!(text, "{} = {}", quoted(address), quoted(pool))),
+            // In two pools an address tells neither.
+            pools => drop(writeln!(text, "# {} is in {}", one_line(address), one_line(&pools.join(", ")))),
+        }
     }
 }
 
@@ -164,8 +195,11 @@ pub fn counted(pools: &[Pool]) -> Option<String> {
 /// "2 sources, nginx format `main`, 99.8 % parsed, 14 upstreams in 3 pools"
 #[must_use]
 pub fn summary(installed: &[Installed], sources: &[Source]) -> String {
-    let count = sources.len();
-    let mut parts = vec![format!("{count} source{}", if count == 1 { "" } else { "s" })];
+    let mut parts = vec![match sources.len() {
+        0 => "no source yet".to_owned(),
+        1 => "1 source".to_owned(),
+        count => format!("{count} sources"),
+    }];
     for source in sources.iter().filter(|s| !s.is_errors) {
         if let Some(shape) = &source.looked.shape {
             let share =
@@ -190,7 +224,8 @@ fn quoted(text: &str) -> String {
         if !text.contains('\'') {
             return format!("'{text}'");
         }
-        if !text.contains("'''") && !text.ends_with('\'') && !text.starts_with('\'') {
+        // One quote more at an end is part of the text.
+        if !text.contains("'''") && !text.ends_with("''") && !text.starts_with("''") {
             return format!("'''{text}'''");
         }
     }

@@ -1,5 +1,6 @@
 //! Print a summary. One file a kind; a kind is one line in [`REPORTS`].
 
+mod beside;
 mod chart;
 mod csv;
 mod exits;

@@ -47,6 +47,8 @@ struct Next {
     compression: Compression,
     cursor: Cursor,
     placed: Placed,
+    /// An archive without a whole line.
+    is_void: bool,
 }
 
 enum Located {
@@ -119,6 +121,14 @@ impl Tailer {
             }
             let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
             self.say_lost(live, &streams, why, new, out);
+        } else {
+            let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
+            for key in refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>() {
+                let is_lost = |s: &Stream| s.position.key == key && s.is_wanted && !s.located;
+                if streams.iter().any(is_lost) {
+                    self.lost(live, Loss::Truncated, out);
+                }
+            }
         }
         // Never one that came after the file that will wait, or waits for it itself.
         let may_wait_for = |file: &&Tracked| {
@@ -234,6 +244,7 @@ impl Tailer {
                         out(Event::Moved { file: file.id, place: file.place() });
                     }
                 }
+                Ok(Located::Unknown(next)) if next.is_void => found_void(streams),
                 Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
                 Ok(Located::Unknown(_)) => {}
                 Err(trouble) if is_its_own(&trouble) => {
@@ -307,7 +318,8 @@ impl Tailer {
             let placed = if by_key { Placed::Resumed } else { Placed::Continued(position.key) };
             return Ok(match rest {
                 Some(cursor) => {
-                    Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed }))
+                    let is_void = false;
+                    Located::Rest(Box::new(Next { sibling, handle, compression, cursor, placed, is_void }))
                 }
                 // Written anew and moved over the one that is open, then rotated: it goes on here.
                 _ if is_followed && orphan.is_some() && compression == Compression::Plain => {
@@ -332,7 +344,8 @@ impl Tailer {
         // Known by its birth, and no longer what was read of it: truncated and written to since.
         let is_refilled = of_key.is_some() && key.birth > 0 && compression == Compression::Plain;
         let placed = if is_refilled { Placed::Replaced } else { Placed::Beginning };
-        let next = Box::new(Next { sibling, handle, compression, cursor, placed });
+        let is_void = compression != Compression::Plain && head.len() < HEAD_LEN && !head.contains(&b'\n');
+        let next = Box::new(Next { sibling, handle, compression, cursor, placed, is_void });
         Ok(if is_refilled { Located::Rest(next) } else { Located::Unknown(next) })
     }
 
@@ -393,7 +406,7 @@ impl Tailer {
         before: Option<FileId>,
         out: &mut impl FnMut(Event<'_>),
     ) -> FileId {
-        let Next { sibling, handle, compression, mut cursor, placed } = next;
+        let Next { sibling, handle, compression, mut cursor, placed, .. } = next;
         cursor.leave();
         self.counters.recovered += 1;
         if let Placed::Continued(old) = placed {
@@ -446,6 +459,14 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
 
 fn mark(streams: &mut [Stream], key: &FileKey) {
     streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// One of those that no whole line was read of is in an archive, as it was.
+fn found_void(streams: &mut [Stream]) {
+    let mut missing = streams.iter_mut().filter(|stream| stream.is_wanted && !stream.located);
+    if let Some(stream) = missing.find(|stream| stream.position.progress.offset == 0) {
+        stream.located = true;
+    }
 }
 
 /// A file cannot be read now, and it may be any of those that are looked for: none of them is given up yet, and the next scan

@@ -16,7 +16,7 @@ pub struct Disk {
     /// By a snapshot's number: what had been handed out at its instant.
     ledgers: BTreeMap<u64, Account>,
     /// Every snapshot that was durable, as it lay there.
-    former: Vec<Vec<u8>>,
+    former: Vec<(u64, Account, Vec<u8>)>,
     full: bool,
 }
 
@@ -63,7 +63,7 @@ impl Disk {
             Step::Renamed | Step::Told => {
                 let seq = self.store.write(payload).unwrap();
                 self.ledgers.insert(seq, account.clone());
-                self.former.push(frame::wrap(seq, payload));
+                self.former.push((seq, account.clone(), frame::wrap(seq, payload)));
             }
         }
     }
@@ -110,7 +110,10 @@ impl Disk {
             let _absent = fs::remove_file(self.folder.join(name));
         }
         self.former.truncate(at + 1);
-        fs::write(self.folder.join(GENERATIONS[0]), &self.former[at]).unwrap();
+        // After a damaged one, its number is given out again.
+        let (seq, account, bytes) = &self.former[at];
+        self.ledgers.insert(*seq, account.clone());
+        fs::write(self.folder.join(GENERATIONS[0]), bytes).unwrap();
     }
 
     /// Damages the newest one, if the other one is whole: cut, or a bit turned.

@@ -190,6 +190,22 @@ fn what_went_wrong_once() {
             Append(1, 1),
             Poll(4000),
         ],
+        // An empty file was compressed.
+        vec![Copy(0), Crash(NotBegun), Start, Poll(0), Stop, Compress(0, 1)],
+        vec![Crash(NotBegun), Start, AppendPartial(0, 1), Copy(0), Poll(0), Compress(0, 1), Stop],
+        // A rotated file was truncated while nobody looked, and nothing is at the log's path.
+        vec![
+            Crash(NotBegun),
+            AppendLong(1, 10),
+            Start,
+            Poll(0),
+            Rotate(1),
+            Append(1, 1),
+            Stop,
+            Truncate(1, Refill::Nothing),
+            Start,
+            Poll(0),
+        ],
         // What nobody may read now is not lost.
         vec![Chmod(1), Crash(NotBegun), Start, RotateCreate(1), Poll(0)],
         vec![

@@ -4,6 +4,7 @@
 use crate::config::{self, Config, Input};
 use crate::discover::host::Host;
 use crate::discover::logrotate::Logrotate;
+use crate::discover::written::late;
 use crate::discover::{Installed, Log, Place, Product, Remark, Spot, discover};
 use crate::inputs::streams::Kind;
 use gatewatch_parsers::formats;
@@ -25,6 +26,7 @@ pub fn warnings(config: &Config, host: &dyn Host) -> Vec<String> {
             for log in found.logs.iter().filter(|log| is_read(log, input, &files, host)) {
                 log.warnings.iter().for_each(|warning| said.remark(warning));
                 said.blind(product, log, input);
+                said.late(log, config.agent.lateness);
             }
         }
     }
@@ -84,6 +86,18 @@ impl Said<'_> {
     fn copytruncate(&mut self, file: &str, at: &Spot) {
         let text = format!("logrotate copies and truncates {file}: lines written in between are lost");
         self.push(&text, at, "create, and a postrotate that makes the proxy open its log anew");
+    }
+
+    /// Lines that come after their windows were judged.
+    fn late(&mut self, log: &Log, lateness: i64) {
+        if let Some(late) = late(log.held).filter(|_| lateness < log.held) {
+            let text = format!(
+                "{} is written with a delay of up to {} s, and `lateness` is less",
+                log.place,
+                log.held.div_euclid(1_000).max(1)
+            );
+            self.push(&text, &log.at, &format!("[agent] lateness = \"{late}s\", or a shorter delay"));
+        }
     }
 
     /// A format that cannot name upstreams: the input's own, else the proxy's.

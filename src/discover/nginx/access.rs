@@ -22,7 +22,7 @@ pub(super) struct AccessLog {
     pub(super) format: String,
     pub(super) at: Spot,
     buffer: Option<String>,
-    has_flush: bool,
+    flush: Option<String>,
     condition: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl AccessLog {
         for (i, arg) in directive.args.iter().enumerate().skip(1) {
             match arg.split_once('=') {
                 Some(("buffer", size)) => log.buffer = Some(size.to_owned()),
-                Some(("flush", _)) => log.has_flush = true,
+                Some(("flush", time)) => log.flush = Some(time.to_owned()),
                 Some(("if", condition)) => log.condition = Some(condition.to_owned()),
                 Some(("gzip", _)) => _ = log.buffer.get_or_insert_with(|| BUFFER.to_owned()),
                 None if arg == "gzip" => _ = log.buffer.get_or_insert_with(|| BUFFER.to_owned()),
@@ -47,11 +47,17 @@ impl AccessLog {
         log
     }
 
+    /// How long lines wait in the buffer, where that is bounded.
+    pub(super) fn held(&self) -> i64 {
+        let flush = self.flush.as_deref().filter(|_| self.buffer.is_some());
+        flush.and_then(millis).unwrap_or(0)
+    }
+
     /// Why it does not tell everything, or not in time.
     pub(super) fn warnings(&self) -> Vec<Remark> {
         let mut warnings = Vec::new();
         let mut warn = |text: String, help: String| warnings.push(Remark { at: self.at.clone(), text, help });
-        if let (Some(size), false) = (&self.buffer, self.has_flush) {
+        if let (Some(size), false) = (&self.buffer, self.flush.is_some()) {
             warn(
                 format!(
                     "access_log has buffer={size} without flush=: lines come when {size} are full, minutes late"
@@ -69,6 +75,20 @@ impl AccessLog {
         }
         warnings
     }
+}
+
+/// A time as nginx writes it: `500ms`, `5s`, `1m`, and `5` are seconds.
+fn millis(time: &str) -> Option<i64> {
+    let end = time.find(|c: char| !c.is_ascii_digit()).unwrap_or(time.len());
+    let (digits, unit) = time.split_at(end);
+    let unit = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    digits.parse::<i64>().ok()?.checked_mul(unit)
 }
 
 /// Goes through the blocks.
@@ -122,7 +142,7 @@ impl<'f> Walk<'f> {
     fn best(&mut self, logs: Vec<AccessLog>) -> Vec<AccessLog> {
         let rank = |log: &&AccessLog| {
             let reach = (self.reach)(&log.place);
-            (reach == UNREADABLE, self.formats.rank(log), reach, log.buffer.is_some() && !log.has_flush)
+            (reach == UNREADABLE, self.formats.rank(log), reach, log.buffer.is_some() && log.flush.is_none())
         };
         let whole = logs.iter().filter(|log| log.condition.is_none());
         // With conditions, each may hold what the others do not.
@@ -154,10 +174,13 @@ impl Formats {
         Formats { formats, is_stream }
     }
 
+    fn spec(&self, written: &str) -> String {
+        format!("{}:{written}", if self.is_stream { "nginx-stream" } else { "nginx" })
+    }
+
     /// How much a log tells: 0 is most.
     fn rank(&self, log: &AccessLog) -> u8 {
-        let spec =
-            self.formats.get(&log.format).map_or("nginx:combined".to_owned(), |text| format!("nginx:{text}"));
+        let spec = self.formats.get(&log.format).map_or("nginx:combined".to_owned(), |text| self.spec(text));
         match tells_upstream(&spec) {
             Some(true) => 0,
             Some(false) => 1,
@@ -168,7 +191,7 @@ impl Formats {
     /// How a log's lines look.
     pub(super) fn shape(&self, log: &AccessLog, found: &mut Found) -> Option<Shape> {
         if let Some(written) = self.formats.get(&log.format) {
-            return Some(shape(&log.format, format!("nginx:{written}")));
+            return Some(shape(&log.format, self.spec(written)));
         }
         if log.format == COMBINED && !self.is_stream {
             return Some(shape(COMBINED, "nginx:combined".to_owned()));

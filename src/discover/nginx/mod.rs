@@ -114,8 +114,8 @@ impl Nginx<'_> {
         for (log, left_out) in used.chain(twice) {
             let Some(place) = self.place(&log.place) else { continue };
             let shapes = formats.shape(&log, found).into_iter().collect();
-            let warnings = log.warnings();
-            found.log(Log { place, shapes, is_errors: false, at: log.at, left_out, warnings });
+            let (warnings, held) = (log.warnings(), log.held());
+            found.log(Log { place, shapes, is_errors: false, held, at: log.at, left_out, warnings });
         }
     }
 
@@ -173,7 +173,7 @@ impl Nginx<'_> {
         if !found.logs.iter().any(|log| log.place == place) {
             let at = at.clone();
             let shapes = vec![shape("error_log", "nginx-error".to_owned())];
-            found.log(Log { place, shapes, is_errors: true, at, left_out: None, warnings });
+            found.log(Log { place, shapes, is_errors: true, held: 0, at, left_out: None, warnings });
         }
     }
 }

@@ -21,8 +21,8 @@ BalancerMember balancer://late http://10.0.0.9:81
 "#;
     let site = r#"
 <VirtualHost *:80>
-    CustomLog ${LOGS}/plain.log plain
     CustomLog ${LOGS}/up.log upstream
+    CustomLog ${LOGS}/plain.log plain
     ErrorLog "|/usr/bin/logger -t web -p local1.error"
 </VirtualHost>
 <VirtualHost *:443>
@@ -36,8 +36,8 @@ BalancerMember balancer://late http://10.0.0.9:81
     expect(
         &[(CONF, main), ("/etc/apache2/envvars", envvars), ("/etc/apache2/sites-enabled/a.conf", site)],
         &[
-            r#"apache log /var/log/apache2/vhosts/plain.log plain = apache:LogFormat "%h \"%r\" %>s" (the same requests as in /var/log/apache2/vhosts/up.log)"#,
             &format!("apache log /var/log/apache2/vhosts/up.log {up}"),
+            r#"apache log /var/log/apache2/vhosts/plain.log plain = apache:LogFormat "%h \"%r\" %>s" (the same requests as in /var/log/apache2/vhosts/up.log)"#,
             &format!("apache log /var/log/apache2/ssl.*-*-*.log {up}"),
             "  ! /etc/apache2/sites-enabled/a.conf:8: CustomLog has env=!dontlog: requests that it leaves out are not counted, so ratios are wrong",
             "apache log a pipe into mine CustomLog = apache:LogFormat \"%h %t %>s\"",

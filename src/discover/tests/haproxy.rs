@@ -46,3 +46,20 @@ backend be
         ],
     );
 }
+
+#[test]
+fn levels_stdout_and_files_that_follow() {
+    let main = "global\n log stdout format raw local0\n log /dev/log local1 notice\ndefaults\n log global\n option httplog clf\n";
+    let part = "frontend a\n http-request set-log-level silent if { path /health }\nlisten b\n no option httplog\n \
+                option log-separate-errors\n server x 10.0.0.1:1\nfrontend c\n no log\n log /dev/log local1 notice\n";
+    expect(
+        &[(CONF, main), ("/etc/haproxy/conf.d/a.cfg", part), RSYSLOG],
+        &[
+            "haproxy log the journal of haproxy.service option httplog clf, default = haproxy",
+            "  ! /etc/haproxy/conf.d/a.cfg:2: frontend a logs some requests not at all (set-log-level silent)",
+            "  ! /etc/haproxy/conf.d/a.cfg:3: listen b logs who connects, and neither status nor server",
+            "pool b 1 []",
+            "? /etc/haproxy/conf.d/a.cfg:7: frontend c logs only what is graver than a request: its failures are not seen",
+        ],
+    );
+}

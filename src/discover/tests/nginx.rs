@@ -32,11 +32,59 @@ http {
             "nginx log udp://127.0.0.1:5140 main = nginx:log_format main '$remote_addr [$time_local] \"$request\" $status \"$upstream_addr\"'",
             "nginx log /etc/nginx/logs/*-x.log main = nginx:log_format main '$remote_addr [$time_local] \"$request\" $status \"$upstream_addr\"'",
             "  ! /etc/nginx/nginx.conf:15: access_log has if=$loggable: requests that it leaves out are not counted, so ratios are wrong",
-            "nginx log /var/log/nginx/api.log js = nginx:log_format js escape=json '{\"time\":\"$time_iso8601\",\"status\":\"$status\"}' (the same requests as in syslog:server=127.0.0.1:5140,tag=edge)",
+            "nginx log /var/log/nginx/api.log js = nginx:log_format js escape=json '{\"time\":\"$time_iso8601\",\"status\":\"$status\"}' (the same requests as in syslog:server=127.0.0.1:5140,tag=edge) +1000ms",
             "nginx errors /var/log/nginx/error.log error_log = nginx-error",
             "  ! /etc/nginx/nginx.conf:2: error_log at level crit leaves out why upstreams failed",
             "pool api 5 [10.0.0.1:8080 10.0.0.2:80 unix:/run/a.sock [::1]:81]",
             "? /etc/nginx/nginx.conf:17: server quiet has access_log off: its failures are not seen",
+        ],
+    );
+}
+
+#[test]
+fn streams_lua_and_what_is_broken() {
+    let main = r#"
+stream {
+    log_format tcp '$remote_addr [$time_local] $protocol $status "$upstream_addr"';
+    upstream db { server 10.0.0.1:5432; server 10.0.0.2; }
+    server { listen 5432; access_log /var/log/nginx/stream.log tcp; proxy_pass db; }
+}
+http {
+    log_format q "a\"$status 'b' \\x" ';$time_iso8601';
+    access_log "/var/log/nginx/a[1].log" q;
+    access_log /dev/null;
+    server {
+        content_by_lua_block { if x then return { "}" end }
+        access_log /dev/stdout missing;
+        set $x ${host}y;
+    }
+    server { listen 80; }
+    include loop.conf;
+    include gone.conf;
+    include none/*.conf;
+"#;
+    expect(
+        &[(CONF, main), ("/etc/nginx/loop.conf", "include loop.conf;\n}\nserver_tokens off;\n")],
+        &[
+            r#"nginx log /var/log/nginx/stream.log tcp = nginx-stream:log_format tcp '$remote_addr [$time_local] $protocol $status "$upstream_addr"'"#,
+            "nginx log the journal of nginx.service",
+            "nginx log /var/log/nginx/a[[]1].log q = nginx:log_format q 'a\"$status \\'b\\' \\\\x;$time_iso8601'",
+            "nginx errors /var/log/nginx/error.log error_log = nginx-error",
+            "pool db 2 [10.0.0.1:5432]",
+            "? /etc/nginx/loop.conf:1: /etc/nginx/loop.conf includes itself",
+            "? /etc/nginx/loop.conf:2: `}` closes no block",
+            "? /etc/nginx/nginx.conf:18: /etc/nginx/gone.conf is not there",
+            "? /etc/nginx/nginx.conf:20: the file ends within a block",
+            "? /etc/nginx/nginx.conf:13: log_format missing is not there",
+        ],
+    );
+    let open = "http { access_log /var/log/nginx/a.log; server { return 200 'open; } }\n";
+    expect(
+        &[(CONF, open)],
+        &[
+            "nginx log /var/log/nginx/a.log combined = nginx:combined",
+            "nginx errors /var/log/nginx/error.log error_log = nginx-error",
+            "? /etc/nginx/nginx.conf:1: a quote is never closed",
         ],
     );
 }

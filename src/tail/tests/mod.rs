@@ -40,6 +40,7 @@
 
 mod faults;
 mod identity;
+mod mixed;
 mod random;
 mod rotation;
 mod security;

@@ -188,6 +188,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "one table")]
     fn changes_of_servers_and_backends() {
         use Happened::{Down, NoServer, Up};
         let cases = [

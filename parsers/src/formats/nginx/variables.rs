@@ -69,6 +69,28 @@ pub(super) enum Shape {
     Numbers,
 }
 
+/// Variables that bear on nothing and hold no blank.
+const TOKENS: &[&str] = &[
+    "remote_addr",
+    "realip_remote_addr",
+    "server_addr",
+    "binary_remote_addr",
+    "scheme",
+    "request_id",
+    "req_id",
+    "server_protocol",
+    "pipe",
+    "gzip_ratio",
+    "proxy_alternative_upstream_name",
+    "ssl_protocol",
+    "ssl_cipher",
+    "ssl_session_reused",
+    "connection_time",
+    "request_completion",
+    "http2",
+    "http3",
+];
+
 /// What is known of a variable.
 pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
     match name {
@@ -104,24 +126,7 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "remote_port"
         | "server_port"
         | "content_length" => (Shape::Number, None),
-        "remote_addr"
-        | "realip_remote_addr"
-        | "server_addr"
-        | "binary_remote_addr"
-        | "scheme"
-        | "request_id"
-        | "req_id"
-        | "server_protocol"
-        | "pipe"
-        | "gzip_ratio"
-        | "proxy_alternative_upstream_name"
-        | "ssl_protocol"
-        | "ssl_cipher"
-        | "ssl_session_reused"
-        | "connection_time"
-        | "request_completion"
-        | "http2"
-        | "http3" => (Shape::Token, None),
+        token if TOKENS.contains(&token) => (Shape::Token, None),
         _ => of_headers_and_sessions(name),
     }
 }

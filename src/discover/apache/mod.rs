@@ -1,5 +1,7 @@
 //! Apache: `LogFormat`, `CustomLog` and `ErrorLog` of the main server and of each virtual host, balancers.
 
+mod envvars;
+
 use super::host::{Host, is_pattern};
 use super::lines::{Opened, absolute, folder, included};
 use super::places::{self, Sender};
@@ -62,7 +64,7 @@ fn read(host: &dyn Host, config: &str, found: &mut Found) {
         host,
         root: folder.strip_suffix("/conf").unwrap_or(folder).to_owned(),
         unit: if config.contains("/httpd") { "httpd.service" } else { "apache2.service" },
-        variables: variables(&host.text(&format!("{folder}/envvars")).unwrap_or_default()),
+        variables: envvars::variables(&host.text(&format!("{folder}/envvars")).unwrap_or_default()),
         formats: HashMap::from([("clf".to_owned(), r#"%h %l %u %t "%r" %>s %b"#.to_owned())]),
         servers: vec![Server::default()],
         globals: Vec::new(),
@@ -74,48 +76,6 @@ fn read(host: &dyn Host, config: &str, found: &mut Found) {
     };
     apache.file(config, &Spot { file: config.to_owned(), line: 0 }, found);
     apache.conclude(found);
-}
-
-/// A shell's assignments, as far as `envvars` has them.
-fn variables(text: &str) -> HashMap<String, String> {
-    let mut variables = HashMap::new();
-    for line in text.lines().map(str::trim) {
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let line = line.strip_prefix(": ${").map_or(line, |rest| rest.trim_end_matches('}'));
-        let Some((name, value)) = line.split_once(":=").or_else(|| line.split_once('=')) else { continue };
-        let is_name =
-            |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if is_name(name) {
-            let value = value.trim_matches(['"', '\'']);
-            variables.insert(name.to_owned(), shell(value, &variables));
-        }
-    }
-    variables
-}
-
-/// `$NAME`, `${NAME}`, `${NAME:-value}`; what is not set is empty.
-fn shell(text: &str, variables: &HashMap<String, String>) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let (name, otherwise, behind) =
-            match after.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
-                Some((inside, behind)) => {
-                    let (name, otherwise) = inside.split_once(":-").unwrap_or((inside, ""));
-                    (name, otherwise, behind)
-                }
-                None => {
-                    let end =
-                        after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                    let (name, behind) = after.split_at(end);
-                    (name, "", behind)
-                }
-            };
-        out.push_str(variables.get(name).map_or(otherwise, String::as_str));
-        rest = behind;
-    }
-    out + rest
 }
 
 impl Apache<'_> {
@@ -292,7 +252,7 @@ impl Apache<'_> {
             if !found.logs.iter().any(|log| log.place == place) {
                 let shapes = vec![Shape { called: "ErrorLog".to_owned(), spec: "apache-error".to_owned() }];
                 let (at, warnings) = (at.clone(), Vec::new());
-                found.log(Log { place, shapes, is_errors: true, at, left_out: None, warnings });
+                found.log(Log { place, shapes, is_errors: true, held: 0, at, left_out: None, warnings });
             }
         }
         if !found.logs.iter().any(|log| !log.is_errors) {
@@ -333,7 +293,7 @@ impl Apache<'_> {
         }
         let left_out = same.map(|best| format!("the same requests as in {best}"));
         let shapes = shape.into_iter().collect();
-        found.log(Log { place, shapes, is_errors: false, at: at.clone(), left_out, warnings });
+        found.log(Log { place, shapes, is_errors: false, held: 0, at: at.clone(), left_out, warnings });
     }
 
     /// What is written where; `None`: nowhere.
@@ -390,16 +350,17 @@ fn piped(host: &dyn Host, command: &str, sender: Sender<'_>) -> Place {
 /// strftime's letters match anything.
 fn stamped(path: &str) -> String {
     let mut pattern = String::new();
-    let mut chars = path.chars();
-    while let Some(c) = chars.next() {
-        if c == '%' {
-            chars.next();
-            if !pattern.ends_with('*') {
-                pattern.push('*');
-            }
-        } else {
-            pattern.push(c);
+    for (i, part) in path.split('%').enumerate() {
+        if i == 0 {
+            pattern.push_str(&places::literal(part));
+            continue;
         }
+        if !pattern.ends_with('*') {
+            pattern.push('*');
+        }
+        let mut rest = part.chars();
+        rest.next();
+        pattern.push_str(&places::literal(rest.as_str()));
     }
     pattern
 }
