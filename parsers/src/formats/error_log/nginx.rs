@@ -170,7 +170,7 @@ fn is_torn(line: &Line<'_>, tail: &[u8]) -> bool {
     tail.is_empty()
         && !line.connection.is_empty()
         && matches!(line.level, b"error" | b"crit")
-        && BEGINNINGS.iter().any(|words| is_half(words))
+        && BEGINNINGS.iter().any(is_half)
 }
 
 /// `, client: …` and all that follows.
