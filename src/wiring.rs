@@ -107,7 +107,12 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
     let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
     let (format, title, note) = match &settings.format {
         Some(format) => {
-            let format = format.for_head(&sample).map_or_else(|| Arc::clone(format), Arc::from);
+            // An error log among the paths of its input is read as what it is: its failures belong to the same input as
+            // the requests.
+            let errors = formats::error_log_of(&sample, &context);
+            let errors = errors.filter(|_| !formats::is_error_log(format.name()));
+            let found = errors.or_else(|| format.for_head(&sample));
+            let format = found.map_or_else(|| Arc::clone(format), Arc::from);
             let title = format.title();
             (Some(format), title, None)
         }
@@ -131,7 +136,7 @@ impl Recognised {
     ) -> Option<Recognised> {
         let format = match (&settings.format, format) {
             // What was learned from the file itself (`w3c:date time …`) stays known.
-            (Some(set), Some(name)) if set.is_learned_as(name) => {
+            (Some(set), Some(name)) if set.is_learned_as(name) || formats::is_error_log(name) => {
                 Some(Arc::from(formats::compile(name).ok()?))
             }
             (Some(format), _) => Some(Arc::clone(format)),
@@ -305,6 +310,37 @@ mod tests {
             let line = b"2026-11-22 14:53:54 504 GET";
             let parsed = again.format.as_ref().unwrap().parse(line, &mut again.context);
             assert!(matches!(parsed, Ok(gatewatch_parsers::Parsed::Record(_))), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_log_among_the_files_of_an_input_is_read_as_such() {
+        let error = br#"2026/11/22 15:18:07 [error] 5#5: *3 connect() failed (111: Connection refused) while connecting to upstream, client: 1.2.3.4, server: s, request: "GET / HTTP/1.1", upstream: "http://10.0.0.1:80/", host: "h"
+"#;
+        let access = b"1.2.3.4 - - [22/Nov/2026:15:18:07 +0000] \"GET / HTTP/1.1\" 502 1 \"-\" \"-\"\n";
+        for (format, head, expected) in [
+            ("nginx:combined", &error[..], "nginx-error"),
+            ("nginx:combined", access, "nginx:combined"),
+            ("nginx-error", access, "nginx-error"),
+            ("nginx:combined", b"", "nginx:combined"),
+        ] {
+            let settings = FileSettings {
+                input: "edge".to_owned(),
+                format: Some(compile_format(format).unwrap()),
+                zone: ZoneSetting::new(Some("UTC")).unwrap(),
+                node: String::new(),
+                node_is_flag: false,
+                region: String::new(),
+                regions: Arc::default(),
+                pools: Arc::default(),
+                gateway_statuses: None,
+                path_labels: Vec::new(),
+            };
+            let found = recognise("x.log", head, 0, &settings);
+            let name = found.format.as_ref().map(|f| f.name().to_owned());
+            assert_eq!((name.as_deref(), found.source.input.as_str()), (Some(expected), "edge"));
+            let again = Recognised::again("x.log", Some(expected), &found.context.dates.dated(), &settings);
+            assert_eq!(again.unwrap().format.unwrap().name(), expected);
         }
     }
 

@@ -211,10 +211,8 @@ mod tests {
         fn sums_hold_and_no_split_goes_too_far(access in reasons(), told in reasons(), of_proxy in 0..200u64) {
             let (before, finer) = (counts(&access), counts(&told));
             let after = refine(&access, &told, of_proxy);
-            let (mut backwards, mut told_backwards) = (access.clone(), told);
-            backwards.reverse();
-            told_backwards.reverse();
-            prop_assert_eq!(&refine(&backwards, &told_backwards, of_proxy), &after);
+            let turned = |of: &[(Reason, u64)]| of.iter().rev().copied().collect::<Vec<_>>();
+            prop_assert_eq!(&refine(&turned(&access), &turned(&told), of_proxy), &after);
             let after = counts(&after);
             prop_assert_eq!(before.iter().sum::<u64>(), after.iter().sum::<u64>());
             for reason in Reason::ALL {

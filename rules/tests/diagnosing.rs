@@ -110,7 +110,7 @@ fn counted(logs: &[&[Line]]) -> (Report, Engine) {
         engine.absorb(&block, Millis::MIN);
     }
     engine.finish();
-    (summary.into_report(&[]), engine)
+    (summary.into_report(&["upstream".to_owned()]), engine)
 }
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {

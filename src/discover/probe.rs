@@ -217,8 +217,29 @@ pub fn sources(host: &dyn Host, installed: &[Installed]) -> Vec<Source> {
             }
         }
     }
+    join_errors(&mut sources);
     name(&mut sources);
     sources
+}
+
+/// An error log's failures explain the requests of the same input: where a product's files are one input, its error log is
+/// another of its paths, and read as what it is.
+fn join_errors(sources: &mut Vec<Source>) {
+    let is_file = |source: &Source| matches!(source.places.first(), Some(Place::File(_)));
+    for at in (0..sources.len()).rev() {
+        let Some(errors) = sources.get(at).filter(|s| s.is_errors && is_file(s)) else { continue };
+        let product = errors.product.name;
+        let of_product = |s: &&mut Source| s.product.name == product && !s.is_errors;
+        if sources.iter_mut().filter(of_product).count() != 1 {
+            continue;
+        }
+        let errors = sources.remove(at);
+        if let Some(access) = sources.iter_mut().find(|s| of_product(s) && is_file(s)) {
+            access.places.extend(errors.places);
+        } else {
+            sources.insert(at, errors);
+        }
+    }
 }
 
 /// `nginx`; `nginx-main` and `nginx-upstream` where there are two.

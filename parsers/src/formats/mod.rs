@@ -209,6 +209,23 @@ pub fn compile(spec: &str) -> Compiled {
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
 }
 
+/// Whether this is the name of an error log's format.
+#[must_use]
+pub fn is_error_log(name: &str) -> bool {
+    [error_log::NGINX, error_log::APACHE].iter().any(|kind| kind.name == name)
+}
+
+/// The error log that these lines are of, if at least half of them show one.
+#[must_use]
+pub fn error_log_of(sample: &[&[u8]], context: &Context) -> Option<Box<dyn Format>> {
+    let built_in = [error_log::NGINX, error_log::APACHE].into_iter().flat_map(|kind| (kind.built_in)());
+    built_in.into_iter().find(|format| {
+        let mut context = context.clone();
+        let own = sample.iter().filter(|line| format.is_own(line, &mut context)).count();
+        own > 0 && own * 2 >= sample.len()
+    })
+}
+
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
     let products = [

@@ -148,162 +148,148 @@ fn every_failure_of_apache_is_counted_once() {
     }
 }
 
+const MESSAGES: &[(&str, &str)] = &[
+    (
+        "connect() failed (110: Connection timed out) while connecting to upstream",
+        "connection_timeout failed",
+    ),
+    ("connect() failed (110: Operation timed out) while connecting to upstream", "connection_timeout failed"),
+    ("connect() failed (113: No route to host) while connecting to upstream", "connection_failed failed"),
+    ("connect() failed (113: Host is unreachable) while connecting to upstream", "connection_failed failed"),
+    (
+        "connect() failed (101: Network is unreachable) while connecting to upstream",
+        "connection_failed failed",
+    ),
+    (
+        "connect() to 10.0.0.1:80 failed (13: Permission denied) while connecting to upstream",
+        "connection_failed failed",
+    ),
+    (
+        "connect() to unix:/x failed (11: Resource temporarily unavailable) while connecting to upstream",
+        "connection_failed failed",
+    ),
+    (
+        "connect() to 10.0.0.1:80 failed (99: Cannot assign requested address) while connecting to upstream",
+        "connection_limit_reached failed",
+    ),
+    (
+        "kevent() reported that connect() failed (61: Connection refused) while connecting to upstream",
+        "connection_refused failed",
+    ),
+    (
+        "upstream timed out (110: Operation timed out) while reading response header from upstream",
+        "connection_read_timeout failed",
+    ),
+    (
+        "upstream timed out (110: Connection timed out) while sending request to upstream",
+        "connection_read_timeout failed",
+    ),
+    (
+        "upstream timed out (110: Connection timed out) while proxying upgraded connection",
+        "connection_read_timeout aborted",
+    ),
+    (
+        "upstream prematurely closed FastCGI stdout while reading response header from upstream",
+        "connection_terminated failed",
+    ),
+    ("upstream prematurely closed FastCGI stdout while reading upstream", "http_response_incomplete aborted"),
+    (
+        "upstream prematurely closed stream while reading response header from upstream",
+        "connection_terminated failed",
+    ),
+    ("writev() failed (32: Broken pipe) while sending request to upstream", "connection_terminated failed"),
+    (
+        "recv() failed (110: Connection timed out) while reading response header from upstream",
+        "connection_read_timeout failed",
+    ),
+    (
+        "readv() failed (104: Connection reset by peer) while reading upstream",
+        "http_response_incomplete aborted",
+    ),
+    ("recv() failed (104: Connection reset by peer) while proxying upgraded connection", "other"),
+    ("recv() failed (104: Connection reset by peer) while sending to client", "other"),
+    (
+        "SSL_read() failed (SSL: error:0A000126:SSL routines::unexpected eof while reading) while reading response header from upstream",
+        "invalid_response failed",
+    ),
+    (
+        "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number) while SSL handshaking to upstream",
+        "tls_protocol_error failed",
+    ),
+    (
+        "SSL_do_handshake() failed (SSL: error:0A000086:SSL routines::certificate verify failed) while SSL handshaking to upstream",
+        "tls_certificate_error failed",
+    ),
+    (
+        "SSL_do_handshake() failed (SSL: error:0A00006C:SSL routines::bad key share) while SSL handshaking",
+        "other",
+    ),
+    (
+        "peer closed connection in SSL handshake (104: Connection reset by peer) while SSL handshaking to upstream",
+        "tls_protocol_error failed",
+    ),
+    (
+        "upstream SSL certificate does not match \"x\" while SSL handshaking to upstream",
+        "tls_certificate_error failed",
+    ),
+    (
+        "upstream sent duplicate header line: \"Content-Length: 1\", previous value: \"Content-Length: 2\" while reading response header from upstream",
+        "http_protocol_error failed",
+    ),
+    (
+        "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time while reading response header from upstream",
+        "http_protocol_error failed",
+    ),
+    (
+        "upstream sent unexpected FastCGI record: 3 while reading response header from upstream",
+        "http_protocol_error failed",
+    ),
+    (
+        "upstream sent invalid status \"x\" while reading response header from upstream",
+        "http_protocol_error failed",
+    ),
+    (
+        "upstream sent too big header while reading response header from upstream",
+        "http_response_header_section_size failed",
+    ),
+    ("upstream prematurely sent response while sending request to upstream", "http_protocol_error failed"),
+    ("upstream sent invalid chunked response while reading upstream", "http_protocol_error aborted"),
+    (
+        "upstream rejected request with error 2 while reading response header from upstream",
+        "connection_terminated failed",
+    ),
+    (
+        "upstream sent goaway with error 1 while reading response header from upstream",
+        "connection_terminated failed",
+    ),
+    (
+        "upstream sent unexpected http2 frame: 9 while reading response header from upstream",
+        "http_protocol_error failed",
+    ),
+    ("no resolver defined to resolve x", "dns_error failed"),
+    (
+        "x could not be resolved (110: Operation timed out) while processing HTTP/2 connection",
+        "dns_timeout failed",
+    ),
+    (
+        "ocsp.example could not be resolved (2: Server failure) while requesting certificate status, responder: ocsp.example",
+        "other",
+    ),
+    (
+        "FastCGI sent in stderr: \"Primary script unknown\" while reading response header from upstream",
+        "other",
+    ),
+    ("no port in upstream \"x\"", "other"),
+    ("[lua] balancer.lua:348: no endpoints", "other"),
+    ("open() \"/srv/x\" failed (2: No such file or directory)", "other"),
+];
+
 #[test]
 #[allow(clippy::too_many_lines, reason = "one table")]
 fn the_rest_of_the_grammar() {
     let head = "2026/11/22 14:53:53 [error] 7#7: *9 ";
     let tail = r#", client: 1.2.3.4, server: _, request: "GET / HTTP/1.1", upstream: "http://10.0.0.1:80/", host: "h.example:8443""#;
-    let messages = [
-        (
-            "connect() failed (110: Connection timed out) while connecting to upstream",
-            "connection_timeout failed",
-        ),
-        (
-            "connect() failed (110: Operation timed out) while connecting to upstream",
-            "connection_timeout failed",
-        ),
-        ("connect() failed (113: No route to host) while connecting to upstream", "connection_failed failed"),
-        (
-            "connect() failed (113: Host is unreachable) while connecting to upstream",
-            "connection_failed failed",
-        ),
-        (
-            "connect() failed (101: Network is unreachable) while connecting to upstream",
-            "connection_failed failed",
-        ),
-        (
-            "connect() to 10.0.0.1:80 failed (13: Permission denied) while connecting to upstream",
-            "connection_failed failed",
-        ),
-        (
-            "connect() to unix:/x failed (11: Resource temporarily unavailable) while connecting to upstream",
-            "connection_failed failed",
-        ),
-        (
-            "connect() to 10.0.0.1:80 failed (99: Cannot assign requested address) while connecting to upstream",
-            "connection_limit_reached failed",
-        ),
-        (
-            "kevent() reported that connect() failed (61: Connection refused) while connecting to upstream",
-            "connection_refused failed",
-        ),
-        (
-            "upstream timed out (110: Operation timed out) while reading response header from upstream",
-            "connection_read_timeout failed",
-        ),
-        (
-            "upstream timed out (110: Connection timed out) while sending request to upstream",
-            "connection_read_timeout failed",
-        ),
-        (
-            "upstream timed out (110: Connection timed out) while proxying upgraded connection",
-            "connection_read_timeout aborted",
-        ),
-        (
-            "upstream prematurely closed FastCGI stdout while reading response header from upstream",
-            "connection_terminated failed",
-        ),
-        (
-            "upstream prematurely closed FastCGI stdout while reading upstream",
-            "http_response_incomplete aborted",
-        ),
-        (
-            "upstream prematurely closed stream while reading response header from upstream",
-            "connection_terminated failed",
-        ),
-        (
-            "writev() failed (32: Broken pipe) while sending request to upstream",
-            "connection_terminated failed",
-        ),
-        (
-            "recv() failed (110: Connection timed out) while reading response header from upstream",
-            "connection_read_timeout failed",
-        ),
-        (
-            "readv() failed (104: Connection reset by peer) while reading upstream",
-            "http_response_incomplete aborted",
-        ),
-        ("recv() failed (104: Connection reset by peer) while proxying upgraded connection", "other"),
-        ("recv() failed (104: Connection reset by peer) while sending to client", "other"),
-        (
-            "SSL_read() failed (SSL: error:0A000126:SSL routines::unexpected eof while reading) while reading response header from upstream",
-            "invalid_response failed",
-        ),
-        (
-            "SSL_do_handshake() failed (SSL: error:0A00010B:SSL routines::wrong version number) while SSL handshaking to upstream",
-            "tls_protocol_error failed",
-        ),
-        (
-            "SSL_do_handshake() failed (SSL: error:0A000086:SSL routines::certificate verify failed) while SSL handshaking to upstream",
-            "tls_certificate_error failed",
-        ),
-        (
-            "SSL_do_handshake() failed (SSL: error:0A00006C:SSL routines::bad key share) while SSL handshaking",
-            "other",
-        ),
-        (
-            "peer closed connection in SSL handshake (104: Connection reset by peer) while SSL handshaking to upstream",
-            "tls_protocol_error failed",
-        ),
-        (
-            "upstream SSL certificate does not match \"x\" while SSL handshaking to upstream",
-            "tls_certificate_error failed",
-        ),
-        (
-            "upstream sent duplicate header line: \"Content-Length: 1\", previous value: \"Content-Length: 2\" while reading response header from upstream",
-            "http_protocol_error failed",
-        ),
-        (
-            "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time while reading response header from upstream",
-            "http_protocol_error failed",
-        ),
-        (
-            "upstream sent unexpected FastCGI record: 3 while reading response header from upstream",
-            "http_protocol_error failed",
-        ),
-        (
-            "upstream sent invalid status \"x\" while reading response header from upstream",
-            "http_protocol_error failed",
-        ),
-        (
-            "upstream sent too big header while reading response header from upstream",
-            "http_response_header_section_size failed",
-        ),
-        (
-            "upstream prematurely sent response while sending request to upstream",
-            "http_protocol_error failed",
-        ),
-        ("upstream sent invalid chunked response while reading upstream", "http_protocol_error aborted"),
-        (
-            "upstream rejected request with error 2 while reading response header from upstream",
-            "connection_terminated failed",
-        ),
-        (
-            "upstream sent goaway with error 1 while reading response header from upstream",
-            "connection_terminated failed",
-        ),
-        (
-            "upstream sent unexpected http2 frame: 9 while reading response header from upstream",
-            "http_protocol_error failed",
-        ),
-        ("no resolver defined to resolve x", "dns_error failed"),
-        (
-            "x could not be resolved (110: Operation timed out) while processing HTTP/2 connection",
-            "dns_timeout failed",
-        ),
-        (
-            "ocsp.example could not be resolved (2: Server failure) while requesting certificate status, responder: ocsp.example",
-            "other",
-        ),
-        (
-            "FastCGI sent in stderr: \"Primary script unknown\" while reading response header from upstream",
-            "other",
-        ),
-        ("no port in upstream \"x\"", "other"),
-        ("[lua] balancer.lua:348: no endpoints", "other"),
-        ("open() \"/srv/x\" failed (2: No such file or directory)", "other"),
-    ];
-    for (message, expected) in messages {
+    for (message, expected) in MESSAGES {
         let told = told("nginx-error", format!("{head}{message}{tail}").as_bytes());
         assert!(told.starts_with(expected), "{message}: {told}");
         assert!(told == "other" || told.ends_with(" @10.0.0.1:80 h.example"), "{told}");
@@ -366,109 +352,106 @@ fn a_line_cut_by_nginx_itself_is_counted_and_half_a_line_is_not() {
 
 const LINE_BYTES: usize = 2047;
 
+const LINES: &[(&str, &str, &str)] = &[
+    ("nginx-error", "", "other"),
+    ("nginx-error", "PHP message: PHP Warning:  x in /y on line 3", "other"),
+    ("nginx-error", "#0 /var/www/index.php(12): f()", "other"),
+    (
+        "nginx-error",
+        "1.2.3.4 - - [22/Nov/2026:14:53:53 +0000] \"GET / HTTP/1.1\" 502 0 \"-\" \"-\"",
+        "malformed date",
+    ),
+    ("nginx-error", "2026/11/22 14:53:53 [er", "malformed level"),
+    ("nginx-error", "2026/11/22 14:53:53 [error] 7#7", "malformed process"),
+    (
+        "nginx-error",
+        "2026/11/22 14:53:53 [warn] 7#7: peer is unhealthy while connecting to upstream, health check \"\" of peer 10.0.0.1:80 in upstream \"app\"",
+        "Down @10.0.0.1:80 #app",
+    ),
+    ("nginx-error", "2026/11/22 14:53:53 [error] 7#7: enable check peer: 10.0.0.1:80 ", "Up @10.0.0.1:80"),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05 2019] [error] (111)Connection refused: proxy: HTTP: attempt to connect to 127.0.0.1:8080 (*) failed",
+        "connection_refused failed @127.0.0.1:8080",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05 2019] [error] ap_proxy_connect_backend disabling worker for (backend)",
+        "Paused @backend",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 17007] AH00959: ap_proxy_connect_backend disabling worker for (54.37.225.201:7777) for 60s",
+        "Paused @54.37.225.201:7777",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 17007] (111)Connection refused: AH00957: HTTP: attempt to connect to 54.37.225.201:7777 (*) failed",
+        "connection_refused failed @54.37.225.201:7777",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] AH00940: HTTP: disabled connection for (backend:80)",
+        "destination_unavailable failed @backend:80",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1:tid 2] (2)No such file or directory: AH02454: FCGI: attempt to connect to Unix domain socket /run/php.sock (*) failed",
+        "connection_refused failed @/run/php.sock",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy_fcgi:error] [pid 1] (70007)The timeout specified has expired: [client 1.2.3.4:5] AH01075: Error dispatching request to : (polling)",
+        "connection_read_timeout failed",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] (32)Broken pipe: [client 1.2.3.4:5] AH01084: pass request body failed to 10.0.0.1:80 (b)",
+        "connection_terminated failed @10.0.0.1:80",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy_http:error] [pid 1] [client 1.2.3.4:5] AH01097: pass request body failed to 10.0.0.1:80 (b) from 1.2.3.4 ()",
+        "other",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] [client 1.2.3.4:5] AH00898: DNS lookup failure for: b.example returned by /x, referer: http://evil/",
+        "dns_error failed @b.example",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy_balancer:error] [pid 1] [client 1.2.3.4:5] AH01167: balancer://app: All workers are in error state",
+        "destination_unavailable failed #balancer://app",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy_hcheck:info] [pid 1] AH03303: Health check DISABLING http://10.0.0.1:80",
+        "Down @10.0.0.1:80",
+    ),
+    (
+        "apache-error",
+        "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] (111)Connection refused: AH00957: HTTP: attempt to connect to 54.37",
+        "malformed upstream",
+    ),
+    (
+        "apache-error",
+        "Nov 22 15:18:28 edge httpd[12]: [proxy:error] [pid 12] (111)Connection refused: AH00957: http: attempt to connect to 10.0.0.1:80 (*) failed",
+        "connection_refused failed @10.0.0.1:80",
+    ),
+    ("apache-error", "[x] [y]", "malformed level"),
+    (
+        "apache-error",
+        "AH00558: apache2: Could not reliably determine the server's fully qualified domain name",
+        "other",
+    ),
+];
+
 #[test]
 #[allow(clippy::too_many_lines, reason = "one table")]
 fn lines_of_other_kinds() {
-    let cases = [
-        ("nginx-error", "", "other"),
-        ("nginx-error", "PHP message: PHP Warning:  x in /y on line 3", "other"),
-        ("nginx-error", "#0 /var/www/index.php(12): f()", "other"),
-        (
-            "nginx-error",
-            "1.2.3.4 - - [22/Nov/2026:14:53:53 +0000] \"GET / HTTP/1.1\" 502 0 \"-\" \"-\"",
-            "malformed date",
-        ),
-        ("nginx-error", "2026/11/22 14:53:53 [er", "malformed level"),
-        ("nginx-error", "2026/11/22 14:53:53 [error] 7#7", "malformed process"),
-        (
-            "nginx-error",
-            "2026/11/22 14:53:53 [warn] 7#7: peer is unhealthy while connecting to upstream, health check \"\" of peer 10.0.0.1:80 in upstream \"app\"",
-            "Down @10.0.0.1:80 #app",
-        ),
-        (
-            "nginx-error",
-            "2026/11/22 14:53:53 [error] 7#7: enable check peer: 10.0.0.1:80 ",
-            "Up @10.0.0.1:80",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05 2019] [error] (111)Connection refused: proxy: HTTP: attempt to connect to 127.0.0.1:8080 (*) failed",
-            "connection_refused failed @127.0.0.1:8080",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05 2019] [error] ap_proxy_connect_backend disabling worker for (backend)",
-            "Paused @backend",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 17007] AH00959: ap_proxy_connect_backend disabling worker for (54.37.225.201:7777) for 60s",
-            "Paused @54.37.225.201:7777",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 17007] (111)Connection refused: AH00957: HTTP: attempt to connect to 54.37.225.201:7777 (*) failed",
-            "connection_refused failed @54.37.225.201:7777",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] AH00940: HTTP: disabled connection for (backend:80)",
-            "destination_unavailable failed @backend:80",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1:tid 2] (2)No such file or directory: AH02454: FCGI: attempt to connect to Unix domain socket /run/php.sock (*) failed",
-            "connection_refused failed @/run/php.sock",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy_fcgi:error] [pid 1] (70007)The timeout specified has expired: [client 1.2.3.4:5] AH01075: Error dispatching request to : (polling)",
-            "connection_read_timeout failed",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] (32)Broken pipe: [client 1.2.3.4:5] AH01084: pass request body failed to 10.0.0.1:80 (b)",
-            "connection_terminated failed @10.0.0.1:80",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy_http:error] [pid 1] [client 1.2.3.4:5] AH01097: pass request body failed to 10.0.0.1:80 (b) from 1.2.3.4 ()",
-            "other",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] [client 1.2.3.4:5] AH00898: DNS lookup failure for: b.example returned by /x, referer: http://evil/",
-            "dns_error failed @b.example",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy_balancer:error] [pid 1] [client 1.2.3.4:5] AH01167: balancer://app: All workers are in error state",
-            "destination_unavailable failed #balancer://app",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy_hcheck:info] [pid 1] AH03303: Health check DISABLING http://10.0.0.1:80",
-            "Down @10.0.0.1:80",
-        ),
-        (
-            "apache-error",
-            "[Wed Jul 03 15:07:05.092133 2019] [proxy:error] [pid 1] (111)Connection refused: AH00957: HTTP: attempt to connect to 54.37",
-            "malformed upstream",
-        ),
-        (
-            "apache-error",
-            "Nov 22 15:18:28 edge httpd[12]: [proxy:error] [pid 12] (111)Connection refused: AH00957: http: attempt to connect to 10.0.0.1:80 (*) failed",
-            "connection_refused failed @10.0.0.1:80",
-        ),
-        ("apache-error", "[x] [y]", "malformed level"),
-        (
-            "apache-error",
-            "AH00558: apache2: Could not reliably determine the server's fully qualified domain name",
-            "other",
-        ),
-    ];
-    for (format, line, expected) in cases {
-        assert_eq!(told(format, line.as_bytes()), expected, "{line}");
+    for (format, line, expected) in LINES {
+        assert_eq!(told(format, line.as_bytes()), *expected, "{line}");
     }
 }
 

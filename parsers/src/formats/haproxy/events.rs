@@ -187,52 +187,54 @@ mod tests {
         assert!(!is_message(b"sshd", b"Accepted publickey for root"));
     }
 
+    type Changed = (&'static str, Happened, &'static str, &'static str, &'static str);
+
+    const CHANGES: &[Changed] = &[
+        (
+            r#"Server be_app/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue."#,
+            Happened::Down,
+            "be_app",
+            "be_app/s1",
+            r#"Layer4 connection problem, info: "Connection refused""#,
+        ),
+        (
+            "Server be_app/s1 is UP, reason: Layer7 check passed, code: 200, check duration: 1ms. 1 active",
+            Happened::Up,
+            "be_app",
+            "be_app/s1",
+            "Layer7 check passed, code: 200",
+        ),
+        (
+            "Backup Server b/s2 is DOWN, reason: Layer4 timeout, check duration: 2001ms.",
+            Happened::Down,
+            "b",
+            "b/s2",
+            "Layer4 timeout",
+        ),
+        (
+            "Server b/s is going DOWN for maintenance. 1 active and 0 backup servers left.",
+            Happened::Down,
+            "b",
+            "b/s",
+            "maintenance",
+        ),
+        (
+            "Server b/s is UP/READY (leaving forced maintenance).",
+            Happened::Up,
+            "b",
+            "b/s",
+            "leaving forced maintenance",
+        ),
+        ("Server b/s is DOWN", Happened::Down, "b", "b/s", ""),
+        ("[WARNING] 325/141500 (7) : Server b/s1 is DOWN, reason: x", Happened::Down, "b", "b/s1", "x"),
+        ("backend be_app has no server available!", Happened::NoServer, "be_app", "", ""),
+        ("proxy be_app has no server available!", Happened::NoServer, "be_app", "", ""),
+    ];
+
     #[test]
     #[allow(clippy::too_many_lines, reason = "one table")]
     fn changes_of_servers_and_backends() {
-        use Happened::{Down, NoServer, Up};
-        let cases = [
-            (
-                r#"Server be_app/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue."#,
-                Down,
-                "be_app",
-                "be_app/s1",
-                r#"Layer4 connection problem, info: "Connection refused""#,
-            ),
-            (
-                "Server be_app/s1 is UP, reason: Layer7 check passed, code: 200, check duration: 1ms. 1 active",
-                Up,
-                "be_app",
-                "be_app/s1",
-                "Layer7 check passed, code: 200",
-            ),
-            (
-                "Backup Server b/s2 is DOWN, reason: Layer4 timeout, check duration: 2001ms.",
-                Down,
-                "b",
-                "b/s2",
-                "Layer4 timeout",
-            ),
-            (
-                "Server b/s is going DOWN for maintenance. 1 active and 0 backup servers left.",
-                Down,
-                "b",
-                "b/s",
-                "maintenance",
-            ),
-            (
-                "Server b/s is UP/READY (leaving forced maintenance).",
-                Up,
-                "b",
-                "b/s",
-                "leaving forced maintenance",
-            ),
-            ("Server b/s is DOWN", Down, "b", "b/s", ""),
-            ("[WARNING] 325/141500 (7) : Server b/s1 is DOWN, reason: x", Down, "b", "b/s1", "x"),
-            ("backend be_app has no server available!", NoServer, "be_app", "", ""),
-            ("proxy be_app has no server available!", NoServer, "be_app", "", ""),
-        ];
-        for (message, happened, pool, upstream, detail) in cases {
+        for &(message, happened, pool, upstream, detail) in CHANGES {
             let bytes = |text: &'static str| text.as_bytes();
             let (pool, upstream, detail) = (bytes(pool), bytes(upstream), bytes(detail));
             assert_eq!(
