@@ -217,6 +217,21 @@ pub enum Trouble {
     NoMatch,
 }
 
+impl Trouble {
+    /// What was there a moment ago is there no more.
+    pub(super) fn has_moved(&self) -> bool {
+        matches!(self, Trouble::Io { kind: io::ErrorKind::Interrupted | io::ErrorKind::NotFound, .. })
+    }
+
+    /// What concerns this one file only: others are looked at all the same.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        match self {
+            Trouble::Io { kind, .. } => *kind == io::ErrorKind::PermissionDenied,
+            _ => true,
+        }
+    }
+}
+
 fn hint(kind: io::ErrorKind) -> String {
     if kind == io::ErrorKind::PermissionDenied { format!(": {HINT_PERMISSION}") } else { String::new() }
 }

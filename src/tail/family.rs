@@ -12,7 +12,7 @@ use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Stat};
 use super::open::{Found, open_regular};
 use super::scan::Opening;
 use super::siblings::{self, Sibling};
-use super::stream::{PROBE, Stream, goes_on, head_in, is_of};
+use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_of, mark};
 use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
 use super::{Position, Tailer};
 use gatewatch_parsers::Millis;
@@ -40,6 +40,12 @@ pub(super) enum Why {
     Empty,
 }
 
+impl Why {
+    fn displaced(&self) -> Option<FileKey> {
+        if let Why::Displaced(position, _) = self { Some(position.key) } else { None }
+    }
+}
+
 /// A rotated file that is to be read.
 struct Next {
     sibling: Sibling,
@@ -49,6 +55,25 @@ struct Next {
     placed: Placed,
     /// An archive without a whole line.
     is_void: bool,
+}
+
+impl Next {
+    /// To be read from its beginning. `is_refilled`: it is known by its birth, and no longer what was read of it; truncated
+    /// and written to since.
+    fn unknown(
+        sibling: Sibling,
+        handle: Arc<File>,
+        compression: Compression,
+        head: &[u8],
+        is_refilled: bool,
+        now: Millis,
+    ) -> Next {
+        let mut cursor = Cursor::new(0, &[], head.get(..HEAD_LEN).unwrap_or(head), now);
+        cursor.modified(sibling.stat.stamp);
+        let placed = if is_refilled { Placed::Replaced } else { Placed::Beginning };
+        let is_void = compression != Compression::Plain && head.len() < HEAD_LEN && !head.contains(&b'\n');
+        Next { sibling, handle, compression, cursor, placed, is_void }
+    }
 }
 
 enum Located {
@@ -80,7 +105,7 @@ impl Tailer {
     ) -> Result<Option<FileId>, Trouble> {
         for _ in 1..LOOKS {
             match self.catch_up_once(live, why, waiting, now, out) {
-                Err(trouble) if has_moved(&trouble) => {}
+                Err(trouble) if trouble.has_moved() => {}
                 result => return result,
             }
         }
@@ -123,12 +148,8 @@ impl Tailer {
             self.say_lost(live, &streams, why, new, out);
         } else {
             let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
-            for key in refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>() {
-                let is_lost = |s: &Stream| s.position.key == key && s.is_wanted && !s.located;
-                if streams.iter().any(is_lost) {
-                    self.lost(live, Loss::Truncated, out);
-                }
-            }
+            let keys = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
+            self.say_refilled(live, &streams, &keys, out);
         }
         // Never one that came after the file that will wait, or waits for it itself.
         let may_wait_for = |file: &&Tracked| {
@@ -203,7 +224,7 @@ impl Tailer {
     ) -> Result<Vec<Next>, Trouble> {
         self.mark_elsewhere(&siblings, streams, why, now);
         let mut frontier = matches!(why, Why::Known | Why::Ended(_));
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        let (mut found, mut unknown, mut voids, mut is_blind) = (Vec::new(), Vec::new(), 0, false);
         for (age, sibling) in siblings.into_iter().enumerate() {
             if frontier && streams.iter().all(|stream| stream.located || !stream.is_wanted) {
                 break;
@@ -212,24 +233,19 @@ impl Tailer {
             let followed = self.by_key.get(&key).and_then(|id| self.files.get(id));
             if followed.is_some() || self.remembered.is_unchanged(&sibling.stat, now) {
                 // What the file at this key held before is another stream.
-                if !matches!(why, Why::Displaced(position, _) if position.key == key) {
+                if why.displaced() != Some(key) {
                     mark(streams, &key);
                 }
                 // Of one that nothing was read of yet, the beginning may have been copied and truncated away.
                 frontier |= followed.is_none_or(|file| file.cursor.offset() > 0 || file.archive.is_some());
                 continue;
             }
-            if let Some(position) = self.remembered.get(&key)
-                && !streams.iter().any(|stream| stream.position.key == key)
-            {
-                // Known under a name that is none of this log's.
-                streams.push(Stream::remembered(position.clone(), false));
-            }
+            self.add_foreign(&key, streams);
             let path = sibling.path.clone();
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
                     frontier |= next.cursor.offset() > 0 || next.placed == Placed::Replaced;
-                    known.push((age, next));
+                    found.push((age, next));
                 }
                 Ok(Located::Done(read)) => {
                     frontier = true;
@@ -240,29 +256,36 @@ impl Tailer {
                 Ok(Located::Copy { of_nothing_read }) => frontier |= !of_nothing_read,
                 Ok(Located::Moved(id)) => {
                     frontier = true;
-                    if let Some(file) = id.and_then(|id| self.files.get(&id)) {
-                        out(Event::Moved { file: file.id, place: file.place() });
-                    }
+                    self.tell_moved(id, out);
                 }
-                Ok(Located::Unknown(next)) if next.is_void => found_void(streams),
-                Ok(Located::Unknown(next)) if !frontier => unknown.push((age, next)),
-                Ok(Located::Unknown(_)) => {}
-                Err(trouble) if is_its_own(&trouble) => {
-                    frontier |= set_aside(streams, &key, why);
+                Ok(Located::Unknown(next)) if next.is_void => voids += 1,
+                Ok(Located::Unknown(next)) => unknown.extend((!frontier).then_some((age, next))),
+                Err(trouble) if trouble.is_of_one_file() => {
+                    is_blind = true;
+                    frontier |=
+                        streams.iter().any(|s| s.position.key == key && s.position.progress.offset > 0);
                     self.troubles.report(now, None, &path, trouble, out);
                 }
                 Err(trouble) => return Err(trouble),
             }
         }
+        excuse(streams, voids, is_blind, why.displaced());
         unknown.retain(|(_, next)| frontier || is_newer(next, streams));
-        known.append(&mut unknown);
-        known.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
-        Ok(known.into_iter().map(|(_, next)| *next).collect())
+        found.append(&mut unknown);
+        found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+        Ok(found.into_iter().map(|(_, next)| *next).collect())
+    }
+
+    /// One that is known under a name that is none of this log's.
+    fn add_foreign(&self, key: &FileKey, streams: &mut Vec<Stream>) {
+        let is_there = streams.iter().any(|stream| stream.position.key == *key);
+        let known = self.remembered.get(key).filter(|_| !is_there).cloned();
+        streams.extend(known.map(|position| Stream::remembered(position, false)));
     }
 
     /// One that is still there goes on there, and not in its copy.
     fn mark_elsewhere(&self, siblings: &[Sibling], streams: &mut [Stream], why: &Why, now: Millis) {
-        let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
+        let displaced = why.displaced();
         for stream in streams.iter_mut().filter(|s| s.is_wanted && Some(s.position.key) != displaced) {
             let own = siblings.iter().find(|s| self.design.key(s.stat.key) == stream.position.key);
             stream.is_elsewhere |=
@@ -339,13 +362,8 @@ impl Tailer {
                 }
             });
         }
-        let mut cursor = Cursor::new(0, &[], head.get(..HEAD_LEN).unwrap_or(&head), now);
-        cursor.modified(stat.stamp);
-        // Known by its birth, and no longer what was read of it: truncated and written to since.
         let is_refilled = of_key.is_some() && key.birth > 0 && compression == Compression::Plain;
-        let placed = if is_refilled { Placed::Replaced } else { Placed::Beginning };
-        let is_void = compression != Compression::Plain && head.len() < HEAD_LEN && !head.contains(&b'\n');
-        let next = Box::new(Next { sibling, handle, compression, cursor, placed, is_void });
+        let next = Box::new(Next::unknown(sibling, handle, compression, &head, is_refilled, now));
         Ok(if is_refilled { Located::Rest(next) } else { Located::Unknown(next) })
     }
 
@@ -455,38 +473,4 @@ fn is_newer(next: &Next, streams: &[Stream]) -> bool {
     // Where nothing was read yet, what was written in that very moment was not, either.
     let since = newest.map(|newest| i128::from(newest.modified) + i128::from(newest.offset > 0));
     since.is_some_and(|since| next.sibling.stat.stamp.modified >= since)
-}
-
-fn mark(streams: &mut [Stream], key: &FileKey) {
-    streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
-}
-
-/// One of those that no whole line was read of is in an archive, as it was.
-fn found_void(streams: &mut [Stream]) {
-    let mut missing = streams.iter_mut().filter(|stream| stream.is_wanted && !stream.located);
-    if let Some(stream) = missing.find(|stream| stream.position.progress.offset == 0) {
-        stream.located = true;
-    }
-}
-
-/// A file cannot be read now, and it may be any of those that are looked for: none of them is given up yet, and the next scan
-/// looks again. Whether it is a known one itself.
-fn set_aside(streams: &mut [Stream], key: &FileKey, why: &Why) -> bool {
-    let displaced = if let Why::Displaced(position, _) = why { Some(position.key) } else { None };
-    let others = streams.iter_mut().filter(|stream| Some(stream.position.key) != displaced);
-    others.for_each(|stream| stream.located = true);
-    streams.iter().any(|stream| stream.position.key == *key && stream.position.progress.offset > 0)
-}
-
-/// What was there a moment ago is there no more.
-fn has_moved(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Io { kind: io::ErrorKind::Interrupted | io::ErrorKind::NotFound, .. })
-}
-
-/// What concerns this one file only: others are looked at all the same.
-fn is_its_own(trouble: &Trouble) -> bool {
-    match trouble {
-        Trouble::Io { kind, .. } => *kind == io::ErrorKind::PermissionDenied,
-        _ => true,
-    }
 }

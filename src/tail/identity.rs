@@ -20,9 +20,9 @@ pub const HEAD_LEN: usize = 1024;
 /// And so many, for copies that are shorter.
 pub const FIRST_LEN: usize = 64;
 
-/// Whether these bytes tell one file from any other: a few of a line that is cut there are how many lines begin.
+/// Whether these bytes tell one file from any other: a few of one line are how many lines begin.
 pub(super) fn is_proof(bytes: &[u8]) -> bool {
-    bytes.len() >= FIRST_LEN || bytes.last() == Some(&b'\n')
+    bytes.len() >= FIRST_LEN || memchr::memchr(b'\n', bytes).is_some()
 }
 
 /// No device has this number.

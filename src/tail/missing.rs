@@ -62,6 +62,27 @@ impl Tailer {
         }
     }
 
+    /// Of what was truncated while nobody looked, the end was not read.
+    pub(super) fn say_refilled(
+        &mut self,
+        live: &Path,
+        streams: &[Stream],
+        refilled: &[FileKey],
+        out: &mut impl FnMut(Event<'_>),
+    ) {
+        let lost = |s: &&Stream| s.is_wanted && !s.located && refilled.contains(&s.position.key);
+        for _ in streams.iter().filter(lost) {
+            self.lost(live, Loss::Truncated, out);
+        }
+    }
+
+    /// The file goes on under another key.
+    pub(super) fn tell_moved(&self, id: Option<FileId>, out: &mut impl FnMut(Event<'_>)) {
+        if let Some(file) = id.and_then(|id| self.files.get(&id)) {
+            out(Event::Moved { file: file.id, place: file.place() });
+        }
+    }
+
     pub(super) fn lost(&mut self, path: &Path, loss: Loss, out: &mut impl FnMut(Event<'_>)) {
         self.counters.possible_losses += 1;
         out(Event::PossibleLoss { path, loss });

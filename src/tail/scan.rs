@@ -256,9 +256,7 @@ impl Tailer {
             Opening { path, input, labels, key, size, handle, archive, cursor, placed, before, checked };
         let left = former.filter(|former| placed == Placed::Resumed && former.path != opening.path);
         self.begin(opening, now, out);
-        if let Some(former) = left {
-            self.leave_path(former, now, out);
-        }
+        left.into_iter().for_each(|former| self.leave_path(former, now, out));
         Ok(())
     }
 

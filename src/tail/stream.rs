@@ -2,7 +2,7 @@
 
 use super::cursor::{Cursor, Progress};
 use super::event::FileId;
-use super::identity::{Compression, FIRST_LEN, HEAD_LEN, Print, Stat, is_proof};
+use super::identity::{Compression, FIRST_LEN, FileKey, HEAD_LEN, Print, Stat, is_proof};
 use super::tracked::{Tracked, read_up_to, resume};
 use super::unpack::{self, Reached};
 use super::{Design, Position, siblings};
@@ -89,6 +89,21 @@ pub(super) fn is_of(live: &Path, path: &Path) -> bool {
             && siblings::readings(name.as_bytes()).iter().any(|reading| reading.live == of.as_bytes())
     };
     path == live || rotated()
+}
+
+/// The file at this key is known to be there.
+pub(super) fn mark(streams: &mut [Stream], key: &FileKey) {
+    streams.iter_mut().filter(|stream| stream.position.key == *key).for_each(|stream| stream.located = true);
+}
+
+/// Of what was found nowhere: so many lie in archives without a whole line, and no line was read of them. And where a file
+/// cannot be read now, it may be any of the others: none is given up yet, and the next scan looks again.
+pub(super) fn excuse(streams: &mut [Stream], voids: usize, is_blind: bool, displaced: Option<FileKey>) {
+    let missing = |stream: &&mut Stream| stream.is_wanted && !stream.located;
+    let unread = |stream: &&mut Stream| missing(stream) && stream.position.progress.offset == 0;
+    streams.iter_mut().filter(unread).take(voids).for_each(|stream| stream.located = true);
+    let others = |stream: &&mut Stream| is_blind && Some(stream.position.key) != displaced;
+    streams.iter_mut().filter(others).for_each(|stream| stream.located = true);
 }
 
 /// The first bytes of what an archive holds; none of one that is damaged.

@@ -120,8 +120,8 @@ fn every_line_exactly_once_and_none_after_it() {
 #[test]
 fn what_went_wrong_once() {
     use Action::{
-        Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, Glance,
-        HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
+        Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, FinishPartial,
+        Glance, HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -203,6 +203,31 @@ fn what_went_wrong_once() {
             Append(1, 1),
             Stop,
             Truncate(1, Refill::Nothing),
+            Start,
+            Poll(0),
+        ],
+        vec![
+            Stop,
+            Start,
+            RotateCreate(1),
+            RotateCreate(1),
+            RotateCreate(1),
+            Poll(340),
+            Compress(1, 2),
+            AppendLong(1, 48),
+            Stop,
+        ],
+        vec![
+            AppendPartial(0, 1),
+            RotateCreate(0),
+            Crash(NotBegun),
+            Start,
+            FinishPartial(0),
+            Poll(0),
+            Save,
+            Chmod(0),
+            Rotate(0),
+            Crash(NotBegun),
             Start,
             Poll(0),
         ],
