@@ -143,7 +143,7 @@ fn not_followed(text: &mut String, found: &Found) {
             text,
             "# Not followed: {} ({}): {}",
             one_line(&log.place.to_string()),
-            log.at,
+            one_line(&log.at.to_string()),
             one_line(&why)
         );
     }
