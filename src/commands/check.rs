@@ -134,10 +134,10 @@ impl Seen {
             warnings.push(said);
         }
         if let Some((path, hidden)) = self.readable.iter().find_map(|p| Some((p, reader::hidden(p)?))) {
+            let path = path.display();
             warnings.push(format!(
-                "warning: input `{input}`: root may read {}, the packaged unit may not: {}\n  = SupplementaryGroups={} in the \
-                 unit, or chgrp adm and chmod g+rX\n",
-                path.display(), hidden.why, hidden.group
+                "warning: input `{input}`: root may read {path}, the packaged unit may not: {}\n  = {}\n",
+                hidden.why, hidden.help
             ));
         }
         for written in &self.unmatched {

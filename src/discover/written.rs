@@ -117,11 +117,15 @@ pub fn understood(source: &Source) -> Option<String> {
                 if lines == 1 { "" } else { "s" }
             )
         }
-        None if source.places.iter().any(|place| matches!(place, Place::File(_))) => {
+        None if looked.files > looked.unreadable.len() || looked.files == 0 && is_file(source) => {
             format!("{kind} `{called}`, no requests in it yet")
         }
         None => format!("{kind} `{called}`"),
     })
+}
+
+fn is_file(source: &Source) -> bool {
+    source.places.iter().any(|place| matches!(place, Place::File(_)))
 }
 
 /// With one digit behind the point, and never rounded up to all.
@@ -143,7 +147,7 @@ fn not_followed(text: &mut String, found: &Found) {
             text,
             "# Not followed: {} ({}): {}",
             one_line(&log.place.to_string()),
-            log.at,
+            one_line(&log.at.to_string()),
             one_line(&why)
         );
     }

@@ -109,7 +109,11 @@ impl Said<'_> {
             let called = shape.map_or(spec, |s| s.called.as_str());
             let text =
                 format!("`{called}` does not name upstreams: failures are counted by site and node only");
-            self.push(&text, &log.at, advice);
+            // Fifty logs of one format are told once.
+            let beginning = format!("warning: input `{}`: {text}\n", self.input);
+            if !self.warnings.iter().any(|said| said.starts_with(&beginning)) {
+                self.push(&text, &log.at, advice);
+            }
         }
     }
 }
@@ -151,6 +155,12 @@ mod tests {
             "warning: input `e`: `combined` does not name upstreams: failures are counted by site and node only --> /etc/nginx/nginx.conf:2",
         ];
         assert_eq!(warned(&tree, "[input.file.e]\npaths = [\"/var/log/nginx/a*.log\"]\n"), a);
+        let slow = "http { access_log /var/log/nginx/a.log combined buffer=1m flush=9s; server { } }";
+        let slow = [("/etc/nginx/nginx.conf", slow)];
+        let said = warned(&slow, "[input.file.e]\npaths = [\"/var/log/nginx/a.log\"]\n");
+        assert!(said.len() == 2 && said[1].contains("a delay of up to 9 s"), "{said:?}");
+        let patient = "[agent]\nlateness = \"11s\"\n[input.file.e]\npaths = [\"/var/log/nginx/a.log\"]\n";
+        assert_eq!(warned(&slow, patient).len(), 1);
         let other = "[input.file.e]\npaths = [\"/var/log/other.log\"]\n";
         assert_eq!(warned(&tree, other), [""; 0]);
         let syslog = "[input.syslog.h]\nlisten = [\"udp://127.0.0.1:5140\"]\n";

@@ -32,7 +32,7 @@ pub(super) fn group_of(path: &Path) -> String {
 /// Why the unit may not read a file that root may.
 pub(super) struct Hidden {
     pub(super) why: String,
-    pub(super) group: String,
+    pub(super) help: String,
 }
 
 /// `None`: the unit may, or it is not for us to say.
@@ -47,7 +47,12 @@ pub(super) fn hidden(path: &Path) -> Option<Hidden> {
         let meta = fs::metadata(part).ok()?;
         let group = name_of("/etc/group", meta.gid()).unwrap_or_else(|| meta.gid().to_string());
         let why = || format!("{} is {:o}, of group {group}", part.display(), meta.mode() & 0o7777);
-        (!is_open(&meta, adm)).then(|| Hidden { why: why(), group: group.clone() })
+        let help = || match group.as_str() {
+            ADM => format!("chmod g+rX {}", part.display()),
+            "root" => format!("chgrp {ADM} {0} && chmod g+rX {0}", part.display()),
+            group => format!("SupplementaryGroups={group} in the unit, and chmod g+rX {}", part.display()),
+        };
+        (!is_open(&meta, adm)).then(|| Hidden { why: why(), help: help() })
     })
 }
 

@@ -126,10 +126,8 @@ impl<'f> Walk<'f> {
                 }
             }
         }
-        if let Some(off) = off.filter(|_| block.name == "server") {
-            let name = block.inside().iter().find(|d| d.name == "server_name").map_or("", |d| d.arg(0));
-            let name = if name.is_empty() { String::new() } else { format!(" {name}") };
-            found.remark(&off.at, format!("server{name} has access_log off: its failures are not seen"));
+        if let Some(off) = off {
+            unlogged(block, off, found);
         }
         for directive in block.inside() {
             if let "server" | "location" | "if" | "limit_except" = directive.name.as_str() {
@@ -151,6 +149,24 @@ impl<'f> Walk<'f> {
             self.twice.push((log, best.place.clone()));
         }
         vec![best]
+    }
+}
+
+/// A location may well be left out; a whole server is worth saying.
+fn unlogged(block: &Directive, off: &Directive, found: &mut Found) {
+    match block.name.as_str() {
+        "server" => {
+            let name = block.inside().iter().find(|d| d.name == "server_name").map_or("", |d| d.arg(0));
+            let name = if name.is_empty() { String::new() } else { format!(" {name}") };
+            found.remark(&off.at, format!("server{name} has access_log off: its failures are not seen"));
+        }
+        "http" => {
+            found.remark(
+                &off.at,
+                "http has access_log off: servers without an access_log of their own are not seen",
+            );
+        }
+        _ => {}
     }
 }
 

@@ -88,3 +88,24 @@ http {
         ],
     );
 }
+
+#[test]
+fn what_is_off_and_what_is_held_back() {
+    let main = "http {\n access_log off;\n server { listen 80; }\n server {\n  access_log /var/log/nginx/a.log combined buffer=8k flush=1m;\n  \
+                access_log /var/log/nginx/b.log combined gzip=5 flush=500ms if=$a;\n }\n \
+                server {\n  access_log /var/log/nginx/b.log combined if=$b;\n  access_log /var/log/nginx/c.log combined if=$c;\n }\n}\n";
+    let leaves_out = "requests that it leaves out are not counted, so ratios are wrong";
+    expect(
+        &[(CONF, main)],
+        &[
+            "nginx log /var/log/nginx/a.log combined = nginx:combined +60000ms",
+            "nginx log /var/log/nginx/b.log combined = nginx:combined +500ms",
+            &format!("  ! /etc/nginx/nginx.conf:9: access_log has if=$b: {leaves_out}"),
+            &format!("  ! /etc/nginx/nginx.conf:6: access_log has if=$a: {leaves_out}"),
+            "nginx log /var/log/nginx/c.log combined = nginx:combined",
+            &format!("  ! /etc/nginx/nginx.conf:10: access_log has if=$c: {leaves_out}"),
+            "nginx errors /var/log/nginx/error.log error_log = nginx-error",
+            "? /etc/nginx/nginx.conf:2: http has access_log off: servers without an access_log of their own are not seen",
+        ],
+    );
+}
