@@ -63,7 +63,7 @@ fn a_file_that_is_there_stays_as_it_is() {
     let (code, out, talk) = init(&tree, place.path(), false);
     assert_eq!((code, out.as_str()), (0, ""), "{talk}");
     let file = place.path().join("gatewatch.toml");
-    assert!(talk.contains("wrote ") && talk.contains("2 sources, nginx format `combined`"), "{talk}");
+    assert!(talk.contains("wrote ") && talk.contains("1 source, nginx format `combined`"), "{talk}");
     fs::write(&file, "mine").unwrap();
     let (code, _, talk) = init(&tree, &file, false);
     assert_eq!(code, 1);
