@@ -292,7 +292,10 @@ mod tests {
     fn without_configuration_the_proxies_own_tell() {
         let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/discover/nginx");
         let ((inputs, ..), said) = found_here(&Rooted::below(&tree));
-        let access = inputs.iter().find(|input| input.paths == ["/var/log/nginx/access.log"]).unwrap();
+        let access = inputs
+            .iter()
+            .find(|input| input.paths.iter().any(|path| path == "/var/log/nginx/access.log"))
+            .unwrap();
         assert_eq!(access.log_format.as_deref(), Some("nginx:combined"));
         assert!(said.contains("nginx format `combined`: /var/log/nginx/access.log"), "{said}");
         let nothing = tempfile::tempdir().unwrap();

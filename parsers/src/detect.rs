@@ -268,7 +268,7 @@ fn note(found: &Detection, lines: &[&[u8]], context: &Context) -> String {
     for part in found.parts.iter().filter(|part| part.title != "unknown") {
         let _ = write!(note, "; {:.0} % is {}", part.share * 100.0, part.title);
     }
-    note.push_str(". Describe a line: pattern:… or nginx:<log_format>");
+    note.push_str(". Give the proxy's own format string (nginx:… haproxy:… envoy:… apache:… squid:… varnish:…), or describe a line: pattern:…");
     note
 }
 

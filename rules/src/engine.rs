@@ -28,6 +28,8 @@ pub use state::EngineState;
 
 /// So many incidents that are over are remembered; then the first ones go.
 pub const INCIDENTS_MAX: usize = 10_000;
+/// At least so many, however few the series.
+const INCIDENTS_MIN: usize = 400;
 /// Beyond the year 10000, either way, time stands still: a stamp there is garbage, and arithmetic must not overflow.
 const FAR: Millis = 253_402_300_800_000;
 /// Lines are kept of so many series.
@@ -76,6 +78,7 @@ pub struct Engine {
     pub(crate) servers: Servers,
     pub(crate) recent: Recent,
     over: VecDeque<Incident>,
+    incidents_max: usize,
     incidents_dropped: u64,
     totals: Totals,
     /// The number of the last incident.
@@ -107,6 +110,8 @@ impl Engine {
             servers: Servers::default(),
             recent: Recent::default(),
             over: VecDeque::new(),
+            // A running agent shows none of them, and what is kept is saved: few where the series are few.
+            incidents_max: (options.series_cap / 5).clamp(INCIDENTS_MIN, INCIDENTS_MAX),
             incidents_dropped: 0,
             totals: Totals::default(),
             number: 0,
@@ -339,7 +344,7 @@ impl Engine {
             changes.append(&mut self.tell(groups, detector, end, &outcome.events));
         }
         self.rules = rules;
-        while self.over.len() > INCIDENTS_MAX {
+        while self.over.len() > self.incidents_max {
             self.over.pop_front();
             self.incidents_dropped += 1;
         }

@@ -23,6 +23,8 @@ pub const CAP: usize = 1_000;
 const ALERTS_MAX: usize = 2 * CAP;
 /// After so long, what came and went unseen is only summed up, and what is refused is given up.
 pub const TTL: Millis = 3_600_000;
+/// Lines are kept of so many alerts: in a flood beyond that, no reader looks at the lines of each.
+const WITH_SAMPLES_MAX: usize = 500;
 const REPEAT_INTERVAL: Millis = 4 * 3_600_000;
 
 /// What has happened to deliveries since the state was new.
@@ -198,7 +200,8 @@ impl Outbox {
     }
 
     /// Remembers an alert of which somebody is told, or which fires: a new receiver will want to know.
-    fn insert(&mut self, alert: Alert) {
+    fn insert(&mut self, mut alert: Alert) {
+        self.trim(&mut alert);
         let is_told = self.state.queues.values().any(|queue| queue.entries.contains_key(&alert.fingerprint));
         if is_told || !is_over(&alert) && self.state.alerts.len() < ALERTS_MAX {
             self.state.alerts.insert(alert.fingerprint.clone(), alert);
@@ -243,8 +246,21 @@ impl Outbox {
             let flights = self.state.queues.values_mut().filter_map(|queue| queue.flight.as_mut());
             flights.for_each(|flight| flight.keep(known));
             let late = known.detected_late;
+            let has_lines = !known.samples.is_empty();
             known.clone_from(alert);
             known.detected_late |= late;
+            if !has_lines && self.state.alerts.len() > WITH_SAMPLES_MAX {
+                self.state.alerts.entry(alert.fingerprint.clone()).and_modify(|known| known.samples.clear());
+            }
+        }
+    }
+
+    /// An alert that is new in a flood is kept without its lines: the state must stay small enough to be written.
+    fn trim(&self, alert: &mut Alert) {
+        let has_lines =
+            self.state.alerts.get(&alert.fingerprint).is_some_and(|known| !known.samples.is_empty());
+        if !has_lines && self.state.alerts.len() >= WITH_SAMPLES_MAX {
+            alert.samples.clear();
         }
     }
 

@@ -339,6 +339,23 @@ fn at_the_cap_undelivered_firings_go_and_ends_stay() {
 }
 
 #[test]
+fn a_flood_of_alerts_is_kept_in_little_space() {
+    let mut outbox = outbox();
+    let mut firing = |n| {
+        let mut alert = alert(n, "errors", Severity::Warning);
+        let line = gatewatch_rules::alert::Sample { line: "x".repeat(512), ..alert.samples[0].clone() };
+        alert.samples = vec![line; 3];
+        outbox.push(change(ChangeKind::Firing, &alert), T);
+        outbox.refresh(&alert);
+    };
+    (0..2_000).for_each(&mut firing);
+    let with_lines = outbox.open_alerts().filter(|alert| !alert.samples.is_empty()).count();
+    assert_eq!(with_lines, WITH_SAMPLES_MAX);
+    let bytes = postcard::to_allocvec(outbox.state()).unwrap().len();
+    assert!(bytes < 3 << 19, "{bytes}");
+}
+
+#[test]
 fn a_reload_says_nothing_and_keeps_what_is_known() {
     let mut outbox = outbox();
     let rules = rules();
