@@ -25,6 +25,8 @@ pub enum Command {
     Analyze(Box<Analyze>),
     /// Follow logs and alert: the daemon
     Run(Run),
+    /// Find this host's proxies and their logs, and write the configuration
+    Init(Init),
     /// Show what a running agent is doing, or what its last snapshot holds
     Status(Status),
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
@@ -133,6 +135,23 @@ pub struct Run {
     #[command(flatten)]
     #[allow(missing_docs, reason = "clap would print it")]
     pub common: Common,
+}
+
+/// `gatewatch init`.
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Write it there, or as gatewatch.toml into this directory; - is stdout [default: /etc/gatewatch/gatewatch.toml]
+    #[arg(short, long, value_name = "FILE", alias = "dir")]
+    pub output: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long)]
+    pub force: bool,
+    /// Look below this directory as if it were /
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Say less
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 /// How `gatewatch status` is written.

@@ -4,6 +4,7 @@
 //! everything else sees, below. Nothing else reads TOML.
 
 mod agent;
+mod countries;
 mod document;
 mod effective;
 mod files;
@@ -15,6 +16,7 @@ mod reader;
 mod rules;
 mod secrets;
 mod streams;
+mod tables;
 mod values;
 
 pub use effective::{effective, memory};
@@ -27,11 +29,14 @@ use crate::inputs::streams::Kind;
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
+use gatewatch_rules::regions::By;
 use gatewatch_rules::rule::Rule;
+use gatewatch_rules::source::{Regions, Table};
 use problem::Log;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Labels that every record may bear.
 const LABELS: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
@@ -41,8 +46,10 @@ const LABELS: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"
 pub struct Config {
     /// `[agent]`.
     pub agent: Agent,
-    /// `[regions]`: node glob → region; the first match wins.
+    /// `[regions]`: name, glob or network → region.
     pub regions: Vec<(String, String)>,
+    /// `[pools]`: upstream, glob or network → pool.
+    pub pools: Vec<(String, String)>,
     /// Empty: look for logs.
     pub inputs: Vec<Input>,
     /// Presets first, then as written.
@@ -55,6 +62,17 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+impl Config {
+    /// What says the region where neither line nor path does.
+    #[must_use]
+    pub fn regions(&self) -> Regions {
+        let rows = self.agent.regions_file.iter().flat_map(|file| &file.rows);
+        let table = Table::new(self.regions.iter().chain(rows).map(|(key, region)| (key, region)));
+        let countries = self.agent.regions_mmdb.as_ref().map(|file| Arc::clone(&file.known));
+        Regions::new(table).by(By::of(&self.agent.regions_by)).with_countries(countries)
+    }
+}
+
 /// The agent itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -62,6 +80,12 @@ pub struct Agent {
     pub node: String,
     /// Its region; `None`: as `[regions]` says.
     pub region: Option<String>,
+    /// Rows that go on behind `[regions]`.
+    pub regions_file: Option<RegionsFile>,
+    /// Where the table names no region, the country of the address.
+    pub regions_mmdb: Option<Countries>,
+    /// The label whose name or address decides the region.
+    pub regions_by: String,
     /// Where the snapshot lives.
     pub state_dir: PathBuf,
     /// Length of a bucket; divides a minute.
@@ -75,6 +99,39 @@ pub struct Agent {
     /// Whether the presets stand beside the rules.
     pub presets: bool,
 }
+
+impl Agent {
+    fn knows_region(&self) -> bool {
+        self.region.is_some() || self.regions_file.is_some() || self.regions_mmdb.is_some()
+    }
+}
+
+/// A table of regions beside the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Name, glob or network, and region.
+    pub rows: Vec<(String, String)>,
+}
+
+/// A MaxMind file.
+#[derive(Clone, Debug)]
+pub struct Countries {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it knows.
+    pub known: Arc<dyn gatewatch_rules::source::Countries>,
+}
+
+/// The same file of the same day.
+impl PartialEq for Countries {
+    fn eq(&self, other: &Countries) -> bool {
+        self.path == other.path && format!("{:?}", self.known) == format!("{:?}", other.known)
+    }
+}
+
+impl Eq for Countries {}
 
 /// One `[input.KIND.NAME]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,6 +185,8 @@ impl Start {
 pub struct Outside<'o> {
     /// A file's text (`password_file`, `url_file`).
     pub file: &'o dyn Fn(&str) -> io::Result<String>,
+    /// A MaxMind file.
+    pub countries: &'o dyn Fn(&Path) -> io::Result<Arc<dyn gatewatch_rules::source::Countries>>,
     /// A variable of the environment (`${env:NAME}`).
     pub variable: &'o dyn Fn(&str) -> Option<String>,
     /// Whether a file of the configuration may be read by others than its owner.
@@ -145,6 +204,7 @@ pub struct Outside<'o> {
 pub fn parse_str(name: &str, text: &str) -> Result<Config, Problems> {
     let outside = Outside {
         file: &|_| Err(io::ErrorKind::NotFound.into()),
+        countries: &|_| Err(io::ErrorKind::NotFound.into()),
         variable: &|_| None,
         exposed: &|_| false,
         node: "localhost".to_owned(),
@@ -167,11 +227,12 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let below = document::collect(presets, written, &mut log);
 
     let agent = agent::agent(own.agent.as_ref(), outside, &mut log);
-    let regions = agent::regions(own.regions.as_ref(), &mut log);
+    let regions = tables::words(own.regions.as_ref(), "region", &mut log);
+    let pools = tables::words(own.pools.as_ref(), "pool", &mut log);
     let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
     let knows_region =
-        agent.region.is_some() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
+        agent.knows_region() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
     labels.retain(|l| (l != "region" || knows_region) && (l != "upstream" || knows_upstream));
     labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
@@ -188,7 +249,7 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let (errors, warnings) = log.finish();
     if errors.is_empty() {
         let receivers = receivers.into_iter().map(|r| r.0).collect();
-        Ok(Config { agent, regions, inputs, rules, dropped, receivers, warnings })
+        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, warnings })
     } else {
         Err(Problems(errors))
     }

@@ -5,7 +5,7 @@ use crate::status::{Standing, View, seconds};
 use gatewatch_parsers::Status;
 use gatewatch_rules::filter::status_text;
 use gatewatch_rules::report::Counted;
-use gatewatch_rules::series::LabelSet;
+use gatewatch_rules::series::{FAMILY, LabelSet};
 use gatewatch_rules::total::Total;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
@@ -24,6 +24,8 @@ pub struct Picture {
     pub names: Vec<String>,
     /// What each series has counted.
     pub series: Vec<(LabelSet, Total)>,
+    /// What series have counted that are kept apart: by captures that rules ask for, everything once more.
+    pub apart: Vec<(LabelSet, Counted)>,
     /// The rules' names.
     pub rules: Vec<String>,
 }
@@ -100,6 +102,7 @@ impl Collector for Sheet {
         let view = &picture.view;
         process(view, &mut encoder)?;
         series(picture, &mut encoder)?;
+        apart(picture, &mut encoder)?;
         totals(view, &mut encoder)?;
         inputs(view, &mut encoder)?;
         alerts(picture, &mut encoder)?;
@@ -183,13 +186,38 @@ const COUNTED: [Count; 7] = [
 ];
 
 /// Labels that a metric adds by itself; a capture of that name stands beside them.
-const OWN: [&str; 4] = ["status", "reason", "le", "quantile"];
+const OWN: [&str; 5] = ["status", "reason", "le", "quantile", "family"];
+
+/// The labels of families beside the first one: under names of their own, since sums must not double.
+fn apart(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let names: Vec<String> = picture.names.iter().map(name).collect();
+    let mut sums: BTreeMap<Labels<'_>, Counted> = BTreeMap::new();
+    for (set, counted) in &picture.apart {
+        let pairs = names.iter().map(|name| Cow::Borrowed(name.as_str())).zip(set.values().map(readable));
+        sums.entry(pairs.filter(|(_, value)| !value.is_empty()).collect()).or_default().add(counted);
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let requests = sums.iter().map(|(labels, counted)| (labels.clone(), counted.requests));
+    let help = "Judged requests by the captures that rules ask for; `family` tells the sets of labels apart.";
+    counters(encoder, ("gatewatch_requests_by_capture", help), requests)?;
+    let errors = sums.iter().map(|(labels, counted)| (labels.clone(), counted.gateway_errors));
+    counters(encoder, ("gatewatch_gateway_errors_by_capture", "Gateway errors among them."), errors)
+}
+
+/// A label's name that no metric takes for its own.
+fn name(name: &String) -> String {
+    if name == FAMILY {
+        "family".to_owned()
+    } else if OWN.contains(&name.as_str()) || name.starts_with("__") {
+        format!("label_{}", name.trim_start_matches('_'))
+    } else {
+        name.clone()
+    }
+}
 
 fn series(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-    let name = |name: &String| match OWN.contains(&name.as_str()) || name.starts_with("__") {
-        true => format!("label_{}", name.trim_start_matches('_')),
-        false => name.clone(),
-    };
     let names: Vec<String> = picture.names.iter().map(name).collect();
     let mut sums: BTreeMap<Vec<Cow<'_, str>>, Counts> = BTreeMap::new();
     for (set, total) in &picture.series {

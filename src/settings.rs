@@ -2,13 +2,14 @@
 
 use crate::cli::Common;
 use crate::config::{self, Config};
+use crate::discover::{self, Rooted};
 use crate::exit::Exit;
 use crate::inputs::streams::{Streams, Wanted};
 use crate::tail::{self, paths::Pattern};
 use crate::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::rule::Rule;
-use gatewatch_rules::source::Regions;
+use gatewatch_rules::source::Table;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,9 +92,11 @@ pub struct Live {
     pub settings: Vec<FileSettings>,
     /// What is followed.
     pub inputs: Vec<tail::Input>,
+    /// What was found, where nothing was configured to be read.
+    pub found: Option<String>,
 }
 
-/// Logs that are looked for where nothing is configured.
+/// Logs that are looked for where nothing is configured and no proxy's configuration tells where they are.
 const USUAL: [(&str, &[&str]); 2] = [
     ("nginx", &["/var/log/nginx/*access*.log", "/var/log/nginx/*access_log"]),
     ("haproxy", &["/var/log/haproxy.log", "/var/log/haproxy/*.log"]),
@@ -118,12 +121,48 @@ pub fn for_live_logs(common: &Common, files: &[PathBuf]) -> Result<Live, (Exit, 
         files.iter().try_for_each(|file| followable(file)).map_err(|e| (Exit::Usage, e))?;
         config.inputs = vec![plain_input("", files.iter().map(|f| f.display().to_string()).collect())];
     } else if config.inputs.is_empty() {
+        let (found, said) = found_here(&Rooted::here());
+        config.inputs = found.0;
+        // What is written goes before what is found.
+        config.pools.extend(found.1);
+        config.agent.lateness = config.agent.lateness.max(found.2);
+        return live(common, config).map(|live| Live { found: Some(said), ..live });
+    }
+    live(common, config)
+}
+
+/// Inputs, upstream → pool, and how late lines come.
+type FoundHere = (Vec<config::Input>, Vec<(String, String)>, Millis);
+
+/// The logs of this host's proxies, and what was found, in words.
+fn found_here(host: &Rooted) -> (FoundHere, String) {
+    let installed = discover::discover(host);
+    let sources = discover::probe::sources(host, &installed);
+    let text = discover::written::configuration(&installed, &sources);
+    let found = config::parse_str("what was found", &text);
+    let (inputs, pools, late) =
+        found.map(|found| (found.inputs, found.pools, found.agent.lateness)).unwrap_or_default();
+    if inputs.is_empty() {
         let usual = |(name, paths): (&str, &[&str])| {
             plain_input(name, paths.iter().map(|p| (*p).to_owned()).collect())
         };
-        config.inputs = USUAL.map(usual).to_vec();
+        let inputs = USUAL.map(usual).to_vec();
+        let paths: Vec<_> = inputs.iter().flat_map(|input| input.paths.clone()).collect();
+        let said =
+            format!("no input is configured and no proxy's log was found: waiting for {}", paths.join(", "));
+        return ((inputs, Vec::new(), 0), said);
     }
-    live(common, config)
+    let places: Vec<_> = sources.iter().flat_map(|source| &source.places).map(ToString::to_string).collect();
+    let (summary, places) = (discover::written::summary(&installed, &sources), places.join(", "));
+    let mut said =
+        format!("no input is configured; found {summary}: {places} (`gatewatch init` writes this down)");
+    // A configuration that may not be read is why a log that one expects is not among them.
+    for remark in installed.iter().flat_map(|one| &one.found.remarks) {
+        if remark.text.starts_with("cannot read") {
+            said.push_str(&format!("\n{}", remark.text));
+        }
+    }
+    ((inputs, pools, late), said)
 }
 
 /// Whether it can ever be a log that grows: what else `analyze` takes would be waited for in silence.
@@ -153,7 +192,7 @@ pub fn live(common: &Common, config: Config) -> Result<Live, (Exit, String)> {
     let settings: Vec<FileSettings> = config.inputs.iter().map(|input| of_input(input, &base).1).collect();
     let inputs =
         config.inputs.iter().map(followed).collect::<Result<_, _>>().map_err(|e| (Exit::Usage, e))?;
-    Ok(Live { config, settings, inputs })
+    Ok(Live { config, settings, inputs, found: None })
 }
 
 fn plain_input(name: &str, paths: Vec<String>) -> config::Input {
@@ -209,7 +248,7 @@ fn base(common: &Common, config: &Config) -> Result<FileSettings, (Exit, String)
     if let (None, Some(configured)) = (&set_zone, config.agent.timezone) {
         zone = ZoneSetting { zone: configured, name: configured.to_string(), assumed: false };
     }
-    let regions = Arc::new(Regions::new(config.regions.clone()));
+    let pools = Table::new(config.pools.iter().map(|(key, pool)| (key, pool)));
     // A finished log may be of any host: this one's name is not its node's unless somebody says so.
     Ok(FileSettings {
         input: String::new(),
@@ -218,7 +257,8 @@ fn base(common: &Common, config: &Config) -> Result<FileSettings, (Exit, String)
         node: common.node.clone().unwrap_or_default(),
         node_is_flag: common.node.is_some(),
         region: common.region.clone().or(config.agent.region.clone()).unwrap_or_default(),
-        regions,
+        regions: Arc::new(config.regions()),
+        pools: Arc::new(pools),
         gateway_statuses: None,
         path_labels: Vec::new(),
     })
@@ -247,6 +287,19 @@ fn of_input(input: &config::Input, base: &FileSettings) -> (Vec<glob::Pattern>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_configuration_the_proxies_own_tell() {
+        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/discover/nginx");
+        let ((inputs, ..), said) = found_here(&Rooted::below(&tree));
+        let access = inputs.iter().find(|input| input.paths == ["/var/log/nginx/access.log"]).unwrap();
+        assert_eq!(access.log_format.as_deref(), Some("nginx:combined"));
+        assert!(said.contains("nginx format `combined`: /var/log/nginx/access.log"), "{said}");
+        let nothing = tempfile::tempdir().unwrap();
+        let ((inputs, pools, _), said) = found_here(&Rooted::below(nothing.path()));
+        assert!(inputs.len() == 2 && pools.is_empty(), "{inputs:?}");
+        assert!(said.contains("waiting for /var/log/nginx/*access*.log"), "{said}");
+    }
 
     #[test]
     fn what_cannot_grow_is_not_waited_for() {

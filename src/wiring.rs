@@ -3,10 +3,10 @@
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Parsed, Zone};
+use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Zone};
 use gatewatch_rules::clock::{FileClock, Held};
 use gatewatch_rules::report::Report;
-use gatewatch_rules::source::{Regions, Source};
+use gatewatch_rules::source::{Regions, Source, Table};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub struct FileSettings {
     pub region: String,
     /// `[regions]`.
     pub regions: Arc<Regions>,
+    /// `[pools]`.
+    pub pools: Arc<Table>,
     /// What counts instead of the format's own rule.
     pub gateway_statuses: Option<Vec<u16>>,
     /// Captures of its path.
@@ -104,7 +106,16 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
     context.gateway_statuses.clone_from(&settings.gateway_statuses);
     let sample: Vec<&[u8]> = Lines::new(head, true).take(SAMPLE_LINES).collect();
     let (format, title, note) = match &settings.format {
-        Some(format) => (Some(Arc::clone(format)), format.title(), None),
+        Some(format) => {
+            // An error log among the paths of its input is read as what it is: its failures belong to the same input as
+            // the requests.
+            let errors = formats::error_log_of(&sample, &context);
+            let errors = errors.filter(|_| !formats::is_error_log(format.name()));
+            let found = errors.or_else(|| format.for_head(&sample));
+            let format = found.map_or_else(|| Arc::clone(format), Arc::from);
+            let title = format.title();
+            (Some(format), title, None)
+        }
         None => detected(&sample, &context),
     };
     let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
@@ -124,6 +135,10 @@ impl Recognised {
         settings: &FileSettings,
     ) -> Option<Recognised> {
         let format = match (&settings.format, format) {
+            // What was learned from the file itself (`w3c:date time …`) stays known.
+            (Some(set), Some(name)) if set.is_learned_as(name) || formats::is_error_log(name) => {
+                Some(Arc::from(formats::compile(name).ok()?))
+            }
             (Some(format), _) => Some(Arc::clone(format)),
             (None, Some(name)) => Some(Arc::from(formats::compile(name).ok()?)),
             (None, None) => None,
@@ -147,6 +162,7 @@ impl Recognised {
             region: settings.region.clone(),
             site: site_of(Path::new(path)),
             regions: Arc::clone(&settings.regions),
+            pools: Arc::clone(&settings.pools),
             extra: self.format.as_ref().map(|f| f.extra_labels().to_vec()).unwrap_or_default(),
             path_labels: settings.path_labels.clone(),
         };
@@ -199,11 +215,11 @@ fn first_stamp(format: &dyn Format, sample: &[&[u8]], context: &mut Context) -> 
     let mut clock = FileClock::new(0, 1);
     let mut held = None;
     for line in sample {
-        let Ok(Parsed::Record(record)) = format.parse(line, context) else { continue };
-        if clock.admit(record.end).held == Some(Held::Count) {
+        let Some(end) = format.parse(line, context).ok().and_then(|parsed| parsed.end()) else { continue };
+        if clock.admit(end).held == Some(Held::Count) {
             return held;
         }
-        held = Some(record.end);
+        held = Some(end);
     }
     held
 }
@@ -230,19 +246,19 @@ pub fn site_of(path: &Path) -> String {
     start.and_then(|start| name.get(start..end)).unwrap_or_default().to_owned()
 }
 
+/// What gives an nginx log the upstream's fields.
+pub const NGINX_ADVICE: &str = "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
+     log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
+     \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
+     uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';";
+
 /// For nginx logs that cannot name upstreams: the `log_format` that can.
 #[must_use]
 pub fn advice(report: &Report) -> Option<String> {
     let blind = report.counted.requests > 0
         && report.counted.attempts == 0
         && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
-    blind.then(|| {
-        "to see which upstream and why, log its fields: add this to http { } and `access_log … upstream;`\n\
-         log_format upstream '$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \
-         \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
-         uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';"
-            .to_owned()
-    })
+    blind.then(|| NGINX_ADVICE.to_owned())
 }
 
 #[cfg(test)]
@@ -263,6 +279,68 @@ mod tests {
         ];
         for (path, site) in table {
             assert_eq!(site_of(Path::new(path)), site, "{path}");
+        }
+    }
+
+    /// A reading that goes on amid a file whose header it does not see again.
+    #[test]
+    fn what_a_file_says_of_its_columns_stays_known() {
+        let head = b"#Version: 1.0\n#Fields: date time cs-method sc-status\n2026-11-22 14:53:53 GET 502\n";
+        for set in [None, Some("w3c")] {
+            let settings = FileSettings {
+                input: String::new(),
+                format: set.map(|name| compile_format(name).unwrap()),
+                zone: ZoneSetting::new(Some("UTC")).unwrap(),
+                node: String::new(),
+                node_is_flag: false,
+                region: String::new(),
+                regions: Arc::new(Regions::default()),
+                pools: Arc::default(),
+                gateway_statuses: None,
+                path_labels: Vec::new(),
+            };
+            let mut first = recognise("u_ex.log", head, 1_795_359_233_000, &settings);
+            let format = first.format.unwrap();
+            assert_eq!(format.name(), "w3c:date time cs-method sc-status");
+            assert_eq!(first.first_stamp, Some(1_795_359_233_000));
+            format.parse(b"#Fields: date time sc-status cs-method", &mut first.context).unwrap();
+            let name = format.name_in(&first.context);
+            let dated = first.context.dates.dated();
+            let mut again = Recognised::again("u_ex.log", Some(&name), &dated, &settings).unwrap();
+            let line = b"2026-11-22 14:53:54 504 GET";
+            let parsed = again.format.as_ref().unwrap().parse(line, &mut again.context);
+            assert!(matches!(parsed, Ok(gatewatch_parsers::Parsed::Record(_))), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_log_among_the_files_of_an_input_is_read_as_such() {
+        let error = br#"2026/11/22 15:18:07 [error] 5#5: *3 connect() failed (111: Connection refused) while connecting to upstream, client: 1.2.3.4, server: s, request: "GET / HTTP/1.1", upstream: "http://10.0.0.1:80/", host: "h"
+"#;
+        let access = b"1.2.3.4 - - [22/Nov/2026:15:18:07 +0000] \"GET / HTTP/1.1\" 502 1 \"-\" \"-\"\n";
+        for (format, head, expected) in [
+            ("nginx:combined", &error[..], "nginx-error"),
+            ("nginx:combined", access, "nginx:combined"),
+            ("nginx-error", access, "nginx-error"),
+            ("nginx:combined", b"", "nginx:combined"),
+        ] {
+            let settings = FileSettings {
+                input: "edge".to_owned(),
+                format: Some(compile_format(format).unwrap()),
+                zone: ZoneSetting::new(Some("UTC")).unwrap(),
+                node: String::new(),
+                node_is_flag: false,
+                region: String::new(),
+                regions: Arc::default(),
+                pools: Arc::default(),
+                gateway_statuses: None,
+                path_labels: Vec::new(),
+            };
+            let found = recognise("x.log", head, 0, &settings);
+            let name = found.format.as_ref().map(|f| f.name().to_owned());
+            assert_eq!((name.as_deref(), found.source.input.as_str()), (Some(expected), "edge"));
+            let again = Recognised::again("x.log", Some(expected), &found.context.dates.dated(), &settings);
+            assert_eq!(again.unwrap().format.unwrap().name(), expected);
         }
     }
 

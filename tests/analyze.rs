@@ -72,12 +72,15 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 const TOP: &str = "schema partial timezone late future series_overflow inputs lines unparsed_samples requests \
-    gateway_errors ratio status origin reasons attempts failed_attempts masked aborted abandoned groups incidents timeline";
+    gateway_errors ratio status origin reasons attempts failed_attempts masked aborted abandoned groups incidents timeline \
+    diagnosed events";
 const INPUT: &str = "path format bytes lines parsed unparsed other first last";
 const SAMPLE: &str = "path line text field reason";
 const GROUP: &str = "labels requests gateway_errors ratio status reasons attempts failed_attempts masked abandoned p50 p95 p99";
 const INCIDENT: &str =
-    "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons";
+    "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons events";
+const DIAGNOSED: &str = "labels failed aborted reasons aborted_reasons";
+const EVENT: &str = "node pool upstream state since times detail changes";
 
 /// Null or RFC 3339 in UTC.
 fn is_time(value: &Value) -> bool {
@@ -110,6 +113,15 @@ fn shape(report: &Value, shown: &str) {
             assert!(group[p].is_null() || group[p].as_f64().is_some_and(|s| (0.0..1000.0).contains(&s)));
         }
     }
+    for diagnosed in report["diagnosed"].as_array().unwrap() {
+        assert_eq!(keys(diagnosed), words(DIAGNOSED), "{shown}");
+        assert_eq!(number(&diagnosed["failed"]), of_object(&diagnosed["reasons"]), "{shown}");
+        assert_eq!(number(&diagnosed["aborted"]), of_object(&diagnosed["aborted_reasons"]), "{shown}");
+    }
+    for event in report["events"].as_array().unwrap() {
+        assert_eq!(keys(event), words(EVENT), "{shown}");
+        assert!(is_time(&event["since"]), "{shown}");
+    }
     for incident in report["incidents"].as_array().unwrap() {
         assert_eq!(keys(incident), words(INCIDENT), "{shown}");
         for time in ["started", "ended", "fired", "resolved"] {
@@ -132,7 +144,10 @@ fn sums(report: &Value, shown: &str) {
         assert_eq!(number(&lines[total]), parts, "{shown}");
     }
     let requests = number(&report["requests"]);
-    assert_eq!(requests, number(&lines["parsed"]), "{shown}");
+    // A line of an error log tells of a failure, not of a request.
+    let told = report["diagnosed"].as_array().unwrap().iter();
+    let told = sum(told.map(|d| number(&d["failed"]) + number(&d["aborted"])));
+    assert_eq!(requests + told, number(&lines["parsed"]), "{shown}");
     assert_eq!(requests, of_object(&report["status"]), "{shown}");
     let groups = report["groups"].as_array().unwrap();
     for key in ["requests", "gateway_errors", "attempts", "failed_attempts", "masked", "abandoned"] {
@@ -163,6 +178,54 @@ fn sums_hold_for_every_log() {
             sums(&report, path);
         }
     }
+}
+
+/// Access log and error log of the same nginx: every failure that the error log explains has its fine word, by upstream.
+#[test]
+fn an_error_log_says_why_beside_the_access_log() {
+    let file = |name: &str| root().join("tests/corpus").join(name).display().to_string();
+    let of_lab = ["timed", "main_ext", "json", "combined"].map(|name| file(&format!("lab/nginx-{name}.log")));
+    let lab = file("lab/nginx-error.log");
+    let wild = [file("nginx-haproxy/nginx-upstream.log"), file("nginx-haproxy/nginx-error.log")];
+    let pairs = of_lab.iter().map(|access| [access, &lab]).chain([[&wild[0], &wild[1]]]);
+    for [access, errors] in pairs {
+        let (one, other) =
+            (json(&[access, errors, "--timezone", "UTC"]), json(&[errors, access, "--timezone", "UTC"]));
+        shape(&one, access);
+        sums(&one, access);
+        for key in ["groups", "reasons", "origin", "diagnosed", "events", "incidents", "timeline", "aborted"]
+        {
+            assert_eq!(one[key], other[key], "{access}: {key}");
+        }
+        let alone = json(&[access]);
+        for key in ["requests", "gateway_errors", "status", "origin", "failed_attempts", "timeline"] {
+            assert_eq!(one[key], alone[key], "{access}: {key}");
+        }
+    }
+    let report = json(&[&of_lab[0], &lab, "--timezone", "UTC"]);
+    let reasons = |upstream: &str| {
+        let group = report["groups"].as_array().unwrap().iter();
+        let mut group = group.filter(|g| g["labels"]["upstream"].as_str().unwrap_or("") == upstream);
+        keys(&group.next().unwrap()["reasons"]).join(" ")
+    };
+    let truth = [
+        ("127.0.0.1:24002", "connection_refused"),
+        ("127.0.0.1:24003", "connection_terminated"),
+        ("127.0.0.1:24004", "connection_read_timeout"),
+        ("127.0.0.1:24005", "http_protocol_error"),
+        ("127.0.0.1:24006", "connection_terminated"),
+        ("127.0.0.1:24007", "http_response_header_section_size"),
+        ("127.0.0.1:24009", "connection_timeout"),
+        ("127.0.0.1:24011", "upstream_response"),
+        ("[::1]:24002", "connection_refused"),
+        ("unix:/run/lab/none.sock", "connection_refused"),
+        ("", "dns_error"),
+    ];
+    for (upstream, reason) in truth {
+        assert_eq!(reasons(upstream), reason, "{upstream}");
+    }
+    // /short keeps its status 200.
+    assert_eq!(report["aborted"], 3);
 }
 
 #[test]

@@ -45,6 +45,7 @@ const WHSEC: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 fn outside() -> Outside<'static> {
     Outside {
         file: &|path| match path {
+            "/etc/gatewatch/regions.csv" => Ok("network,region\n198.51.100.0/24,us\n".to_owned()),
             "/etc/gatewatch/smtp.pass" => Ok("pass word\n".to_owned()),
             "/etc/gatewatch/slack.url" => Ok("https://hooks.slack.com/services/T0/B0/x\n".to_owned()),
             "/run/credentials/gatewatch.service/ops.url" => {
@@ -56,6 +57,7 @@ fn outside() -> Outside<'static> {
             "/etc/gatewatch/ca.pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
+        countries: &|_| Err(io::ErrorKind::NotFound.into()),
         exposed: &|_| false,
         variable: &|name| match name {
             "TOKEN" => Some("t0ken".to_owned()),

@@ -5,9 +5,11 @@ use gatewatch::message::{About, Message};
 use gatewatch::notification::{Item, News, Notification, Subject, Totals};
 use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
-use gatewatch_parsers::{Millis, Origin, Reason, Zone};
+use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
 use gatewatch_rules::rule::{Counts, Severity};
+use gatewatch_rules::servers::Server;
+use gatewatch_rules::two_way::Finding;
 use std::fs;
 use std::path::Path;
 
@@ -31,6 +33,26 @@ fn over(mut alert: Alert, end: End) -> Alert {
     alert.reasons = vec![(Reason::ConnectionTerminated, 14_810), (Reason::ConnectionFailed, 136)];
     alert.origins = vec![(Origin::Proxy, 14_946)];
     alert
+}
+
+/// Of a pool of forward proxies; a target's name is whatever a log says.
+fn exits() -> Alert {
+    let exit = Finding::Exit {
+        exit: "203.0.113.7".into(),
+        provider: "globex".into(),
+        bad: 38,
+        of: 40,
+        is_bad: true,
+    };
+    let target = Finding::Target {
+        target: "<!channel> *shop*\r\n.example".into(),
+        bad: 61,
+        of: 64,
+        refused: Some([93, 0, 87]),
+        is_bad: true,
+    };
+    let labels = labels(&[("exit_ip", "203.0.113.7"), ("provider", "globex")]);
+    Alert { labels, findings: vec![exit, target], ..alert() }
 }
 
 fn item(news: News, alert: Alert) -> Item {
@@ -110,6 +132,24 @@ fn counted() -> Alert {
     alert
 }
 
+/// A server that was out for a while and takes requests again; its pool had none left.
+fn with_servers() -> Alert {
+    let started = alert().started;
+    let server = |upstream: &str, changes: &[(i64, Happened)]| Server {
+        pool: "be_img".into(),
+        upstream: upstream.into(),
+        changes: changes.iter().map(|(after, happened)| (started + after * 1_000, *happened)).collect(),
+        times: 1,
+        detail: "Layer4 connection problem, info: \"Connection refused\"\u{7}".into(),
+        ..Server::default()
+    };
+    let events = vec![
+        server("be_img/srv3", &[(5, Happened::Down), (20, Happened::Up)]),
+        server("", &[(5, Happened::NoServer)]),
+    ];
+    Alert { events, in_rotation: Some(419), ..alert() }
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -146,6 +186,8 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("while_down", summary(Subject::WhileDown, &missed, 37)),
         ("while_away", summary(Subject::WhileAway, &missed, 3)),
         ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
+        ("firing_servers", notification(vec![item(News::Firing, with_servers())])),
+        ("firing_exits", notification(vec![item(News::Firing, exits())])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (
             "introduced",

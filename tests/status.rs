@@ -386,6 +386,42 @@ fn a_label_is_no_line_of_metrics() {
     agent.ends("TERM");
 }
 
+/// Exits and sites that rules ask for are marginals: under names of their own, so that no sum doubles.
+#[test]
+fn what_is_kept_apart_has_its_own_metrics() {
+    let place = Place::new();
+    let rules = "[rule.count.exits]\ngroup_by = [\"exit_ip\"]\nabove = 1000\nwindow = \"1m\"\n\
+                 [rule.count.sites]\ngroup_by = [\"site\"]\nabove = 1000\nwindow = \"1m\"\n";
+    configured(&place, rules);
+    let path = place.path("gatewatch.toml");
+    let format = "log_format = 'pattern:<epoch> <status> <exit_ip> <site>'\nstart =";
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("start =", format)).unwrap();
+    for (exit, site) in [("e1", "a.example"), ("e1", "b.example"), ("e2", "a.example")] {
+        let now = gatewatch::clock::now() / 1_000;
+        append(&place.path("access.log"), &format!("{now} 200 {exit} {site}\n"));
+    }
+    let mut agent = place.run_configured();
+    let at = port(&agent);
+    counted(&place, 3);
+    let (_, body) = get(at, "/metrics");
+    let of = |name: &str| -> u64 {
+        let lines = body
+            .lines()
+            .filter(|line| line.starts_with(&format!("{name}{{")) || line.starts_with(&format!("{name} ")));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    };
+    assert_eq!(of("gatewatch_requests_total"), 3, "{body}");
+    for line in [
+        "gatewatch_requests_by_capture_total{exit_ip=\"e1\",family=\"1\"} 2",
+        "gatewatch_requests_by_capture_total{exit_ip=\"e2\",family=\"1\"} 1",
+        "gatewatch_requests_by_capture_total{site=\"a.example\",family=\"2\"} 2",
+        "gatewatch_requests_by_capture_total{site=\"b.example\",family=\"2\"} 1",
+    ] {
+        assert!(body.lines().any(|l| l == line), "{line}: {body}");
+    }
+    agent.ends("TERM");
+}
+
 #[test]
 fn hostile_guests_cost_nothing() {
     let (place, mut agent) = started();

@@ -114,8 +114,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "agent", "batch", "cli", "clock", "config", "control", "exit", "inputs", "reports", "settings",
-            "state", "status", "wiring",
+            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "inputs", "reports",
+            "settings", "state", "status", "wiring",
         ],
     ),
     (
@@ -144,7 +144,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("metrics", &["status"]),
     ("status", &["delivery", "figures", "state"]),
     ("batch", &["clock", "inputs", "tail"]),
-    ("settings", &["cli", "config", "exit", "inputs", "tail", "wiring"]),
+    ("discover", &["clock", "wiring"]),
+    ("settings", &["cli", "config", "discover", "exit", "inputs", "tail", "wiring"]),
     ("wiring", &[]),
     ("config", &["inputs", "receiver"]),
     ("inputs", &["tail"]),
@@ -152,13 +153,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("state", &["delivery", "tail"]),
     ("delivery", &["message", "notification", "notifiers", "receiver"]),
     ("notifiers", &["message", "notification", "receiver"]),
-    ("message", &["causes", "figures", "notification"]),
+    ("message", &["causes", "figures", "findings", "notification"]),
     ("notification", &[]),
-    ("reports", &["causes", "figures"]),
+    ("reports", &["causes", "figures", "findings"]),
     ("receiver", &[]),
     ("service", &[]),
     ("causes", &[]),
     ("figures", &[]),
+    ("findings", &["figures"]),
     ("cli", &[]),
     ("clock", &[]),
     ("exit", &[]),
@@ -270,7 +272,9 @@ fn cores_are_pure() {
 fn documented(registry: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (i, (name, summary)) in entries.iter().enumerate() {
-        let is_word = name.chars().all(|c| c.is_ascii_lowercase()) && !name.is_empty();
+        // As products are called: `3proxy`, `nginx-error`.
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_word = name.chars().all(is_part) && !name.is_empty();
         if !is_word || entries[..i].iter().any(|e| e.0 == *name) {
             wrong.push(format!("{registry}: {name:?} is no word, or is there twice"));
         }
@@ -284,14 +288,15 @@ fn documented(registry: &str, entries: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn registries_are_documented() {
-    use gatewatch::{inputs::INPUTS, notifiers::NOTIFIERS, reports::REPORTS};
+    use gatewatch::{discover::PRODUCTS, inputs::INPUTS, notifiers::NOTIFIERS, reports::REPORTS};
     use gatewatch_parsers::formats::FORMATS;
     use gatewatch_rules::detectors::DETECTORS;
-    let registries: [(&str, Vec<(&str, &str)>); 5] = [
+    let registries: [(&str, Vec<(&str, &str)>); 6] = [
         ("FORMATS", FORMATS.iter().map(|k| (k.name, k.summary)).collect()),
         ("DETECTORS", DETECTORS.iter().map(|k| (k.name, k.summary)).collect()),
         ("INPUTS", INPUTS.iter().map(|k| (k.name, k.summary)).collect()),
         ("NOTIFIERS", NOTIFIERS.iter().map(|k| (k.name, k.summary)).collect()),
+        ("PRODUCTS", PRODUCTS.iter().map(|k| (k.name, k.summary)).collect()),
         ("REPORTS", REPORTS.iter().map(|k| (k.name, k.summary)).collect()),
     ];
     let mut wrong: Vec<String> =

@@ -24,7 +24,7 @@ const COMPARED_MAX: usize = 20;
 pub struct Candidate {
     /// The format.
     pub format: Box<dyn Format>,
-    /// Lines that are requests in it.
+    /// Lines that are requests in it, or an error log's own.
     pub explained: usize,
     /// `explained` by the lines that are not other by nature, 0–1.
     pub share: f64,
@@ -32,6 +32,8 @@ pub struct Candidate {
     pub fields: f64,
     /// Whether its stamps carry no zone, so that the zone setting decides their time.
     pub needs_zone: bool,
+    /// How many of them bear a mark of its product; `None`: it has none.
+    marks: Option<usize>,
     /// Which lines of the sample they are.
     lines: Vec<bool>,
 }
@@ -84,9 +86,16 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
     }
     let lines: Vec<&[u8]> =
         sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).take(SAMPLE_MAX).collect();
-    let formats = FORMATS.iter().flat_map(|kind| (kind.built_in)());
-    let mut tried: Vec<(Candidate, Vec<bool>)> =
-        formats.map(|format| attempt(format, &lines, context)).collect();
+    let mut formats: Vec<Box<dyn Format>> = Vec::new();
+    for format in FORMATS.iter().flat_map(|kind| (kind.built_in)()) {
+        let format = format.for_head(&lines).unwrap_or(format);
+        // What the file says of itself may be what another one is already.
+        if formats.iter().all(|known| known.name() != format.name()) {
+            formats.push(format);
+        }
+    }
+    let tried = formats.into_iter().map(|format| attempt(format, &lines, context));
+    let mut tried: Vec<(Candidate, Vec<bool>)> = tried.collect();
     tried.retain(|(candidate, _)| candidate.explained > 0);
     let known: Vec<bool> = (0..lines.len()).map(|i| tried.iter().any(|(c, _)| is_set(&c.lines, i))).collect();
     let mut candidates: Vec<Candidate> = Vec::with_capacity(tried.len());
@@ -118,16 +127,17 @@ fn attempt(format: Box<dyn Format>, lines: &[&[u8]], context: &Context) -> (Cand
     let mut other = vec![false; lines.len()];
     for (line, (explained, other)) in lines.iter().zip(explained.iter_mut().zip(&mut other)) {
         match format.parse(line, &mut context) {
-            Ok(Parsed::Record(_)) => *explained = true,
-            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => *other = true,
+            Ok(Parsed::Record(_) | Parsed::Diagnosis(_)) => *explained = true,
+            Ok(Parsed::Event(_) | Parsed::Other) if format.is_own(line, &mut context) => *explained = true,
+            Ok(Parsed::Event(_) | Parsed::Other) => *other = true,
             Err(_) => {}
         }
     }
     let count = explained.iter().filter(|e| **e).count();
-    (
-        Candidate { format, explained: count, share: 0.0, fields: 0.0, needs_zone: false, lines: explained },
-        other,
-    )
+    let marked = lines.iter().zip(&explained).filter(|(_, explained)| **explained);
+    let marks = marked.filter_map(|(line, _)| format.marks(line)).map(usize::from).reduce(|a, b| a + b);
+    let (share, fields, needs_zone) = (0.0, 0.0, false);
+    (Candidate { format, explained: count, share, fields, needs_zone, marks, lines: explained }, other)
 }
 
 fn is_set(flags: &[bool], i: usize) -> bool {
@@ -151,19 +161,29 @@ fn fields(candidate: &Candidate, lines: &[&[u8]], context: &Context) -> f64 {
     ratio(seen, lines.len())
 }
 
-/// The greatest share first; among those within `TIE` of it, the one that sees most.
+/// The greatest share first; among those within `TIE` of it, the one that sees most. Of equals the one that explains a
+/// line more, then the one that bears marks, is the one: another product of the same shape.
 fn order(candidates: &mut [Candidate]) {
     candidates.sort_by(|a, b| b.share.total_cmp(&a.share));
     let Some(best) = candidates.first().map(|best| best.share) else { return };
     let tied = candidates.iter().take_while(|c| c.share >= best - TIE).count();
     if let Some(tied) = candidates.get_mut(..tied) {
-        tied.sort_by(|a, b| b.fields.total_cmp(&a.fields));
+        tied.sort_by(|a, b| {
+            let by_lines =
+                b.explained.cmp(&a.explained).then(b.marks.unwrap_or(0).cmp(&a.marks.unwrap_or(0)));
+            b.fields.total_cmp(&a.fields).then(by_lines)
+        });
     }
 }
 
 fn ambiguous(candidates: &[Candidate], lines: &[&[u8]], context: &Context) -> Vec<String> {
     let Some((best, others)) = candidates.split_first() else { return Vec::new() };
-    let equal = others.iter().filter(|c| (c.share - best.share).abs() <= TIE && c.fields >= best.fields);
+    // Every line bears the mark: it is no other product's. One that could bear some and does not is no rival.
+    if best.marks == Some(best.explained) {
+        return Vec::new();
+    }
+    let others = others.iter().filter(|c| c.marks != Some(0));
+    let equal = others.filter(|c| (c.share - best.share).abs() <= TIE && c.fields >= best.fields);
     equal.filter(|c| differ(best, c, lines, context)).map(|c| c.format.name().to_owned()).collect()
 }
 

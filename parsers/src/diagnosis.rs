@@ -2,7 +2,8 @@
 //! access log has. Lines are not joined; what they count stands beside the access log's counts, in the same series.
 
 use crate::reason::Cause;
-use crate::record::Millis;
+use crate::record::{Millis, Record, Status};
+use crate::upstreams::{Attempt, Attempts};
 
 /// What an upstream's failure did to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,4 +31,25 @@ pub struct Diagnosis<'a> {
     pub upstream: &'a [u8],
     /// The host asked for, without port; empty if not logged.
     pub site: &'a [u8],
+}
+
+impl<'a> Diagnosis<'a> {
+    /// As a record that has its labels, its time and no status: for whoever selects or labels records.
+    #[must_use]
+    pub fn as_record(&self) -> Record<'a> {
+        let attempt = Attempt {
+            upstream: self.upstream,
+            pool: self.pool,
+            status: Status::NONE,
+            failure: Some(self.cause),
+        };
+        let attempts = if self.upstream.is_empty() { Attempts::None } else { Attempts::One(attempt) };
+        Record {
+            node: self.node,
+            pool: self.pool,
+            site: self.site,
+            attempts,
+            ..Record::new(self.at, Status::NONE)
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! Named values → [`Record`]: what the formats share whose fields have names of their own (`json`, `pattern`, `regex`).
 //! A format puts each value it recognises into a slot; [`Values::record`] makes the request of them.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr3, memmem, memrchr};
 
 use crate::context::Context;
 use crate::formats::nginx::verdict::Evidence;
-use crate::record::{EXTRA_LABELS_MAX, Extra, Millis, Record, Status};
+use crate::proxy_status::{self, Header};
+use crate::reason::Cause;
+use crate::record::{EXTRA_LABELS_MAX, Extra, Millis, Outcome, Record, Status};
 use crate::text;
 use crate::upstreams::{Attempt, Attempts, Lists};
 
@@ -48,11 +50,13 @@ pub enum Slot {
     Node,
     /// Its region.
     Region,
+    /// What a header tells of an error: `Proxy-Status`, or a forward-proxy provider's.
+    ProxyStatus,
 }
 
 impl Slot {
     /// How many there are.
-    pub const COUNT: usize = Slot::Region as usize + 1;
+    pub const COUNT: usize = Slot::ProxyStatus as usize + 1;
 
     /// The slots that a setting can name, by the names it may use; the first name of a slot is the one that messages
     /// recommend.
@@ -86,11 +90,13 @@ impl Slot {
         ("node", Slot::Node),
         ("hostname", Slot::Node),
         ("region", Slot::Region),
+        ("proxy_status", Slot::ProxyStatus),
     ];
 
     /// The slot of this name.
     pub fn named(name: &str) -> Option<Slot> {
-        Slot::NAMES.iter().find(|(known, _)| *known == name).map(|(_, slot)| *slot)
+        let told = || Header::named(name.as_bytes()).map(|_| Slot::ProxyStatus);
+        Slot::NAMES.iter().find(|(known, _)| *known == name).map(|(_, slot)| *slot).or_else(told)
     }
 
     /// The name that messages use.
@@ -168,12 +174,20 @@ pub struct Values<'a> {
     extra: [&'a [u8]; EXTRA_LABELS_MAX],
     /// What `Slot::RequestTime` counts.
     pub unit: Unit,
+    /// Whose value `Slot::ProxyStatus` is.
+    pub header: Header,
 }
 
 impl<'a> Values<'a> {
     /// No values yet.
     pub fn new(line: &'a [u8], unit: Unit) -> Values<'a> {
-        Values { line, slots: [None; Slot::COUNT], extra: [b""; EXTRA_LABELS_MAX], unit }
+        Values {
+            line,
+            slots: [None; Slot::COUNT],
+            extra: [b""; EXTRA_LABELS_MAX],
+            unit,
+            header: Header::PROXY_STATUS,
+        }
     }
 
     /// Puts a value into its place, over what was there.
@@ -231,7 +245,7 @@ impl<'a> Values<'a> {
         record.node = self.or_empty(Slot::Node);
         record.region = self.or_empty(Slot::Region);
         record.pool = self.or_empty(Slot::Pool);
-        record.site = text::site(self.or_empty(Slot::Site));
+        record.site = text::site(authority(self.or_empty(Slot::Site)));
         record.extra = Extra::new(self.line, &self.extra);
         Ok(record)
     }
@@ -250,12 +264,29 @@ impl<'a> Values<'a> {
             cache_status: b"",
             lists: lists.as_ref(),
             attempts: &record.attempts,
+            told: self.told(),
+            is_session: false,
         }
         .outcome(context);
         if lists.is_none() {
             record.attempts = self.single(&record);
         }
         Ok(record)
+    }
+
+    /// What a header tells of an error.
+    fn told(&self) -> Option<Cause> {
+        self.header.cause(self.get(Slot::ProxyStatus)?)
+    }
+
+    /// A gateway error with what a header told of it.
+    pub fn refined(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::GatewayError(own) => {
+                Outcome::GatewayError(self.told().map_or(own, |told| proxy_status::refined(own, told)))
+            }
+            outcome => outcome,
+        }
     }
 
     /// nginx's lists, if anything that only nginx logs is there.
@@ -274,6 +305,7 @@ impl<'a> Values<'a> {
             response_time: self.get(Slot::ResponseTime),
             response_length: self.get(Slot::ResponseLength),
             request_status,
+            of_session: false,
         })
     }
 
@@ -305,6 +337,11 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// When it was logged; `None`: no time, or none that is known.
+    pub fn at(&self, context: &mut Context) -> Option<Millis> {
+        self.end(None, context).ok()
+    }
+
     fn bad(&self, slot: Slot, reason: &'static str) -> Unusable<'a> {
         Unusable { slot, value: self.get(slot), reason }
     }
@@ -332,6 +369,21 @@ fn with_pool<'a>(line: &'a [u8], pool: &'a [u8], server: &'a [u8]) -> &'a [u8] {
 pub fn offset_in(line: &[u8], part: &[u8]) -> usize {
     let offset = (part.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
     if offset <= line.len() { offset } else { 0 }
+}
+
+/// The host and port of a URL, without what somebody may log in with: `http://user:pass@10.0.0.7:8080/base` →
+/// `10.0.0.7:8080`. JSON may escape a slash. A value that is no URL is itself, as far as a host can reach.
+pub fn authority(url: &[u8]) -> &[u8] {
+    if memchr3(b'/', b'@', b'?', url).is_none() {
+        return url;
+    }
+    let scheme = [&b"://"[..], b":\\/\\/"]
+        .into_iter()
+        .find_map(|mark| memmem::find(url, mark).map(|at| at + mark.len()));
+    let rest = url.get(scheme.unwrap_or(0)..).unwrap_or_default();
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'\\' | b'?' | b'#')).unwrap_or(rest.len());
+    let rest = rest.get(..end).unwrap_or_default();
+    memrchr(b'@', rest).and_then(|at| rest.get(at + 1..)).unwrap_or(rest)
 }
 
 /// Any form of date. JSON may escape a slash.

@@ -2,9 +2,9 @@
 
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_while1};
+use nom::bytes::complete::{tag, take_while1};
 use nom::character::complete::{char, digit1, space1};
-use nom::combinator::{recognize, verify};
+use nom::combinator::recognize;
 use nom::error::Error;
 
 use crate::context::Context;
@@ -86,29 +86,8 @@ pub fn not_access(line: &[u8], context: &Context) -> Option<String> {
 }
 
 /// Titles read well before "not an access log".
-const LOOKS: &[(&str, Look)] = &[
-    ("nginx error log", nginx_error),
-    ("Apache error log", apache_error),
-    ("nginx stream log (TCP sessions)", nginx_stream),
-    ("HAProxy events", haproxy_event),
-];
-
-/// `2026/11/22 14:53:53 [error] 4242#4242: `
-fn nginx_error(text: &[u8]) -> Nothing<'_> {
-    let date = (verify(take(10usize), |d: &[u8]| is_shape(d, b"0000/00/00")), char(' '));
-    let clock = (verify(take(8usize), |d: &[u8]| is_shape(d, b"00:00:00")), tag(&b" ["[..]));
-    let level = (take_while1(|b: u8| b.is_ascii_lowercase()), tag(&b"] "[..]));
-    (date, clock, level, digit1, char('#'), digit1, char(':')).map(|_| ()).parse_complete(text)
-}
-
-/// `[Wed Jul 03 15:07:05.092133 2019] [proxy:error] `
-fn apache_error(text: &[u8]) -> Nothing<'_> {
-    let day = verify(take(11usize), |d: &[u8]| is_shape(d, b"Aaa Aaa 00 ") || is_shape(d, b"Aaa Aaa  0 "));
-    let clock = take_while1(|b: u8| b.is_ascii_digit() || b == b':' || b == b'.');
-    let date = (char('['), day, clock, char(' '), digit1, tag(&b"] ["[..]));
-    let module = take_while1(|b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
-    (date, module, char(']')).map(|_| ()).parse_complete(text)
-}
+const LOOKS: &[(&str, Look)] =
+    &[("nginx stream log (TCP sessions)", nginx_stream), ("HAProxy events", haproxy_event)];
 
 /// `127.0.0.1 [22/Nov/2026:14:54:05 +0000] TCP 502 `
 fn nginx_stream(text: &[u8]) -> Nothing<'_> {
@@ -126,15 +105,4 @@ fn haproxy_event(text: &[u8]) -> Nothing<'_> {
     let verb =
         alt((tag(&b" is "[..]), tag(&b" started."[..]), tag(&b" stopped"[..]), tag(&b" has no server"[..])));
     (subject, name, verb).map(|_| ()).parse_complete(text)
-}
-
-/// Whether bytes have this shape: `0` for a digit, `A` and `a` for letters, anything else for itself.
-fn is_shape(bytes: &[u8], shape: &[u8]) -> bool {
-    bytes.len() == shape.len()
-        && bytes.iter().zip(shape).all(|(byte, shape)| match shape {
-            b'0' => byte.is_ascii_digit(),
-            b'A' => byte.is_ascii_uppercase(),
-            b'a' => byte.is_ascii_lowercase(),
-            literal => byte == literal,
-        })
 }

@@ -51,6 +51,9 @@ pub struct Lists<'a> {
     pub response_length: Option<&'a [u8]>,
     /// The request's own status: 009 says that the last attempt's answer was no HTTP.
     pub request_status: Status,
+    /// A session of the stream module: it has no statuses of attempts, and tries the next server only if it could not
+    /// connect to one.
+    pub of_session: bool,
 }
 
 /// HAProxy's retries (`%rc`).
@@ -205,8 +208,12 @@ impl<'a> Lists<'a> {
         // ingress-nginx has one group for everything and logs the real one beside it.
         let pool: &[u8] = if is_group && addr != b"upstream_balancer" { addr } else { b"" };
         let failure = match status.code() {
-            Some(502) if is_group => Some(Cause::proxy(Reason::DestinationUnavailable)),
+            Some(502) if is_group => Some(NO_SERVER),
             Some(code @ (502 | 504)) => Some(seen().cause(code)),
+            _ if self.of_session => {
+                let has_failed = !is_last || self.request_status == Status::new(502);
+                has_failed.then(|| if is_group { NO_SERVER } else { seen().cause_of_session() })
+            }
             _ if is_last && self.request_status == Status::new(9) => {
                 Some(Cause::proxy(Reason::HttpProtocolError))
             }
@@ -254,7 +261,17 @@ struct Seen {
     body: bool,
 }
 
+/// The group's name stands in place of an address.
+const NO_SERVER: Cause = Cause::proxy(Reason::DestinationUnavailable);
+
 impl Seen {
+    /// Why a session's attempt failed: its connect time is taken once there is a connection. What failed then (a TLS
+    /// handshake) is not logged.
+    fn cause_of_session(self) -> Cause {
+        let was_connected = self.connected == Some(true);
+        Cause::proxy(if was_connected { Reason::Unknown } else { Reason::ConnectionFailed })
+    }
+
     /// Who made the 502 or 504 of an attempt, and why. nginx notes both itself for servers that failed, and logs the same
     /// number for one that answered so. A header time, or a body, proves an answer; without a connect time it never
     /// connected (the time is taken after the TLS handshake).
@@ -392,6 +409,7 @@ mod tests {
         response_time: None,
         response_length: None,
         request_status: Status::NONE,
+        of_session: false,
     };
 
     fn lists<'a>(addr: &'a str, status: &'a str) -> Lists<'a> {

@@ -2,6 +2,8 @@
 
 pub use crate::case::fingerprint;
 use crate::rule::{Counts, Severity};
+use crate::servers::Server;
+use crate::two_way::Finding;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,9 @@ pub enum End {
     /// Its group was evicted at the cap of series.
     Evicted,
 }
+
+/// So many findings go with an alert.
+pub const FINDINGS_MAX: usize = 3;
 
 /// Labels as printed: name and value in the rule's order, empty values left out.
 pub type Labels = Vec<(String, String)>;
@@ -141,6 +146,16 @@ pub struct Alert {
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,
+    /// The last changes of its servers' states, as far as the log tells.
+    #[serde(default)]
+    pub events: Vec<Server>,
+    /// Of one server, where the log tells when servers go: it has not, and got so many requests in the last 20 s (or the
+    /// last step).
+    #[serde(default)]
+    pub in_rotation: Option<u64>,
+    /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
 }

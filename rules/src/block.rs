@@ -1,5 +1,7 @@
 //! A block of leaves: what a collector counted between two takes, as flat lists that are reused from block to block.
 
+use crate::pairs::Tried;
+use crate::servers::Seen;
 use crate::tally::{Detail, Numbers};
 use gatewatch_parsers::{Millis, Status};
 
@@ -18,14 +20,20 @@ pub struct Block {
     /// The label sets' bytes, back to back, and where each ends.
     sets: Vec<u8>,
     set_ends: Vec<usize>,
+    /// Of which family each is.
+    families: Vec<u8>,
     cells: Vec<Cell>,
     details: Vec<Entry>,
+    /// Exits and targets: their bytes, back to back, and what was counted of them by step. A step may have several.
+    pair_keys: Vec<u8>,
+    pairs: Vec<PairCell>,
     /// Requests by `Status::index`.
     statuses: Vec<u32>,
     late: u64,
     future: u64,
     requests: u64,
     ends: Option<(Millis, Millis)>,
+    servers: Vec<Seen>,
 }
 
 /// Counts of a series in a step. A step may have several.
@@ -38,6 +46,14 @@ pub(crate) struct Cell {
     details: u32,
     /// The cell of this series before this one.
     older: u32,
+}
+
+/// What came of an exit's requests to a target, in a step.
+#[derive(Clone, Debug)]
+struct PairCell {
+    key_end: usize,
+    step: i64,
+    tried: Tried,
 }
 
 /// A detail of a cell, in a list.
@@ -57,9 +73,13 @@ impl Block {
     pub(crate) fn clear(&mut self) {
         self.sets.clear();
         self.set_ends.clear();
+        self.families.clear();
         self.cells.clear();
         self.details.clear();
+        self.pair_keys.clear();
+        self.pairs.clear();
         self.statuses.fill(0);
+        self.servers.clear();
         (self.late, self.future, self.requests, self.ends) = (0, 0, 0, None);
     }
 
@@ -81,10 +101,25 @@ impl Block {
         }
     }
 
+    /// Something was seen that is no request.
+    pub(crate) fn see_beside(&mut self, at: Millis) {
+        self.ends = Some(self.ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+    }
+
+    /// A server changed its state.
+    pub(crate) fn see_server(&mut self, seen: Seen) {
+        self.servers.push(seen);
+    }
+
+    pub(crate) fn servers(&self) -> &[Seen] {
+        &self.servers
+    }
+
     /// A series of this block, and its first cell.
-    pub(crate) fn add_series(&mut self, set: &[u8], step: i64) -> u32 {
+    pub(crate) fn add_series(&mut self, set: &[u8], family: u8, step: i64) -> u32 {
         self.sets.extend_from_slice(set);
         self.set_ends.push(self.sets.len());
+        self.families.push(family);
         self.push_cell(index(self.set_ends.len() - 1), step, NONE)
     }
 
@@ -140,8 +175,38 @@ impl Block {
         })
     }
 
+    /// A pair in a step: its cell.
+    pub(crate) fn add_pair(&mut self, key: &[u8], step: i64) -> u32 {
+        self.pair_keys.extend_from_slice(key);
+        self.pairs.push(PairCell { key_end: self.pair_keys.len(), step, tried: Tried::default() });
+        index(self.pairs.len() - 1)
+    }
+
+    #[inline]
+    pub(crate) fn count_pair(&mut self, cell: u32, tried: &Tried) {
+        if let Some(cell) = self.pairs.get_mut(cell as usize) {
+            cell.tried.add(tried);
+        }
+    }
+
+    /// The pairs' bytes, their steps, and what was counted.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&[u8], i64, &Tried)> {
+        let mut start = 0;
+        self.pairs.iter().map(move |cell| {
+            let key = self.pair_keys.get(start..cell.key_end).unwrap_or_default();
+            start = cell.key_end;
+            (key, cell.step, &cell.tried)
+        })
+    }
+
     pub(crate) fn series(&self) -> usize {
         self.set_ends.len()
+    }
+
+    /// Whether a cell is of the first family: sums over everything are of these only.
+    #[inline]
+    pub(crate) fn is_first(&self, cell: &Cell) -> bool {
+        self.families.get(cell.series as usize).is_none_or(|family| *family == 0)
     }
 
     /// The bytes of a series' label set.
@@ -176,7 +241,7 @@ impl Block {
         self.future
     }
 
-    /// The earliest and the latest end, over all its records.
+    /// The earliest and the latest time, over all its records and diagnoses.
     #[must_use]
     pub fn ends(&self) -> Option<(Millis, Millis)> {
         self.ends

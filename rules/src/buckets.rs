@@ -5,7 +5,7 @@
 use crate::block::{Block, FUTURE, LATE};
 use crate::intern::Interner;
 use crate::lost::Lost;
-use crate::series::{LabelSet, Plan, SeriesId};
+use crate::series::{LabelSet, Plan, SeriesId, family_name};
 use crate::tally::Tally;
 use crate::total::Total;
 use gatewatch_parsers::Millis;
@@ -81,7 +81,6 @@ impl Buckets {
     pub fn new(plan: Arc<Plan>, step: Millis, minutes: usize, cap: usize) -> Buckets {
         let step = step.max(1);
         Buckets {
-            plan,
             step,
             // Whole steps, so that no step belongs to two minutes.
             minute: MINUTE
@@ -89,7 +88,8 @@ impl Buckets {
                 .saturating_add(i64::from(MINUTE % step != 0))
                 .saturating_mul(step),
             minutes_held: i64::try_from(minutes).unwrap_or(i64::MAX),
-            interner: Interner::new(cap),
+            interner: Interner::of(&plan, cap),
+            plan,
             series: Vec::new(),
             closed: None,
             in_step: BTreeMap::new(),
@@ -131,7 +131,11 @@ impl Buckets {
         self.ids.resize(block.series(), None);
         for cell in block.cells() {
             let is_placed = cell.step != LATE && cell.step != FUTURE;
-            if !is_placed || step_end(cell.step, self.step) <= bound {
+            let is_late = !is_placed || step_end(cell.step, self.step) <= bound;
+            if is_late && !block.is_first(cell) {
+                continue;
+            }
+            if is_late {
                 late += u64::from(cell.numbers.requests) * u64::from(is_placed);
                 self.left.add_cell(block, cell);
                 continue;
@@ -193,7 +197,11 @@ impl Buckets {
         let taken: BTreeSet<u32> = self.ids.iter().flatten().copied().collect();
         for (id, series) in (0u32..).zip(&mut self.series) {
             if series.is_idle() && !taken.contains(&id) && self.interner.set(id).is_some() {
-                self.left.merge(&std::mem::take(&mut series.total));
+                let total = std::mem::take(&mut series.total);
+                // Else what left would count as often as there are families.
+                if self.interner.set(id).is_some_and(|set| self.plan.family(set) == 0) {
+                    self.left.merge(&total);
+                }
                 self.interner.remove(id);
                 self.generation += 1;
                 self.changed.push(id);
@@ -271,9 +279,13 @@ impl Buckets {
     pub fn replan(&mut self, plan: Arc<Plan>) {
         let places: Vec<Option<usize>> = plan.names().iter().map(|name| self.plan.index(name)).collect();
         let upstream = plan.index("upstream");
+        let goes_on = plan.goes_on(&self.plan);
+        // At once: what leaves for want of room meanwhile is of the new plan.
+        let former = std::mem::replace(&mut self.plan, plan);
+        let plan = Arc::clone(&self.plan);
         let sets: Vec<Option<LabelSet>> =
             (0u32..).zip(&self.series).map(|(id, _)| self.interner.set(id).cloned()).collect();
-        self.interner.clear();
+        self.interner = Interner::of(&plan, self.interner.cap());
         self.in_step.clear();
         self.in_minute.clear();
         self.changed.clear();
@@ -282,26 +294,38 @@ impl Buckets {
         for (set, series) in sets.into_iter().zip(old) {
             let Some(set) = set else { continue };
             let value = |at: usize| places.get(at).copied().flatten().map_or(&b""[..], |old| set.get(old));
-            let mask = plan.mask(upstream.is_some_and(|at| !value(at).is_empty()));
-            let carried = (0..places.len()).map(|at| if mask >> at & 1 == 1 { value(at) } else { b"" });
-            let id = self.add_series(&LabelSet::new(carried));
-            let Some(to) = self.series.get_mut(id as usize) else { continue };
-            to.folded |= series.folded;
-            to.total.merge(&series.total);
-            let step = (&series.steps, &mut to.steps, &mut self.in_step);
-            let minute = (&series.minutes, &mut to.minutes, &mut self.in_minute);
-            for (from, to, index) in [step, minute] {
-                for (number, tally) in from {
-                    let (sum, is_new) = cell_of(to, *number);
-                    sum.add(tally);
-                    if is_new {
-                        index.entry(*number).or_default().push(id);
-                    }
+            let has_upstream = upstream.is_some_and(|at| !value(at).is_empty());
+            let earlier = former.family(&set);
+            for (family, _) in goes_on.iter().enumerate().filter(|(_, from)| **from == Some(earlier)) {
+                let mask = plan.mask(family, has_upstream);
+                let carried = (0..places.len()).map(|at| match mask >> at & 1 {
+                    1 => value(at),
+                    _ if plan.family_label() == Some(at) => family_name(family),
+                    _ => b"",
+                });
+                self.add_whole(&LabelSet::new(carried), &series);
+            }
+        }
+        self.generation += 1;
+    }
+
+    /// Adds everything that a series has counted to the one with these labels.
+    fn add_whole(&mut self, set: &LabelSet, series: &Series) {
+        let id = self.add_series(set);
+        let Some(to) = self.series.get_mut(id as usize) else { return };
+        to.folded |= series.folded;
+        to.total.merge(&series.total);
+        let step = (&series.steps, &mut to.steps, &mut self.in_step);
+        let minute = (&series.minutes, &mut to.minutes, &mut self.in_minute);
+        for (from, to, index) in [step, minute] {
+            for (number, tally) in from {
+                let (sum, is_new) = cell_of(to, *number);
+                sum.add(tally);
+                if is_new {
+                    index.entry(*number).or_default().push(id);
                 }
             }
         }
-        self.plan = plan;
-        self.generation += 1;
     }
 
     /// The end of the last closed step.
@@ -366,11 +390,19 @@ impl Buckets {
         self.series.get(id.index()).into_iter().flat_map(move |s| range(&s.minutes, self.minute, from, to))
     }
 
-    /// What every series that is here came to since the state was new, in no order of meaning. With [`Buckets::left`],
-    /// this is everything.
+    /// What every series of the first family that is here came to since the state was new, in no order of meaning. With
+    /// [`Buckets::left`], this is everything.
     pub fn totals(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
         let series = (0u32..).zip(&self.series);
-        series.filter_map(|(id, series)| Some((self.interner.set(id)?, &series.total)))
+        let series = series.filter_map(|(id, series)| Some((self.interner.set(id)?, &series.total)));
+        series.filter(|(set, _)| self.plan.family(set) == 0)
+    }
+
+    /// The same of the other families, each of which has counted everything once more.
+    pub fn totals_apart(&self) -> impl Iterator<Item = (&LabelSet, &Total)> {
+        let series = (0u32..).zip(&self.series);
+        let series = series.filter_map(|(id, series)| Some((self.interner.set(id)?, &series.total)));
+        series.filter(|(set, _)| self.plan.family(set) > 0)
     }
 
     /// What belongs to no series: those that have left, what was late, what was future.

@@ -29,23 +29,23 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// Adds a tally of the group.
+    /// Adds a tally of the group; its reasons are told apart, by upstream.
     pub fn count(&mut self, rule: &Rule, tally: &Tally) {
         self.own += crate::groups::counted(rule, tally);
-        match rule.counts {
-            Counts::FailedAttempts => tally.failed_reasons().for_each(|(r, n)| add(&mut self.reasons, r, n)),
-            Counts::GatewayErrors => {
-                tally.reasons().for_each(|(r, n)| add(&mut self.reasons, r, n));
-                tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
-            }
-            // Requests that are no gateway errors have neither.
-            _ => {}
+        // Requests that are no gateway errors have neither origins nor reasons.
+        if rule.counts == Counts::GatewayErrors {
+            tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
         }
         for (status, n) in tally.statuses() {
             if let Some(code) = status.code() {
                 add(&mut self.statuses, code, n);
             }
         }
+    }
+
+    /// Adds why.
+    pub fn give_reasons(&mut self, reasons: Vec<(Reason, u64)>) {
+        reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
     }
 
     fn add(&mut self, other: Totals) {
@@ -315,6 +315,9 @@ impl Case {
             samples: self.samples.clone(),
             detected_late: false,
             undercount: self.lost.0.saturating_add(since),
+            events: Vec::new(),
+            in_rotation: None,
+            findings: Vec::new(),
             note: None,
         }
     }
@@ -345,6 +348,7 @@ impl Case {
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            events: Vec::new(),
         })
     }
 

@@ -4,22 +4,28 @@ pub use crate::block::Block;
 use crate::block::{FUTURE, LATE};
 use crate::intern::Interner;
 use crate::latency::Latency;
-use crate::series::{Label, LabelSet, Plan, Regions, Source, cut, write};
+use crate::regions::By;
+use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
+use crate::servers::Seen;
 use crate::tally::Detail;
+use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{Attempt, Attempts, Millis, Outcome, Reason, Record};
+use gatewatch_parsers::{
+    Attempt, Attempts, Diagnosis, Effect, Event, Millis, Outcome, Parsed, Reason, Record, Status,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
+use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+mod exits;
+mod tables;
 mod values;
 
 /// So many series are known from block to block; beyond, all are forgotten (their times are kept).
 const KNOWN_MAX: usize = 4096;
 /// Times are kept of so many series; beyond, they fold as series do.
 const LATENCIES_MAX: usize = 50_000;
-/// Regions are kept of so many nodes; beyond, all are looked up anew.
-const NODES_MAX: usize = 1024;
 /// Slots of the table of shortcuts; a power of two.
 const SHORTCUTS: usize = 4096;
 /// How far from its own slot a shortcut may lie.
@@ -40,8 +46,8 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Collector {
     plan: Arc<Plan>,
-    /// The labels carried without and with an upstream.
-    carried: [Carried; 2],
+    /// By family: the labels carried without and with an upstream.
+    carried: Vec<[Carried; 2]>,
     step: Millis,
     /// The step found last, and its bounds: records come nearly in order, and a division costs.
     current: (i64, Millis, Millis),
@@ -49,12 +55,13 @@ pub struct Collector {
     epoch: u32,
     ids: HashMap<LabelSet, u32>,
     known: Vec<Known>,
-    /// The place in `known` that was counted in last.
-    last: u32,
+    /// By family: the place in `known` that was counted in last.
+    last: [u32; FAMILIES_MAX],
     /// Hash of a label set, cheap and no defence against chosen values, and its place in `known`: only a hint.
     shortcuts: Vec<(u32, u32)>,
     scratch: Vec<u8>,
-    regions: RegionCache,
+    tables: Tables,
+    exits: Exits,
     latencies: Option<Latencies>,
 }
 
@@ -62,6 +69,7 @@ pub struct Collector {
 struct Known {
     set: LabelSet,
     key: Key,
+    family: u8,
     /// The take up to which `cell`, its newest cell in the block, holds.
     epoch: u32,
     cell: u32,
@@ -112,44 +120,16 @@ impl Latencies {
     }
 }
 
-/// What `[regions]` says of the nodes seen, by the place of the glob that matched.
-#[derive(Debug, Default)]
-struct RegionCache {
-    regions: Arc<Regions>,
-    found: HashMap<Box<[u8]>, usize>,
-}
-
-impl RegionCache {
-    fn find<'a>(&mut self, source: &'a Source, record: &Record<'a>, node: &[u8]) -> &'a [u8] {
-        let own = source.choose(record.region, "region", "");
-        if !own.is_empty() || source.regions.is_empty() {
-            return source.choose(own, "region", &source.region);
-        }
-        if !Arc::ptr_eq(&self.regions, &source.regions) || self.found.len() >= NODES_MAX {
-            self.regions = Arc::clone(&source.regions);
-            self.found.clear();
-        }
-        let node = cut(node);
-        let place = match self.found.get(node) {
-            Some(place) => *place,
-            None => {
-                let place = source.regions.position(node);
-                self.found.insert(node.into(), place);
-                place
-            }
-        };
-        source.region_of(source.regions.name(place))
-    }
-}
-
 impl Collector {
     /// `latency`: whether request times are kept by series.
     #[must_use]
     pub fn new(plan: Arc<Plan>, step: Millis, latency: bool) -> Collector {
         let latencies =
-            latency.then(|| Latencies { interner: Interner::new(LATENCIES_MAX), by_id: Vec::new() });
+            latency.then(|| Latencies { interner: Interner::of(&plan, LATENCIES_MAX), by_id: Vec::new() });
         Collector {
-            carried: [false, true].map(|has_upstream| Carried::new(plan.carried(has_upstream))),
+            carried: (0..plan.families())
+                .map(|family| [false, true].map(|has| Carried::new(plan.carried(family, has))))
+                .collect(),
             plan,
             step: step.max(1),
             current: (0, 0, 0),
@@ -157,40 +137,101 @@ impl Collector {
             epoch: 1,
             ids: HashMap::new(),
             known: Vec::new(),
-            last: u32::MAX,
+            last: [u32::MAX; FAMILIES_MAX],
             shortcuts: vec![EMPTY; SHORTCUTS],
             scratch: Vec::new(),
-            regions: RegionCache::default(),
+            tables: Tables::default(),
+            exits: Exits::default(),
             latencies,
         }
     }
 
     /// Counts one record: the request in the series of its last attempt, each attempt in its own.
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
-        let step = match place {
-            Place::Step => self.step_of(record.end),
-            Place::Late => LATE,
-            Place::Future => FUTURE,
-        };
+        let step = self.place_of(record.end, place);
         self.block.see(record.end, record.status, step);
-        let node = source.node(record);
-        let region = if self.plan.carries_region() { self.regions.find(source, record, node) } else { b"" };
-        let site = source.site(record);
-        let pool = source.pool(record);
-        let mut values = Values {
-            built_in: [source.input.as_bytes(), node, region, pool, b"", site].map(cut),
-            source,
-            record,
-        };
-
+        self.exits.count(source, record, step, self.epoch, &mut self.block);
+        let (mut values, pool) = self.values(source, record);
         match &record.attempts {
             Attempts::None => self.add(&values, step, Tried::No, Some(false)),
             Attempts::One(attempt) => {
-                values.set_upstream(attempt, pool);
+                self.set_upstream(&mut values, attempt, pool);
                 self.add(&values, step, Tried::of(attempt), Some(attempt.failure.is_some()));
             }
             attempts => self.count_attempts(&mut values, step, pool, attempts.iter()),
         }
+    }
+
+    /// Counts an error log's line in the series that the access log counts the same upstream in: beside its requests,
+    /// never among them. A body that was cut is aborted: the access logs of those products do not show it.
+    pub fn count_diagnosis(&mut self, source: &Source, diagnosis: &Diagnosis<'_>, place: Place) {
+        let step = self.place_of(diagnosis.at, place);
+        self.block.see_beside(diagnosis.at);
+        let record = diagnosis.as_record();
+        let (mut values, pool) = self.values(source, &record);
+        if let Attempts::One(attempt) = &record.attempts {
+            self.set_upstream(&mut values, attempt, pool);
+        }
+        let reason = diagnosis.cause.reason;
+        for family in 0..self.carried.len() {
+            let Some((_, cell)) = self.cell(family, &values, step) else { continue };
+            match diagnosis.effect {
+                Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
+                Effect::Aborted => {
+                    self.block.add_detail(cell, Detail::cut(reason));
+                    if let Some(numbers) = self.block.numbers(cell) {
+                        numbers.aborted += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Counts a line that tells of a request or of a failure, and notes one that tells of a server.
+    pub fn count_parsed(&mut self, source: &Source, parsed: &Parsed<'_>, place: Place) {
+        match parsed {
+            Parsed::Record(record) => self.count(source, record, place),
+            Parsed::Diagnosis(diagnosis) => self.count_diagnosis(source, diagnosis, place),
+            Parsed::Event(event) => self.note(source, event, None),
+            Parsed::Other => {}
+        }
+    }
+
+    /// Notes a server's change of state. `newest`: the newest end of its file so far, for one without a time.
+    pub fn note(&mut self, source: &Source, event: &Event<'_>, newest: Option<Millis>) {
+        let Some(at) = event.at.or(newest).or(self.block.ends().map(|(_, last)| last)) else { return };
+        let record = Record { node: event.node, pool: event.pool, ..Record::new(at, Status::NONE) };
+        let (mut values, pool) = self.values(source, &record);
+        if !event.upstream.is_empty() {
+            let (upstream, status) = (event.upstream, Status::NONE);
+            self.set_upstream(
+                &mut values,
+                &Attempt { upstream, pool: event.pool, status, failure: None },
+                pool,
+            );
+        }
+        let [_, node, _, pool, upstream, _] = values.built_in;
+        self.block.see_server(Seen::new(at, event.happened, [node, pool, upstream, event.detail]));
+    }
+
+    #[inline]
+    fn place_of(&mut self, end: Millis, place: Place) -> i64 {
+        match place {
+            Place::Step => self.step_of(end),
+            Place::Late => LATE,
+            Place::Future => FUTURE,
+        }
+    }
+
+    /// What is known of the record beside its attempts, and its own pool.
+    #[inline]
+    fn values<'a>(&mut self, source: &'a Source, record: &'a Record<'a>) -> (Values<'a>, &'a [u8]) {
+        let node = source.node(record);
+        let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
+        let site = source.site(record);
+        let pool = source.pool(record);
+        let built_in = [source.input.as_bytes(), node, region, pool, b"", site].map(cut);
+        (Values { built_in, source, record }, pool)
     }
 
     fn count_attempts<'a>(
@@ -206,7 +247,7 @@ impl Collector {
             let next = attempts.next();
             if let Some(attempt) = &this {
                 any_failed |= attempt.failure.is_some();
-                values.set_upstream(attempt, pool);
+                self.set_upstream(values, attempt, pool);
             }
             let tried = this.as_ref().map_or(Tried::No, Tried::of);
             self.add(values, step, tried, next.is_none().then_some(any_failed));
@@ -217,10 +258,28 @@ impl Collector {
         }
     }
 
+    #[inline]
+    fn set_upstream<'a>(&mut self, values: &mut Values<'a>, attempt: &Attempt<'a>, pool: &'a [u8]) {
+        values.set_upstream(attempt, pool);
+        let source = values.source;
+        if !source.pools.is_empty() && values.lacks_pool() {
+            values.set(Label::Pool, self.tables.pool(source, attempt.upstream));
+        }
+        if *source.regions.whose() == By::Upstream && self.plan.carries_region() {
+            values
+                .set(Label::Region, self.tables.region_of_upstream(source, values.record, attempt.upstream));
+        }
+    }
+
     /// The labels of the series that the last record's request was counted in: its line is offered by them.
     #[must_use]
     pub fn last_series(&self) -> Option<&LabelSet> {
-        Some(&self.known.get(self.last as usize)?.set)
+        self.last_in_families().next()
+    }
+
+    /// The same, and those of the other families.
+    pub fn last_in_families(&self) -> impl Iterator<Item = &LabelSet> {
+        self.last.iter().filter_map(|at| Some(&self.known.get(*at as usize)?.set))
     }
 
     /// Gives what was counted since the last take. `block`'s memory is used for what comes next.
@@ -228,6 +287,7 @@ impl Collector {
         block.clear();
         std::mem::swap(block, &mut self.block);
         self.epoch = self.epoch.wrapping_add(1);
+        self.exits.rest();
         if self.known.len() > KNOWN_MAX {
             self.forget();
         }
@@ -238,7 +298,7 @@ impl Collector {
         self.forget();
         let Some(latencies) = &mut self.latencies else { return Vec::new() };
         let by_id = std::mem::take(&mut latencies.by_id);
-        let interner = std::mem::replace(&mut latencies.interner, Interner::new(LATENCIES_MAX));
+        let interner = std::mem::replace(&mut latencies.interner, Interner::of(&self.plan, LATENCIES_MAX));
         (0u32..).zip(by_id).filter_map(|(id, latency)| Some((interner.set(id)?.clone(), latency))).collect()
     }
 
@@ -254,35 +314,59 @@ impl Collector {
         step
     }
 
-    /// Adds to one series: an attempt, and the request if this is its last (`Some`: whether any attempt failed).
+    /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
+    /// failed).
+    #[inline]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let known = self.find(values);
-        self.last = known;
-        let Some(known) = self.known.get_mut(known as usize) else { return };
-        if known.epoch != self.epoch {
-            known.epoch = self.epoch;
-            known.cell = self.block.add_series(known.set.as_bytes(), step);
+        for family in 0..self.carried.len() {
+            self.add_to(family, values, step, tried, request);
         }
-        let cell = self.block.find_cell(known.cell, step);
-        // Older cells are found through the newest.
-        known.cell = known.cell.max(cell);
+    }
+
+    #[inline]
+    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let Some((known, cell)) = self.cell(family, values, step) else { return };
         count_attempt(&mut self.block, cell, tried);
         let Some(any_failed) = request else { return };
         count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true) = (values.record.request_time, self.latencies.is_some())
+        if let (Some(time), true, 0) = (values.record.request_time, self.latencies.is_some(), family)
             && !values.record.is_tunnel()
+            && let Some(known) = self.known.get_mut(known as usize)
         {
             known.latency.record(time);
         }
     }
 
+    /// The place in `known` of the family's series with these values, and its cell in this step of the block.
+    #[inline]
+    fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
+        let at = self.find(family, values);
+        if let Some(last) = self.last.get_mut(family) {
+            *last = at;
+        }
+        let known = self.known.get_mut(at as usize)?;
+        if known.epoch != self.epoch {
+            known.epoch = self.epoch;
+            known.cell = self.block.add_series(known.set.as_bytes(), known.family, step);
+        }
+        let cell = self.block.find_cell(known.cell, step);
+        // Older cells are found through the newest.
+        known.cell = known.cell.max(cell);
+        Some((at, cell))
+    }
+
     /// The place in `known` of the series with these values.
     #[inline]
-    fn find(&mut self, values: &Values<'_>) -> u32 {
+    fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
-        let carried = &self.carried[usize::from(has_upstream)];
+        let Some(carried) = self.carried.get(family) else { return u32::MAX };
+        let carried = &carried[usize::from(has_upstream)];
         let key = Key::of(values, carried.built_in);
-        let hash = key.hash(has_upstream);
+        let hash = if carried.captures {
+            carried.hash_of_captures(&self.plan, values, key.hash(has_upstream))
+        } else {
+            key.hash(has_upstream)
+        };
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -291,21 +375,23 @@ impl Collector {
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
                 && series.key.is(&key)
+                && usize::from(series.family) == family
                 && ((key.says_all() && !carried.captures)
                     || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(values, key, tag, start)
+        self.find_slowly(family, values, key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
-        let mask = self.plan.mask(values.has_upstream());
+    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
+        let mask = self.plan.mask(family, values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
             1 => values.get(&self.plan, i, *label),
+            _ if *label == Label::Family => family_name(family),
             _ => b"",
         };
         self.scratch.clear();
@@ -317,7 +403,8 @@ impl Collector {
                 let set = LabelSet::from_bytes(&self.scratch);
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
-                self.known.push(Known { set, key, epoch, cell: 0, latency: Latency::default() });
+                let family = u8::try_from(family).unwrap_or(0);
+                self.known.push(Known { set, key, family, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -329,7 +416,7 @@ impl Collector {
 
     /// Forgets the series, but not their times.
     fn forget(&mut self) {
-        self.last = u32::MAX;
+        self.last = [u32::MAX; FAMILIES_MAX];
         self.ids.clear();
         self.shortcuts.fill(EMPTY);
         let known = std::mem::take(&mut self.known);

@@ -9,10 +9,12 @@ use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
 use crate::judge::{Scratch, judge};
 use crate::life::Event;
+use crate::recent::Recent;
 use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::Samples;
 use crate::series::{LabelSet, Plan, SeriesId};
+use crate::servers::Servers;
 use crate::total::Totals;
 use crate::window::{MINUTE, MINUTES_HELD, Span};
 use gatewatch_parsers::Millis;
@@ -30,6 +32,8 @@ pub const INCIDENTS_MAX: usize = 10_000;
 const FAR: Millis = 253_402_300_800_000;
 /// Lines are kept of so many series.
 const SAMPLED_MAX: usize = 2_000;
+/// So long before and after an incident, servers' changes may have to do with it.
+const AROUND: Millis = MINUTE;
 /// A line that was no alert's by then is forgotten.
 const SAMPLE_KEPT: Millis = 15 * MINUTE;
 
@@ -69,6 +73,8 @@ pub struct Engine {
     /// How many alerts keep a series from leaving.
     pub(crate) pins: HashMap<SeriesId, u32>,
     pub(crate) samples: Samples,
+    pub(crate) servers: Servers,
+    pub(crate) recent: Recent,
     over: VecDeque<Incident>,
     incidents_dropped: u64,
     totals: Totals,
@@ -98,6 +104,8 @@ impl Engine {
             known: Vec::new(),
             pins: HashMap::new(),
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
+            servers: Servers::default(),
+            recent: Recent::default(),
             over: VecDeque::new(),
             incidents_dropped: 0,
             totals: Totals::default(),
@@ -126,7 +134,10 @@ impl Engine {
     /// were.
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
         let late = self.buckets.absorb(block, late_before).late;
+        let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
+        self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
         self.totals.absorb(block, late);
+        block.servers().iter().for_each(|seen| self.servers.take(seen));
         late
     }
 
@@ -156,6 +167,7 @@ impl Engine {
             };
             if closed >= last {
                 self.buckets.close(last);
+                self.recent.close(last, step);
                 return changes;
             }
             self.close_step(closed + step, &mut changes);
@@ -181,7 +193,18 @@ impl Engine {
             );
         }
         all.sort_by(|a, b| (a.started, &a.rule, &a.labels).cmp(&(b.started, &b.rule, &b.labels)));
+        for incident in &mut all {
+            let ended = incident.ended.unwrap_or(Millis::MAX).saturating_add(AROUND);
+            incident.events =
+                self.servers.of_time(&incident.labels, incident.started.saturating_sub(AROUND), ended);
+        }
         all
+    }
+
+    /// What is known of servers' states.
+    #[must_use]
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// How many incidents are no longer remembered.
@@ -303,6 +326,7 @@ impl Engine {
 
     fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
         self.buckets.close(end);
+        self.recent.close(end, self.buckets.step());
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);

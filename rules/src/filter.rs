@@ -170,13 +170,10 @@ fn text<'a>(field: &str, source: &'a Source, record: &Record<'a>) -> Cow<'a, [u8
         "path" => record.path,
         "input" => source.input.as_bytes(),
         "node" => source.node(record),
-        "region" => source.region(record, source.node(record)),
+        "region" => source.region(record, last().map_or(b"", |attempt| attempt.upstream)),
         "site" => source.site(record),
         "upstream" => last().map_or(b"" as &[u8], |attempt| attempt.upstream),
-        "pool" => last()
-            .map(|attempt| attempt.pool)
-            .filter(|pool| !pool.is_empty())
-            .unwrap_or_else(|| source.pool(record)),
+        "pool" => last().map_or_else(|| source.pool(record), |attempt| source.pool_of(record, &attempt)),
         name => source.capture(record, name),
     };
     Cow::Borrowed(value)

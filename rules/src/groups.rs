@@ -2,7 +2,7 @@
 
 use crate::case::Case;
 use crate::rule::{Counts, Rule};
-use crate::series::{LabelSet, Plan, SeriesId};
+use crate::series::{LabelSet, Plan, SeriesId, family_name};
 use crate::tally::Tally;
 use crate::window::{MINUTE, Point, Span};
 use gatewatch_parsers::{Millis, Status};
@@ -37,6 +37,8 @@ pub(crate) struct Groups {
     by: Vec<Option<usize>>,
     /// Where the plan has the labels of the matchers.
     matched: Vec<Option<usize>>,
+    /// Where the plan has the family's name, and which family the rule looks at.
+    family: (Option<usize>, usize),
     /// By series.
     of: Vec<u32>,
     groups: Vec<Option<Group>>,
@@ -56,6 +58,7 @@ impl Groups {
         let mut groups = Groups {
             by: Vec::new(),
             matched: Vec::new(),
+            family: (None, 0),
             of: Vec::new(),
             groups: Vec::new(),
             free: Vec::new(),
@@ -74,6 +77,7 @@ impl Groups {
     pub fn rebind(&mut self, plan: &Plan) {
         self.by = self.rule.group_by.iter().map(|name| plan.index(name)).collect();
         self.matched = self.rule.matchers.iter().map(|m| plan.index(&m.label)).collect();
+        self.family = (plan.family_label(), plan.family_of(&self.rule));
         self.of.clear();
         for at in 0..self.groups.len() {
             if let Some(Some(group)) = self.groups.get_mut(at) {
@@ -89,6 +93,10 @@ impl Groups {
     /// A series has come.
     pub fn add(&mut self, id: SeriesId, labels: &LabelSet) {
         let value = |at: &Option<usize>| at.map_or(&b""[..], |i| labels.get(i));
+        // Every family has counted everything: one of them is enough.
+        if value(&self.family.0) != family_name(self.family.1) {
+            return;
+        }
         if !self.rule.matchers.iter().zip(&self.matched).all(|(m, at)| m.matches(value(at))) {
             return;
         }

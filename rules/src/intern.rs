@@ -1,7 +1,7 @@
 //! Label sets → small numbers, never more than a cap. A flood of values of one label (random sites) cannot hide the
 //! others: from the cap on that label reads `__other__` in new series, so sums by every other label stay exact.
 
-use crate::series::{LabelSet, OTHER};
+use crate::series::{LabelSet, OTHER, Plan};
 use std::collections::{HashMap, HashSet};
 
 /// Label values come from log lines, so from anybody: the map's hash is keyed at random, else a flood of chosen values
@@ -14,23 +14,42 @@ pub(crate) struct Interner {
     cap: usize,
     /// Labels in the order in which they are folded; empty until needed, and again when sets have left.
     fold_order: Vec<usize>,
+    /// Never folded: which family a set is of. Each family has a last place of its own.
+    kept: Option<usize>,
+    families: usize,
 }
 
 impl Interner {
     /// At most `cap` sets are held (and at least 4, so that there is room to fold).
     pub fn new(cap: usize) -> Interner {
         let cap = cap.clamp(4, u32::MAX as usize);
-        Interner { ids: HashMap::new(), sets: Vec::new(), free: Vec::new(), cap, fold_order: Vec::new() }
+        Interner {
+            ids: HashMap::new(),
+            sets: Vec::new(),
+            free: Vec::new(),
+            cap,
+            fold_order: Vec::new(),
+            kept: None,
+            families: 1,
+        }
+    }
+
+    /// For sets of this plan; of each family there is room for a few at least.
+    pub fn of(plan: &Plan, cap: usize) -> Interner {
+        let families = plan.families();
+        let all = Interner::new(cap.max(4 * families));
+        Interner { kept: plan.family_label(), families, ..all }
     }
 
     /// As one was whose parts these are; `None`: they do not fit together.
     pub fn restore(
+        plan: &Plan,
         cap: usize,
         sets: Vec<Option<LabelSet>>,
         free: Vec<u32>,
         fold_order: Vec<usize>,
     ) -> Option<Interner> {
-        let mut all = Interner::new(cap);
+        let mut all = Interner::of(plan, cap);
         let holes: HashSet<u32> = free.iter().copied().collect();
         for (id, set) in (0u32..).zip(&sets) {
             let is_new = match set {
@@ -52,9 +71,9 @@ impl Interner {
         (&self.free, &self.fold_order)
     }
 
-    /// Every set leaves.
-    pub fn clear(&mut self) {
-        *self = Interner::new(self.cap);
+    /// How many sets there may be.
+    pub fn cap(&self) -> usize {
+        self.cap
     }
 
     pub fn len(&self) -> usize {
@@ -110,24 +129,25 @@ impl Interner {
         let mut folded = set.clone();
         // A set without the label that floods is no part of the flood: it has a place among the folded ones.
         if self.fold_order.first().is_some_and(|&label| set.get(label).is_empty())
-            && self.len() + 1 < self.cap
+            && self.len() + self.families < self.cap
         {
             return self.insert(folded);
         }
         for &label in &self.fold_order {
-            if folded.get(label).is_empty() {
+            if folded.get(label).is_empty() || self.kept == Some(label) {
                 continue;
             }
             folded = folded.with(label, OTHER.as_bytes());
             if let Some(id) = self.find(folded.as_bytes()) {
                 return id;
             }
-            if self.len() + 1 < self.cap {
+            if self.len() + self.families < self.cap {
                 return self.insert(folded);
             }
         }
-        // The last place belongs to this one set.
-        self.insert(LabelSet::new(std::iter::repeat_n(OTHER.as_bytes(), set.len())))
+        // The last places belong to these sets, one a family.
+        let value = |label: usize| if self.kept == Some(label) { set.get(label) } else { OTHER.as_bytes() };
+        self.insert(LabelSet::new((0..set.len()).map(value)))
     }
 
     /// A set leaves.
@@ -148,7 +168,8 @@ impl Interner {
             }
         }
         let mut order: Vec<usize> = (0..labels).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(seen.get(i).map_or(0, HashSet::len)));
+        let count = |i: usize| if self.kept == Some(i) { 0 } else { seen.get(i).map_or(0, HashSet::len) };
+        order.sort_by_key(|&i| std::cmp::Reverse(count(i)));
         order
     }
 }
@@ -199,6 +220,25 @@ mod tests {
                 assert!(all.set(id).is_some());
             }
             assert!(all.len() <= cap.max(4), "{cap}");
+        }
+    }
+
+    /// Whatever floods, a set stays in its family, and each family keeps a place.
+    #[test]
+    fn families_are_never_folded() {
+        let mut rule = crate::rule::Rule::new("r", "ratio", Vec::new());
+        rule.group_by = vec!["exit_ip".to_owned()];
+        let plan = Plan::new(&[rule], &["site".to_owned()]);
+        assert_eq!((plan.families(), plan.family_label()), (2, Some(2)));
+        for cap in [0, 8, 9, 40] {
+            let mut all = Interner::of(&plan, cap);
+            for i in 0..1_000 {
+                let value = format!("v{i}");
+                let values = if i % 2 == 0 { [&*value, "", ""] } else { ["", &*value, "1"] };
+                let id = add(&mut all, &values);
+                assert_eq!(plan.family(all.set(id).unwrap()), i % 2, "{cap} {i}");
+            }
+            assert!(all.len() <= cap.max(8), "{cap}: {}", all.len());
         }
     }
 

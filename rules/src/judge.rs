@@ -11,8 +11,11 @@ use crate::case::{Beginning, Case, Totals};
 use crate::detectors::{Detector, Verdict, above_rest};
 use crate::groups::{Group, Groups, counted};
 use crate::life::{Event, Judgement};
+use crate::refine::ByUpstream;
 use crate::report::Incident;
+use crate::rule::Counts;
 use crate::series::SeriesId;
+use crate::tally::Tally;
 use crate::window::{MINUTE, Point, STEPS_HELD, Span, Window, lengths};
 use gatewatch_parsers::Millis;
 
@@ -96,12 +99,9 @@ impl View<'_> {
         let judgement = self.judgement(group, over, scratch);
         match case {
             Some(case) => {
-                let mut step = Totals::default();
+                let mut step =
+                    self.sum(group, |id| self.buckets.steps(id, self.end - self.buckets.step(), self.end));
                 step.all = self.groups.step_sum();
-                for &id in &group.members {
-                    let last = self.buckets.steps(id, self.end - self.buckets.step(), self.end);
-                    last.for_each(|(_, tally)| step.count(rule, tally));
-                }
                 let is_bad = self.is_bad(step.own);
                 case.count(self.end, step, is_bad);
                 case.lose(self.buckets.lost(self.end - self.buckets.step(), self.end));
@@ -222,19 +222,40 @@ impl View<'_> {
         self.end - STEPS_HELD * self.buckets.step()
     }
 
+    /// What the group counted in these tallies of its series, without what its rule did.
+    fn sum<'b, I>(&'b self, group: &Group, tallies: impl Fn(SeriesId) -> I) -> Totals
+    where
+        I: Iterator<Item = (Millis, &'b Tally)>,
+    {
+        let rule = &self.groups.rule;
+        let place = self.buckets.plan().index("upstream");
+        let mut totals = Totals::default();
+        let mut why = ByUpstream::default();
+        for &id in &group.members {
+            let upstream = place.zip(self.buckets.labels(id)).map_or(&b""[..], |(at, set)| set.get(at));
+            for (_, tally) in tallies(id) {
+                totals.count(rule, tally);
+                let (told, nobody) = (tally.diagnosed(), std::iter::empty());
+                match rule.counts {
+                    Counts::GatewayErrors => why.add(upstream, tally.reasons(), told, tally.origins()),
+                    // Of attempts nobody counts the origins.
+                    Counts::FailedAttempts => why.add(upstream, tally.failed_reasons(), told, nobody),
+                    _ => {}
+                }
+            }
+        }
+        totals.give_reasons(why.reasons());
+        totals
+    }
+
     /// What the group and its rule counted: in minutes where steps are no longer held.
     fn totals(&self, group: &Group, from: Millis, to: Millis, scratch: &mut Scratch) -> Totals {
         let held_from = self.held_from();
         let split =
             if from >= held_from { from } else { (held_from + MINUTE - 1).div_euclid(MINUTE) * MINUTE }
                 .min(to);
-        let mut totals = Totals::default();
-        for &id in &group.members {
-            let minutes = self.buckets.minutes(id, from, split);
-            minutes.for_each(|(_, tally)| totals.count(&self.groups.rule, tally));
-            let steps = self.buckets.steps(id, split, to);
-            steps.for_each(|(_, tally)| totals.count(&self.groups.rule, tally));
-        }
+        let mut totals = self
+            .sum(group, |id| self.buckets.minutes(id, from, split).chain(self.buckets.steps(id, split, to)));
         for (from, to, unit) in [(from, split, MINUTE), (split, to, self.buckets.step())] {
             if from < to {
                 totals.all += self.all(Span { from, to, unit }, &mut scratch.all);

@@ -2,6 +2,8 @@
 
 use crate::alert::Labels;
 use crate::rule::Severity;
+use crate::servers::Server;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Origin, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,25 @@ pub struct Group {
     pub reasons: Vec<(Reason, u64)>,
     /// Total time in ms: p50, p95, p99; `None`: not logged.
     pub percentiles: Option<[u32; 3]>,
+}
+
+/// What error logs tell of a group: failures without anything to divide by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnosed {
+    /// The labels it was grouped by that it has.
+    pub labels: Labels,
+    /// Failed attempts by reason, most first.
+    pub failed: Vec<(Reason, u64)>,
+    /// Bodies that were cut, by reason, most first.
+    pub aborted: Vec<(Reason, u64)>,
+}
+
+impl Diagnosed {
+    /// All of them.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.failed.iter().chain(&self.aborted).map(|(_, n)| n).sum()
+    }
 }
 
 /// An alert's whole life, as `analyze` and `replay` list it.
@@ -75,6 +96,9 @@ pub struct Incident {
     /// Messages that never arrived, of whatever group, in its windows.
     #[serde(default)]
     pub undercount: u64,
+    /// What its servers' states were about then, as far as the log tells. Not kept: whoever lists incidents adds it.
+    #[serde(skip)]
+    pub events: Vec<Server>,
 }
 
 /// A line that was not understood.
@@ -165,13 +189,19 @@ pub struct Report {
     pub by: Vec<String>,
     /// The groups: most gateway errors, then most requests first, ties by labels.
     pub groups: Vec<Group>,
+    /// What error logs tell, by the same labels: most failures first, ties by labels.
+    pub diagnosed: Vec<Diagnosed>,
     /// The same by node, by pool and by upstream (label name, groups), for the table's head; a label without values
     /// has none.
     pub by_label: Vec<(String, Vec<Group>)>,
     /// Incidents by started, rule, labels.
     pub incidents: Vec<Incident>,
+    /// What proxies wrote of their servers' states, by node, pool and server.
+    pub events: Vec<Server>,
     /// Errors over time.
     pub timeline: Timeline,
+    /// Exits and targets, where records name both.
+    pub two_way: Option<TwoWay>,
     /// For nginx logs without upstream variables: the exact `log_format` to add.
     pub advice: Option<String>,
 }

@@ -6,7 +6,7 @@ use crate::saved::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 
-pub use crate::source::{Regions, Source};
+pub use crate::source::{Regions, Source, Table};
 
 /// At most so many labels in a plan; further ones are not carried, so the configuration must refuse them.
 pub const LABELS_MAX: usize = 64;
@@ -17,6 +17,13 @@ pub const OTHER: &str = "__other__";
 
 /// The labels that every record can have, in the order in which series carry them; all else is a custom capture.
 pub const BUILT_IN: [&str; 6] = ["input", "node", "region", "pool", "upstream", "site"];
+
+/// A plan has at most so many families of series, the first among them.
+pub const FAMILIES_MAX: usize = 4;
+/// The name of the label that tells the families apart, where there are several; no record has it.
+pub const FAMILY: &str = "__family__";
+/// Its values. The first family's is that of a label which is absent.
+const FAMILY_NAMES: [&[u8]; FAMILIES_MAX] = [b"", b"1", b"2", b"3"];
 
 /// Where a label's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +36,15 @@ pub(crate) enum Label {
     Site,
     /// A capture of a custom format or of a path, by the name at this label's place in the plan.
     Capture,
+    /// Which family the series is of.
+    Family,
 }
 
 /// Which labels a series carries, and in which order: just those that some rule, report or export asks for.
+///
+/// Where rules ask for captures (`exit_ip`, `provider`), their labels are kept apart, as marginals: series of a family of
+/// their own, with just the labels that are asked for together. Else sixty exits on forty sites would be 2,400 series for
+/// two rules that look at a hundred. Each record counts once in each family; sums over everything are the first one's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "PlanState", try_from = "PlanState")]
 pub struct Plan {
@@ -41,6 +54,8 @@ pub struct Plan {
     with_upstream: u64,
     /// Bit i: label i is carried where none is known.
     without_upstream: u64,
+    /// The labels of the second family, the third, …; those above are the first's.
+    families: Vec<u64>,
     /// By `Status::index`: counted by status in each series.
     watched: Vec<bool>,
 }
@@ -51,6 +66,7 @@ struct PlanState {
     names: Vec<String>,
     with_upstream: u64,
     without_upstream: u64,
+    families: Vec<u64>,
     watched: Vec<u16>,
 }
 
@@ -62,6 +78,7 @@ impl From<Plan> for PlanState {
             names: plan.names,
             with_upstream: plan.with_upstream,
             without_upstream: plan.without_upstream,
+            families: plan.families,
         }
     }
 }
@@ -74,10 +91,15 @@ impl TryFrom<PlanState> for Plan {
         if state.names.len() > LABELS_MAX || state.names.iter().enumerate().any(is_twice) {
             return Err("the labels of a series");
         }
+        let has_label = state.names.last().is_some_and(|name| name == FAMILY);
+        if state.families.len() >= FAMILIES_MAX || has_label == state.families.is_empty() {
+            return Err("the families of series");
+        }
         Ok(Plan {
             labels: state.names.iter().map(|name| label(name)).collect(),
             with_upstream: state.with_upstream,
             without_upstream: state.without_upstream,
+            families: state.families,
             watched: watched(state.watched.into_iter()),
             names: state.names,
         })
@@ -98,7 +120,10 @@ impl Plan {
     #[must_use]
     pub fn new(rules: &[Rule], by: &[String]) -> Plan {
         let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
-        for rule in rules {
+        let has_captures = rules.iter().any(|rule| asks_for_captures(rule, by));
+        let (apart, together) =
+            rules.iter().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
+        for rule in together {
             let when = when(rule);
             asked.extend(rule.group_by.iter().map(|name| (name.as_str(), when)));
             for matcher in &rule.matchers {
@@ -107,7 +132,8 @@ impl Plan {
                 asked.push((&matcher.label, when));
             }
         }
-        Plan::of(&asked, rules.iter().flat_map(|rule| rule.status.iter().copied()))
+        let families = families(apart.iter().map(|rule| needs(rule).collect()).collect());
+        Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()))
     }
 
     /// As [`Plan::new`], and what `analyze` shows: node, pool and upstream, and `by`; without `by`, the site of records
@@ -127,30 +153,95 @@ impl Plan {
                     asked.push((name, When::WithoutUpstream));
                 }
             }
-            plan = Plan::of(&asked, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+            let families: Vec<Vec<&str>> =
+                plan.families.iter().map(|mask| plan.names_in(*mask).collect()).collect();
+            plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
         }
         plan
     }
 
-    fn of(asked: &[(&str, When)], statuses: impl Iterator<Item = u16>) -> Plan {
+    fn of(asked: &[(&str, When)], families: &[Vec<&str>], statuses: impl Iterator<Item = u16>) -> Plan {
+        let is_asked =
+            |name: &str| asked.iter().any(|a| a.0 == name) || families.iter().flatten().any(|n| *n == name);
+        let all = asked.iter().map(|a| a.0).chain(families.iter().flatten().copied());
         let mut captures: Vec<&str> =
-            asked.iter().map(|a| a.0).filter(|name| !BUILT_IN.contains(name)).collect();
+            all.filter(|name| !BUILT_IN.contains(name) && *name != FAMILY).collect();
         captures.sort_unstable();
         captures.dedup();
-        let built_in = BUILT_IN.into_iter().filter(|name| asked.iter().any(|a| a.0 == *name));
-        let names: Vec<String> = built_in.chain(captures).take(LABELS_MAX).map(str::to_owned).collect();
-        let mask = |unless: When| {
-            let carried = |name: &String| asked.iter().any(|a| a.0 == name && a.1 != unless);
+        let room = LABELS_MAX - usize::from(!families.is_empty());
+        let built_in = BUILT_IN.into_iter().filter(|name| is_asked(name));
+        let mut names: Vec<String> = built_in.chain(captures).take(room).map(str::to_owned).collect();
+        let mask_of = |carried: &dyn Fn(&str) -> bool| {
             names.iter().enumerate().filter(|(_, name)| carried(name)).fold(0, |mask, (i, _)| mask | 1 << i)
         };
-        let watched = watched(statuses.chain([502, 503, 504]));
+        let unless = |when: When| mask_of(&|name| asked.iter().any(|a| a.0 == name && a.1 != when));
+        let (with_upstream, without_upstream) = (unless(When::WithoutUpstream), unless(When::WithUpstream));
+        let families: Vec<u64> =
+            families.iter().map(|labels| mask_of(&|name| labels.contains(&name))).collect();
+        if !families.is_empty() {
+            names.push(FAMILY.to_owned());
+        }
         Plan {
             labels: names.iter().map(|name| label(name)).collect(),
-            with_upstream: mask(When::WithoutUpstream),
-            without_upstream: mask(When::WithUpstream),
-            watched,
+            with_upstream,
+            without_upstream,
+            families,
+            watched: watched(statuses.chain([502, 503, 504])),
             names,
         }
+    }
+
+    fn names_in(&self, mask: u64) -> impl Iterator<Item = &str> {
+        self.names.iter().enumerate().filter(move |(i, _)| mask >> i & 1 == 1).map(|(_, name)| name.as_str())
+    }
+
+    /// How many families of series a record counts in.
+    #[must_use]
+    pub fn families(&self) -> usize {
+        1 + self.families.len()
+    }
+
+    /// The family that a rule looks at: the first one that carries what it asks for.
+    pub(crate) fn family_of(&self, rule: &Rule) -> usize {
+        let always = self.with_upstream & self.without_upstream;
+        let shown: Vec<String> = self.names_in(always).map(str::to_owned).collect();
+        if self.families.is_empty() || !is_apart(rule, &shown) {
+            return 0;
+        }
+        let carries = |mask: &u64| needs(rule).all(|name| self.names_in(*mask).any(|n| n == name));
+        self.families.iter().position(carries).map_or(0, |at| at + 1)
+    }
+
+    /// The place of the label that tells the families apart, if there are several.
+    pub(crate) fn family_label(&self) -> Option<usize> {
+        (!self.families.is_empty()).then(|| self.names.len().saturating_sub(1))
+    }
+
+    /// The family that a series of this plan is of.
+    pub(crate) fn family(&self, set: &LabelSet) -> usize {
+        let name = self.family_label().map_or(&b""[..], |at| set.get(at));
+        FAMILY_NAMES.iter().position(|known| *known == name).unwrap_or(0)
+    }
+
+    /// Where each family's series of an earlier plan go on: the first family into the first, and each other one into what
+    /// it carries all labels of. A family that none goes on into starts anew.
+    pub(crate) fn goes_on(&self, earlier: &Plan) -> Vec<Option<usize>> {
+        let carried = |plan: &Plan, family: usize| -> Vec<String> {
+            let mask = match family.checked_sub(1) {
+                Some(at) => plan.families.get(at).copied().unwrap_or(0),
+                None => plan.with_upstream & plan.without_upstream,
+            };
+            plan.names_in(mask).map(str::to_owned).collect()
+        };
+        let from = |family: usize| {
+            let wanted = carried(self, family);
+            let mut others = (1..earlier.families()).chain([0]);
+            others.find(|other| {
+                let has = carried(earlier, *other);
+                wanted.iter().all(|name| has.contains(name))
+            })
+        };
+        std::iter::once(Some(0)).chain((1..self.families()).map(from)).collect()
     }
 
     /// The labels' names, in the order of [`LabelSet::get`].
@@ -175,9 +266,9 @@ impl Plan {
         &self.labels
     }
 
-    /// The labels carried with or without an upstream, and their places.
-    pub(crate) fn carried(&self, has_upstream: bool) -> Vec<(u8, Label)> {
-        let mask = self.mask(has_upstream);
+    /// The labels carried in a family with or without an upstream, and their places.
+    pub(crate) fn carried(&self, family: usize, has_upstream: bool) -> Vec<(u8, Label)> {
+        let mask = self.mask(family, has_upstream);
         (0u8..).zip(&self.labels).filter(|(i, _)| mask >> i & 1 == 1).map(|(i, label)| (i, *label)).collect()
     }
 
@@ -185,9 +276,61 @@ impl Plan {
         self.labels.contains(&Label::Region)
     }
 
-    pub(crate) fn mask(&self, has_upstream: bool) -> u64 {
-        if has_upstream { self.with_upstream } else { self.without_upstream }
+    pub(crate) fn mask(&self, family: usize, has_upstream: bool) -> u64 {
+        match family.checked_sub(1) {
+            Some(at) => self.families.get(at).copied().unwrap_or(0),
+            None if has_upstream => self.with_upstream,
+            None => self.without_upstream,
+        }
     }
+}
+
+/// What a family's series have as [`FAMILY`].
+pub(crate) fn family_name(family: usize) -> &'static [u8] {
+    FAMILY_NAMES.get(family).copied().unwrap_or_default()
+}
+
+/// The labels that a rule asks for together.
+fn needs(rule: &Rule) -> impl Iterator<Item = &str> {
+    rule.group_by.iter().map(String::as_str).chain(rule.matchers.iter().map(|m| m.label.as_str()))
+}
+
+/// Whether a rule asks for captures that the report does not show anyway.
+fn asks_for_captures(rule: &Rule, by: &[String]) -> bool {
+    needs(rule).any(|name| !BUILT_IN.contains(&name) && !by.iter().any(|shown| shown == name))
+}
+
+/// Whether a rule's labels are kept apart, where any rule's are: captures; and the sites of requests that have an upstream,
+/// unless it asks for the upstream, too: where that is an exit, the two would be the product again.
+fn is_apart(rule: &Rule, by: &[String]) -> bool {
+    let is_site_alone = |name: &str| name == "site" && !asks_for_upstream(rule);
+    asks_for_captures(rule, by)
+        || needs(rule).any(|name| is_site_alone(name) && !by.iter().any(|shown| shown == name))
+}
+
+fn asks_for_upstream(rule: &Rule) -> bool {
+    needs(rule).any(|name| name == "upstream")
+}
+
+/// The families for these needs: none that another one has all labels of, and beyond the most there may be, all in one.
+fn families(mut needs: Vec<Vec<&str>>) -> Vec<Vec<&str>> {
+    for labels in &mut needs {
+        labels.sort_unstable();
+        labels.dedup();
+    }
+    needs.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    let mut families: Vec<Vec<&str>> = Vec::new();
+    for labels in needs {
+        if families.iter().any(|family| labels.iter().all(|label| family.contains(label))) {
+            continue;
+        }
+        let is_full = families.len() + 1 == FAMILIES_MAX;
+        match families.last_mut().filter(|_| is_full) {
+            Some(last) => last.extend(labels),
+            None => families.push(labels),
+        }
+    }
+    families
 }
 
 fn watched(statuses: impl Iterator<Item = u16>) -> Vec<bool> {
@@ -221,6 +364,7 @@ fn label(name: &str) -> Label {
         "pool" => Label::Pool,
         "upstream" => Label::Upstream,
         "site" => Label::Site,
+        FAMILY => Label::Family,
         _ => Label::Capture,
     }
 }
@@ -364,7 +508,7 @@ mod tests {
     }
 
     fn carried(plan: &Plan, has_upstream: bool) -> Vec<&str> {
-        plan.carried(has_upstream).iter().map(|(i, _)| plan.names()[usize::from(*i)].as_str()).collect()
+        plan.carried(0, has_upstream).iter().map(|(i, _)| plan.names()[usize::from(*i)].as_str()).collect()
     }
 
     #[test]
@@ -375,9 +519,10 @@ mod tests {
             rule(&["exit_ip"], &["region!="], &[]),
         ];
         let plan = Plan::new(&rules, &[]);
-        assert_eq!(plan.names(), ["input", "node", "region", "pool", "upstream", "site", "exit_ip"]);
-        assert_eq!(carried(&plan, true), ["input", "region", "pool", "upstream", "exit_ip"]);
-        assert_eq!(carried(&plan, false), ["input", "node", "region", "upstream", "site", "exit_ip"]);
+        assert_eq!(plan.names(), ["input", "node", "region", "pool", "upstream", "site", "exit_ip", FAMILY]);
+        assert_eq!(carried(&plan, true), ["input", "pool", "upstream"]);
+        assert_eq!(carried(&plan, false), ["input", "node", "upstream", "site"]);
+        assert_eq!(apart(&plan), [vec!["region", "exit_ip"]]);
         assert!(
             plan.watches(Status::new(429))
                 && plan.watches(Status::new(503))
@@ -388,6 +533,80 @@ mod tests {
         let mut reversed = rules;
         reversed.reverse();
         assert_eq!(Plan::new(&reversed, &[]).names(), plan.names());
+    }
+
+    fn apart(plan: &Plan) -> Vec<Vec<&str>> {
+        plan.families.iter().map(|mask| plan.names_in(*mask).collect()).collect()
+    }
+
+    /// Together only what is asked for together.
+    #[test]
+    fn captures_are_kept_apart() {
+        let exits = rule(&["provider", "exit_ip"], &[], &[]);
+        let of = |rules: &[Rule]| Plan::new(rules, &[]);
+        let servers = rule(&["upstream"], &["upstream!="], &[]);
+        let both = rule(&["site"], &["upstream!="], &[]);
+        let sites = rule(&["site", "node"], &["upstream="], &[]);
+        type Case<'a> = (&'a [Rule], &'a [&'a [&'a str]], &'a [usize]);
+        let cases: [Case<'_>; 8] = [
+            (&[servers.clone(), sites], &[], &[0, 0]),
+            (&[servers.clone(), both], &[], &[0, 0]),
+            (&[servers.clone(), rule(&["site"], &[], &[])], &[], &[0, 0]),
+            (
+                &[servers, exits.clone(), rule(&["site"], &[], &[])],
+                &[&["exit_ip", "provider"], &["site"]],
+                &[0, 1, 2],
+            ),
+            (
+                &[rule(&["exit_ip"], &[], &[]), exits.clone(), rule(&["provider"], &[], &[])],
+                &[&["exit_ip", "provider"]],
+                &[1, 1, 1],
+            ),
+            (
+                &[exits.clone(), rule(&["site"], &["provider=p1"], &[])],
+                &[&["exit_ip", "provider"], &["site", "provider"]],
+                &[1, 2],
+            ),
+            (&[rule(&["site", "exit_ip"], &[], &[])], &[&["site", "exit_ip"]], &[1]),
+            (
+                &[
+                    rule(&["a"], &[], &[]),
+                    rule(&["b"], &[], &[]),
+                    rule(&["c"], &[], &[]),
+                    rule(&["d"], &[], &[]),
+                ],
+                &[&["a"], &["b"], &["c", "d"]],
+                &[1, 2, 3, 3],
+            ),
+        ];
+        for (rules, families, of_rules) in cases {
+            let plan = of(rules);
+            assert_eq!(apart(&plan), families);
+            assert_eq!(rules.iter().map(|rule| plan.family_of(rule)).collect::<Vec<_>>(), of_rules);
+            assert_eq!(plan.family_label().is_some(), !families.is_empty());
+            assert!(plan.families() <= FAMILIES_MAX);
+            let saved = serde_json::to_string(&plan).unwrap();
+            assert_eq!(serde_json::from_str::<Plan>(&saved).unwrap(), plan);
+        }
+        // What a report shows, it shows together.
+        let plan = Plan::for_report(&[exits], &["exit_ip".to_owned(), "provider".to_owned()]);
+        assert_eq!((apart(&plan).len(), plan.families()), (0, 1));
+    }
+
+    #[test]
+    fn families_go_on_where_they_are_known() {
+        let plan = |sets: &[&[&str]], by: &[&str]| {
+            let rules: Vec<Rule> = sets.iter().map(|labels| rule(labels, &[], &[])).collect();
+            Plan::new(&rules, &by.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        let both = plan(&[&["exit_ip"], &["tenant", "site"]], &[]);
+        assert_eq!(apart(&both), [vec!["site", "tenant"], vec!["exit_ip"]]);
+        assert_eq!(both.goes_on(&both), [Some(0), Some(1), Some(2)]);
+        assert_eq!(plan(&[&["exit_ip"]], &[]).goes_on(&both), [Some(0), Some(2)]);
+        assert_eq!(plan(&[&["tenant"]], &[]).goes_on(&both), [Some(0), Some(1)]);
+        assert_eq!(plan(&[&["tenant", "node"]], &[]).goes_on(&both), [Some(0), None]);
+        assert_eq!(plan(&[&["exit_ip"]], &[]).goes_on(&plan(&[], &["exit_ip"])), [Some(0), Some(0)]);
+        assert_eq!(plan(&[], &["exit_ip"]).goes_on(&both), [Some(0)]);
     }
 
     #[test]
@@ -406,6 +625,9 @@ mod tests {
     fn a_flood_of_label_names_is_cut() {
         let names: Vec<String> = (0..100).map(|i| format!("l{i}")).collect();
         assert_eq!(Plan::new(&[], &names).names().len(), LABELS_MAX);
+        let rules: Vec<Rule> = names.iter().map(|name| rule(&[name], &[], &[])).collect();
+        let plan = Plan::new(&rules, &[FAMILY.to_owned()]);
+        assert_eq!((plan.names().len(), plan.families()), (LABELS_MAX, FAMILIES_MAX));
     }
 
     proptest! {

@@ -1,59 +1,11 @@
-//! Where a record came from: what its line does not say of input, node, region and site.
+//! Where a record came from: what its line does not say of input, node, region, pool and site.
 
-use gatewatch_parsers::Record;
+use crate::regions::By;
+use gatewatch_parsers::{Attempt, Record};
 use std::sync::Arc;
 
-/// `[regions]`: node → region by glob (`*` and `?`); the first match holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Regions(Vec<(String, String)>);
-
-impl Regions {
-    /// Globs and their regions, in order.
-    #[must_use]
-    pub fn new(globs: Vec<(String, String)>) -> Regions {
-        Regions(globs)
-    }
-
-    /// The region of a node; empty if no glob matches.
-    #[must_use]
-    pub fn find(&self, node: &[u8]) -> &str {
-        self.name(self.position(node))
-    }
-
-    pub(crate) fn position(&self, node: &[u8]) -> usize {
-        self.0.iter().position(|(glob, _)| glob_matches(glob.as_bytes(), node)).unwrap_or(usize::MAX)
-    }
-
-    pub(crate) fn name(&self, position: usize) -> &str {
-        self.0.get(position).map_or("", |(_, region)| region)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// Linear in practice: on a mismatch only the last `*` takes one byte more.
-fn glob_matches(glob: &[u8], text: &[u8]) -> bool {
-    let (mut g, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while let Some(byte) = text.get(t) {
-        match glob.get(g) {
-            Some(b'*') => {
-                retry = Some((g, t));
-                g += 1;
-            }
-            Some(b'?') => (g, t) = (g + 1, t + 1),
-            Some(wanted) if wanted == byte => (g, t) = (g + 1, t + 1),
-            _ => {
-                let Some((star, from)) = retry else { return false };
-                retry = Some((star, from + 1));
-                (g, t) = (star + 1, from + 1);
-            }
-        }
-    }
-    glob.get(g..).unwrap_or_default().iter().all(|b| *b == b'*')
-}
+pub use crate::regions::{Countries, Regions};
+pub use crate::table::Table;
 
 /// What is known of a file or sender beside its lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +20,8 @@ pub struct Source {
     pub site: String,
     /// `[regions]`
     pub regions: Arc<Regions>,
+    /// `[pools]`: upstream → pool, where the line names none.
+    pub pools: Arc<Table>,
     /// The names of `Record::extra` in this file's format.
     pub extra: Vec<String>,
     /// `<label>` captures of the path. A line's own non-empty field wins over them; they win over the fields above.
@@ -86,11 +40,33 @@ impl Source {
         self.choose(record.node, "node", &self.node)
     }
 
-    /// The region of a record of this node.
+    /// The region that the line or the path names.
+    pub(crate) fn own_region<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
+        self.choose(record.region, "region", "")
+    }
+
+    /// The region of a record whose (last) attempt went to this upstream.
     #[must_use]
-    pub fn region<'a>(&'a self, record: &Record<'a>, node: &[u8]) -> &'a [u8] {
-        let own = self.choose(record.region, "region", "");
-        if own.is_empty() { self.region_of(self.regions.find(node)) } else { own }
+    pub fn region<'a>(&'a self, record: &Record<'a>, upstream: &[u8]) -> &'a [u8] {
+        let own = self.own_region(record);
+        if !own.is_empty() {
+            return own;
+        }
+        let found = match self.regions.whose() {
+            By::Upstream => self.regions.find(upstream),
+            _ => self.regions.find(self.decides_region(record)),
+        };
+        self.region_of(found)
+    }
+
+    /// Whose region is that of the record, unless it is the upstream.
+    pub(crate) fn decides_region<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
+        match self.regions.whose() {
+            By::Node => self.node(record),
+            By::Site => self.site(record),
+            By::Capture(name) => self.capture(record, name),
+            By::Upstream => b"",
+        }
     }
 
     /// What `[regions]` says, or the file's own region.
@@ -102,6 +78,14 @@ impl Source {
     #[must_use]
     pub fn site<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         self.choose(record.site, "site", &self.site)
+    }
+
+    /// The pool of an attempt: as the attempt, the line or the path names it, else as `[pools]` says of its upstream.
+    #[must_use]
+    pub fn pool_of<'a>(&'a self, record: &Record<'a>, attempt: &Attempt<'a>) -> &'a [u8] {
+        let own = if attempt.pool.is_empty() { self.pool(record) } else { attempt.pool };
+        let is_open = own.is_empty() && !attempt.upstream.is_empty();
+        if is_open { self.pools.find(attempt.upstream).as_bytes() } else { own }
     }
 
     /// The pool of a record, where its attempt names none.
@@ -137,44 +121,18 @@ mod tests {
     use gatewatch_parsers::Status;
 
     #[test]
-    fn globs_match_like_a_shell() {
-        let cases = [
-            ("edge-fra*", "edge-fra1-03", true),
-            ("edge-fra*", "edge-ams1", false),
-            ("*", "", true),
-            ("", "", true),
-            ("", "a", false),
-            ("?", "", false),
-            ("edge-?", "edge-1", true),
-            ("edge-?", "edge-12", false),
-            ("*-*-3", "a-b-c-3", true),
-            ("*a*b", "aXXb", true),
-            ("*a*b", "aXXbc", false),
-            ("**", "x", true),
-        ];
-        for (glob, text, expected) in cases {
-            assert_eq!(glob_matches(glob.as_bytes(), text.as_bytes()), expected, "{glob} {text}");
-        }
-    }
-
-    #[test]
-    fn the_first_glob_holds() {
-        let pairs = [("edge-fra9*", "lab"), ("edge-*", "eu")];
-        let regions = Regions::new(pairs.map(|(a, b)| (a.into(), b.into())).to_vec());
-        assert_eq!(regions.find(b"edge-fra91"), "lab");
-        assert_eq!(regions.find(b"edge-fra1"), "eu");
-        assert_eq!(regions.find(b"db"), "");
-    }
-
-    #[test]
     fn a_line_wins_over_the_path_and_the_path_over_the_file() {
         let mut source =
             Source { node: "host".into(), site: "shop".into(), region: "r0".into(), ..Source::default() };
-        source.regions = Arc::new(Regions::new(vec![("far*".into(), "r9".into())]));
+        source.regions = Arc::new(Regions::new(Table::new([("far*", "r9"), ("10.0.0.0/8", "r10")])));
         let mut record = Record::new(0, Status::new(200));
         assert_eq!(source.node(&record), b"host");
-        assert_eq!(source.region(&record, b"host"), b"r0");
-        assert_eq!(source.region(&record, b"far7"), b"r9");
+        assert_eq!(source.region(&record, b""), b"r0");
+        record.node = b"far7";
+        assert_eq!(source.region(&record, b"10.0.0.1:80"), b"r9");
+        record.node = b"10.2.0.1";
+        assert_eq!(source.region(&record, b""), b"r10");
+        record.node = b"";
         source.path_labels = vec![("node".into(), "far1".into()), ("tenant".into(), "t".into())];
         assert_eq!(source.node(&record), b"far1");
         record.node = b"line";
@@ -187,5 +145,41 @@ mod tests {
         record.extra = Extra::new(line, &[none, line, none, none, none, none, none, none]);
         assert_eq!(source.capture(&record, "tenant"), b"u");
         assert_eq!(source.capture(&record, "exit_ip"), b"");
+    }
+
+    #[test]
+    fn a_region_may_be_that_of_another_label() {
+        let table = Table::new([("10.0.0.0/8", "r10"), ("shop.*", "shops"), ("203.0.113.0/24", "exits")]);
+        let mut source = Source { region: "r0".into(), extra: vec!["exit_ip".into()], ..Source::default() };
+        let mut record = Record::new(0, Status::new(200));
+        record.site = b"shop.example";
+        let line = b"203.0.113.7";
+        let none = &b""[..];
+        record.extra = Extra::new(line, &[line, none, none, none, none, none, none, none]);
+        let cases =
+            [("node", "r0"), ("upstream", "r10"), ("site", "shops"), ("exit_ip", "exits"), ("no", "r0")];
+        for (by, expected) in cases {
+            source.regions = Arc::new(Regions::new(table.clone()).by(By::of(by)));
+            assert_eq!(source.region(&record, b"10.0.0.1:80"), expected.as_bytes(), "{by}");
+        }
+        record.region = b"line";
+        assert_eq!(source.region(&record, b"10.0.0.1:80"), b"line");
+    }
+
+    #[test]
+    fn a_pool_is_looked_up_where_nothing_names_one() {
+        let mut source = Source::default();
+        let mut record = Record::new(0, Status::new(200));
+        let attempt = |upstream, pool| Attempt { upstream, pool, status: Status::new(200), failure: None };
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:80", b"")), b"");
+        source.pools = Arc::new(Table::new([("10.0.0.1:80", "api"), ("", "nothing")]));
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:80", b"")), b"api");
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:81", b"")), b"");
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:80", b"group")), b"group");
+        assert_eq!(source.pool_of(&record, &attempt(b"", b"")), b"");
+        source.path_labels = vec![("pool".into(), "path".into())];
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:80", b"")), b"path");
+        record.pool = b"line";
+        assert_eq!(source.pool_of(&record, &attempt(b"10.0.0.1:80", b"")), b"line");
     }
 }

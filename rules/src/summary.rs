@@ -5,10 +5,13 @@ use crate::block::{Block, FUTURE, LATE};
 use crate::filter::status_text;
 use crate::intern::Interner;
 use crate::latency::Latency;
-use crate::report::{Counted, Group, Report};
+use crate::pairs::Pairs;
+use crate::refine::ByUpstream;
+use crate::report::{Counted, Diagnosed, Group, Report};
 use crate::series::{LabelSet, Plan};
 use crate::timeline::Points;
 use crate::total::Total;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::{Millis, Reason, Status};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +32,7 @@ pub struct Summary {
     late: u64,
     future: u64,
     overflow: u64,
+    pairs: Pairs,
     /// The ids of a block's series, while it is absorbed.
     ids: Vec<Option<u32>>,
 }
@@ -47,20 +51,19 @@ impl Series {
         self.latency.merge(&other.latency);
     }
 
-    fn into_group(self, labels: Labels) -> Group {
+    fn into_group(self, labels: Labels, why: &ByUpstream<'_>) -> Group {
         Group {
             labels,
             counted: *self.total.counted(),
             status: [502, 503, 504].map(|code| self.total.status(code)),
-            reasons: reasons(&self.total),
+            reasons: ranked(why.reasons()),
             percentiles: self.latency.percentiles(),
         }
     }
 }
 
 /// Most first.
-fn reasons(total: &Total) -> Vec<(Reason, u64)> {
-    let mut reasons: Vec<_> = total.reasons().collect();
+fn ranked(mut reasons: Vec<(Reason, u64)>) -> Vec<(Reason, u64)> {
     reasons.sort_by_key(|(reason, count)| (Reverse(*count), *reason));
     reasons
 }
@@ -76,15 +79,16 @@ impl Summary {
     #[must_use]
     pub fn with_cap(plan: Arc<Plan>, step: Millis, cap: usize) -> Summary {
         Summary {
+            interner: Interner::of(&plan, cap),
             plan,
             step: step.max(1),
-            interner: Interner::new(cap),
             series: Vec::new(),
             statuses: BTreeMap::new(),
             timeline: Points::new(),
             late: 0,
             future: 0,
             overflow: 0,
+            pairs: Pairs::default(),
             ids: Vec::new(),
         }
     }
@@ -97,9 +101,10 @@ impl Summary {
         for (status, count) in block.statuses() {
             *self.statuses.entry(status).or_default() += count;
         }
+        block.pairs().for_each(|(key, _, tried)| self.pairs.add(key, tried));
         self.ids.clear();
         self.ids.resize(block.series(), None);
-        for cell in block.cells() {
+        for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
             let id = match self.ids.get(cell.series as usize) {
                 Some(Some(id)) => *id,
                 _ => self.intern(block, cell.series),
@@ -173,10 +178,17 @@ impl Summary {
     /// else by site, else by node.
     #[must_use]
     pub fn into_report(self, by: &[String]) -> Report {
+        // By upstream, whatever the access log can be grouped by.
+        let asked =
+            if by.is_empty() { ["pool", "upstream"].map(str::to_owned).to_vec() } else { by.to_vec() };
         let by = if by.is_empty() { vec![self.default_label().to_owned()] } else { by.to_vec() };
         let mut all = Total::default();
+        let mut why = ByUpstream::default();
         // Times apart: nobody asks for percentiles over everything.
-        self.series.iter().for_each(|series| all.merge(&series.total));
+        for (set, series) in self.sets() {
+            all.merge(&series.total);
+            self.explain(set, series, &mut why);
+        }
         let head = ["node", "pool", "upstream"];
         let by_label = head.map(|label| {
             let mut groups = self.groups(&[label.to_owned()]);
@@ -190,11 +202,13 @@ impl Summary {
             counted: *all.counted(),
             status: self.statuses.iter().map(|(status, count)| (status_text(*status), *count)).collect(),
             origin: all.origins().collect(),
-            reasons: reasons(&all),
+            reasons: ranked(why.reasons()),
+            diagnosed: self.diagnosed(&asked),
             groups: self.groups(&by),
             by,
             by_label: by_label.into(),
             timeline: self.timeline.finish(),
+            two_way: TwoWay::of(&self.pairs),
             ..Report::default()
         }
     }
@@ -202,9 +216,35 @@ impl Summary {
     fn default_label(&self) -> &'static str {
         let has = |label: &str| {
             let place = self.plan.index(label);
-            place.is_some_and(|i| self.sets().any(|(set, _)| !set.get(i).is_empty()))
+            // What only an error log names says nothing of requests, where there are any.
+            let counts = |series: &Series| series.total.counted().requests > 0 || self.statuses.is_empty();
+            place.is_some_and(|i| self.sets().any(|(set, series)| counts(series) && !set.get(i).is_empty()))
         };
         ["upstream", "site"].into_iter().find(|label| has(label)).unwrap_or("node")
+    }
+
+    fn explain<'a>(&self, set: &'a LabelSet, series: &Series, why: &mut ByUpstream<'a>) {
+        let upstream = self.plan.index("upstream").map_or(&b""[..], |at| set.get(at));
+        let Series { total, .. } = series;
+        why.add(upstream, total.reasons(), total.diagnosed(), total.origins());
+    }
+
+    /// What error logs tell, by these labels: most failures first, ties by labels.
+    fn diagnosed(&self, by: &[String]) -> Vec<Diagnosed> {
+        let places: Vec<Option<usize>> = by.iter().map(|name| self.plan.index(name)).collect();
+        let mut totals: HashMap<Vec<&[u8]>, Total> = HashMap::new();
+        for (set, series) in self.sets() {
+            let values = places.iter().map(|place| place.map_or(b"" as &[u8], |i| set.get(i)));
+            totals.entry(values.collect()).or_default().merge(&series.total);
+        }
+        let of = |(values, total): (Vec<&[u8]>, Total)| Diagnosed {
+            labels: labels(by, values),
+            failed: ranked(total.diagnosed().collect()),
+            aborted: ranked(total.cuts().collect()),
+        };
+        let mut all: Vec<Diagnosed> = totals.into_iter().map(of).filter(|d| d.count() > 0).collect();
+        all.sort_by(|a, b| b.count().cmp(&a.count()).then_with(|| a.labels.cmp(&b.labels)));
+        all
     }
 
     fn sets(&self) -> impl Iterator<Item = (&LabelSet, &Series)> {
@@ -214,18 +254,21 @@ impl Summary {
     /// Most gateway errors, then most requests first; ties by labels.
     fn groups(&self, by: &[String]) -> Vec<Group> {
         let places: Vec<Option<usize>> = by.iter().map(|name| self.plan.index(name)).collect();
-        let mut totals: HashMap<Vec<&[u8]>, Series> = HashMap::new();
+        let mut totals: HashMap<Vec<&[u8]>, (Series, ByUpstream<'_>)> = HashMap::new();
         for (set, series) in self.sets() {
             let values = places.iter().map(|place| place.map_or(b"" as &[u8], |i| set.get(i)));
-            totals.entry(values.collect()).or_default().merge(series);
+            let (sum, why) = totals.entry(values.collect()).or_default();
+            sum.merge(series);
+            self.explain(set, series, why);
         }
-        let labels = |values: Vec<&[u8]>| -> Labels {
-            let some = by.iter().zip(values).filter(|(_, value)| !value.is_empty());
-            some.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
+        // A series that has only times would be a group of nothing, and what only an error log tells is no request.
+        let has_some = |series: &Series| {
+            let counted = series.total.counted();
+            counted.requests > 0 || counted.attempts > 0
         };
-        // A series that has only times would be a group of nothing.
-        let some = totals.into_iter().filter(|(_, series)| *series.total.counted() != Counted::default());
-        let mut groups: Vec<Group> = some.map(|(values, series)| series.into_group(labels(values))).collect();
+        let some = totals.into_iter().filter(|(_, (series, _))| has_some(series));
+        let mut groups: Vec<Group> =
+            some.map(|(values, (series, why))| series.into_group(labels(by, values), &why)).collect();
         groups.sort_by(|a, b| {
             let key =
                 |group: &Group| (Reverse(group.counted.gateway_errors), Reverse(group.counted.requests));
@@ -233,4 +276,10 @@ impl Summary {
         });
         groups
     }
+}
+
+/// The labels that a group has.
+fn labels(by: &[String], values: Vec<&[u8]>) -> Labels {
+    let some = by.iter().zip(values).filter(|(_, value)| !value.is_empty());
+    some.map(|(name, value)| (name.clone(), String::from_utf8_lossy(value).into_owned())).collect()
 }

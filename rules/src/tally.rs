@@ -42,22 +42,29 @@ pub(crate) enum Kind {
     Origin(Origin),
     /// Failed attempts for this reason.
     Failed(Reason),
+    /// Failures of upstreams for this reason, as an error log has them.
+    Diagnosed(Reason),
+    /// Bodies cut for this reason, as an error log has them; in `aborted`, too.
+    Cut(Reason),
     /// Requests with this status.
     Status(Status),
 }
 
 const ORIGINS: u16 = 64;
 const FAILED: u16 = 128;
+const DIAGNOSED: u16 = 160;
+const CUT: u16 = 192;
 const STATUSES: u16 = 256;
 
 /// Details from here on, so many, have codes from there on. Those of 500 to 515 stand first; both ranges hold them, and
 /// the first one counts.
-const CODES: [(u16, u16, u16); 5] = [
+const CODES: [(u16, u16, u16); 6] = [
     (STATUSES + 500, 16, 0),
     (0, 32, 16),
     (ORIGINS, 8, 48),
     (FAILED, 32, 56),
     (STATUSES, Status::COUNT as u16, 88),
+    (DIAGNOSED, 64, 88 + Status::COUNT as u16),
 ];
 
 impl Detail {
@@ -73,6 +80,14 @@ impl Detail {
         Detail(FAILED + reason as u16)
     }
 
+    pub fn diagnosed(reason: Reason) -> Detail {
+        Detail(DIAGNOSED + reason as u16)
+    }
+
+    pub fn cut(reason: Reason) -> Detail {
+        Detail(CUT + reason as u16)
+    }
+
     pub fn status(status: Status) -> Detail {
         Detail(STATUSES + u16::try_from(status.index()).unwrap_or(0))
     }
@@ -83,7 +98,9 @@ impl Detail {
         match self.0 {
             0..ORIGINS => Reason::ALL.get(at(0)).map(|r| Kind::Reason(*r)),
             ORIGINS..FAILED => Origin::ALL.get(at(ORIGINS)).map(|o| Kind::Origin(*o)),
-            FAILED..STATUSES => Reason::ALL.get(at(FAILED)).map(|r| Kind::Failed(*r)),
+            FAILED..DIAGNOSED => Reason::ALL.get(at(FAILED)).map(|r| Kind::Failed(*r)),
+            DIAGNOSED..CUT => Reason::ALL.get(at(DIAGNOSED)).map(|r| Kind::Diagnosed(*r)),
+            CUT..STATUSES => Reason::ALL.get(at(CUT)).map(|r| Kind::Cut(*r)),
             STATUSES.. => Some(Kind::Status(Status::new(self.0 - STATUSES))),
         }
     }
@@ -94,7 +111,7 @@ impl Detail {
 
     /// Failed attempts for some reason.
     pub fn is_failed(self) -> bool {
-        (FAILED..STATUSES).contains(&self.0)
+        (FAILED..DIAGNOSED).contains(&self.0)
     }
 
     /// As a number that [`Detail::from_code`] takes back: what is counted most is small and close together.
@@ -262,6 +279,15 @@ impl Tally {
         })
     }
 
+    /// What error logs tell of the same upstream: failures by reason, in the order of `Reason::ALL`. None in the tier of
+    /// minutes.
+    pub fn diagnosed(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.details().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Diagnosed(reason) => Some((reason, u64::from(count))),
+            _ => None,
+        })
+    }
+
     /// Failed attempts by reason, in the order of `Reason::ALL`. None in the tier of minutes.
     pub fn failed_reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
         self.details().filter_map(|(detail, count)| match detail.kind()? {
@@ -281,6 +307,8 @@ mod tests {
             (0..Reason::ALL.len()).prop_map(|i| Detail::reason(Reason::ALL[i])),
             (0..Origin::ALL.len()).prop_map(|i| Detail::origin(Origin::ALL[i])),
             (0..Reason::ALL.len()).prop_map(|i| Detail::failed(Reason::ALL[i])),
+            (0..Reason::ALL.len()).prop_map(|i| Detail::diagnosed(Reason::ALL[i])),
+            (0..Reason::ALL.len()).prop_map(|i| Detail::cut(Reason::ALL[i])),
             prop_oneof![Just(Status::NONE), (0..1000u16).prop_map(Status::new)].prop_map(Detail::status),
         ]
     }
@@ -333,12 +361,14 @@ mod tests {
                     tally.reasons().map(|(r, n)| (r.name().to_owned(), n)).collect(),
                     tally.origins().map(|(o, n)| (o.name().to_owned(), n)).collect(),
                     tally.failed_reasons().map(|(r, n)| (r.name().to_owned(), n)).collect(),
+                    tally.diagnosed().map(|(r, n)| (r.name().to_owned(), n)).collect(),
                     tally.statuses().map(|(s, n)| (s.index().to_string(), n)).collect(),
                 ]
             };
             let changed: Vec<usize> =
                 of(&before).iter().zip(of(&a)).enumerate().filter(|(_, (b, a))| *b != a).map(|(i, _)| i).collect();
-            prop_assert!(changed.len() == 1 || before.detail(detail) == u64::from(u32::MAX));
+            let is_cut = matches!(detail.kind(), Some(Kind::Cut(_)));
+            prop_assert!(changed.len() == usize::from(!is_cut) || before.detail(detail) == u64::from(u32::MAX));
             if let Some(Kind::Status(status)) = detail.kind() {
                 prop_assert_eq!(a.status(status), (before.status(status) + 1).min(u32::MAX.into()));
             }

@@ -1,6 +1,6 @@
 //! From what happened to an alert to what others are told of it.
 
-use crate::alert::{Alert, Change, ChangeKind, Sample};
+use crate::alert::{Alert, Change, ChangeKind, FINDINGS_MAX, Sample};
 use crate::case::{Case, fingerprint, labels};
 use crate::detectors::Detector;
 use crate::engine::Engine;
@@ -8,6 +8,8 @@ use crate::groups::{Group, Groups};
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
+use crate::servers::Stands;
+use crate::two_way::TwoWay;
 use gatewatch_parsers::Millis;
 
 impl Engine {
@@ -20,6 +22,7 @@ impl Engine {
         events: &[(u32, Event)],
     ) -> Vec<Change> {
         let mut changes = Vec::new();
+        let exits = (!events.is_empty()).then(|| self.recent.view()).flatten();
         for &(group, event) in events {
             let Some((mut case, members)) = groups.group_mut(group).and_then(|group| {
                 // Taken out, since the group's labels and the rule are read meanwhile.
@@ -36,7 +39,9 @@ impl Engine {
             let recent = recent(groups, &self.buckets, &members, at);
             if let Some(group) = groups.group(group) {
                 let lost = self.buckets.lost(at, Millis::MAX);
-                let alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                find(exits.as_ref(), &mut alert);
+                let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
             if let Some(group) = groups.group_mut(group) {
@@ -56,10 +61,25 @@ impl Engine {
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
-                return Some(case.alert(&groups.rule, &group.key, detector, recent, lost));
+                let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
+                find(self.recent.view().as_ref(), &mut alert);
+                return Some(self.with_events(alert));
             }
         }
         None
+    }
+
+    /// With what is known of its servers' states. That one is in rotation says something only where the log tells when
+    /// servers are not.
+    fn with_events(&self, mut alert: Alert) -> Alert {
+        alert.events = self.servers.of(&alert.labels);
+        let is_server = alert.labels.iter().any(|(name, _)| name == "upstream");
+        let is_out =
+            alert.events.iter().any(|s| !s.upstream.is_empty() && matches!(s.stands(), Stands::Out(_)));
+        let tells = self.servers.all().next().is_some();
+        let requests = alert.recent.1;
+        alert.in_rotation = (is_server && tells && !is_out && requests > 0).then_some(requests);
+        alert
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.
@@ -109,6 +129,11 @@ impl Engine {
         let lines: Vec<Sample> = labels.flat_map(|set| self.samples.of(set)).cloned().collect();
         case.offer_samples(lines);
     }
+}
+
+/// What exits and targets show of it.
+fn find(exits: Option<&TwoWay>, alert: &mut Alert) {
+    alert.findings = exits.map_or(Vec::new(), |view| view.findings_for(&alert.labels, FINDINGS_MAX));
 }
 
 fn kind(event: Event) -> ChangeKind {

@@ -97,6 +97,22 @@ impl Total {
         })
     }
 
+    /// What error logs tell: failures by reason, in the order of `Reason::ALL`.
+    pub fn diagnosed(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.details.iter().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Diagnosed(reason) => Some((reason, *count)),
+            _ => None,
+        })
+    }
+
+    /// What error logs tell: bodies cut by reason, in the order of `Reason::ALL`.
+    pub fn cuts(&self) -> impl Iterator<Item = (Reason, u64)> {
+        self.details.iter().filter_map(|(detail, count)| match detail.kind()? {
+            Kind::Cut(reason) => Some((reason, *count)),
+            _ => None,
+        })
+    }
+
     /// Gateway errors by origin: all four.
     pub fn origins(&self) -> impl Iterator<Item = (Origin, u64)> {
         Origin::ALL.iter().map(|origin| (*origin, self.detail(Detail::origin(*origin))))
@@ -132,7 +148,7 @@ pub struct Totals {
 impl Totals {
     /// Adds a block of which so many requests were late.
     pub(crate) fn absorb(&mut self, block: &Block, late: u64) {
-        for cell in block.cells() {
+        for cell in block.cells().iter().filter(|cell| block.is_first(cell)) {
             self.counted.add(&Counted::from(&cell.numbers));
         }
         for (status, count) in block.statuses() {

@@ -7,8 +7,9 @@ use gatewatch_parsers::{
 use gatewatch_rules::buckets::Buckets;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Block, Collector, Place};
+use gatewatch_rules::regions::By;
 use gatewatch_rules::report::{Counted, Report};
-use gatewatch_rules::series::{OTHER, Plan, Source};
+use gatewatch_rules::series::{OTHER, Plan, Regions, Source, Table};
 use gatewatch_rules::summary::Summary;
 use gatewatch_rules::tally::Tally;
 use proptest::prelude::*;
@@ -487,6 +488,57 @@ fn labels_come_from_line_path_and_source() {
             format!(r#"["edge", "host", "eu", "be", "be/srv1", "{long}", "t1"]"#),
         ]
     );
+}
+
+/// Answers are remembered by value, and forgotten with the tables that gave them.
+#[test]
+fn pools_and_regions_come_from_tables() {
+    let plan = plan(&["region", "pool", "upstream"]);
+    let pools = |pool: &str| Arc::new(Table::new([("10.0.0.1:80", pool), ("10.0.0.0/24", "rest")]));
+    let regions = |by: &str| {
+        let table = Table::new([("10.0.0.2", "r2"), ("10.0.0.0/8", "r10"), ("edge*", "eu")]);
+        Arc::new(Regions::new(table).by(By::of(by)))
+    };
+    let mut source = Source { node: "edge1".into(), region: "r0".into(), ..Source::default() };
+    let mut collector = Collector::new(Arc::clone(&plan), STEP, false);
+    let mut count = |source: &Source| {
+        for attempts in [
+            Attempts::None,
+            one(b"10.0.0.1:80", b""),
+            one(b"10.0.0.2:80", b""),
+            one(b"10.0.0.1:80", b"own"),
+            one(b"192.0.2.1:80", b""),
+        ] {
+            let mut record = Record::new(T, Status::new(200));
+            record.attempts = attempts;
+            collector.count(source, &record, Place::Step);
+        }
+        let mut block = Block::default();
+        collector.take(&mut block);
+        let mut buckets = Buckets::new(Arc::clone(&plan), STEP, 0, 100);
+        buckets.absorb(&block, NEVER);
+        let mut sets: Vec<_> = buckets.ids().map(|id| format!("{:?}", buckets.labels(id).unwrap())).collect();
+        sets.sort();
+        sets.concat()
+    };
+    assert_eq!(
+        count(&source),
+        r#"["r0", "", ""]["r0", "", "10.0.0.1:80"]["r0", "", "10.0.0.2:80"]["r0", "", "192.0.2.1:80"]["r0", "own", "10.0.0.1:80"]"#
+    );
+    (source.pools, source.regions) = (pools("api"), regions("node"));
+    let by_node = r#"["eu", "", ""]["eu", "", "192.0.2.1:80"]["eu", "api", "10.0.0.1:80"]["eu", "own", "10.0.0.1:80"]["eu", "rest", "10.0.0.2:80"]"#;
+    assert_eq!(count(&source), by_node);
+    (source.pools, source.regions) = (pools("web"), regions("upstream"));
+    assert_eq!(
+        count(&source),
+        r#"["r0", "", ""]["r0", "", "192.0.2.1:80"]["r10", "own", "10.0.0.1:80"]["r10", "web", "10.0.0.1:80"]["r2", "rest", "10.0.0.2:80"]"#
+    );
+    (source.pools, source.regions) = (pools("api"), regions("node"));
+    assert_eq!(count(&source), by_node);
+}
+
+fn one<'a>(upstream: &'a [u8], pool: &'a [u8]) -> Attempts<'a> {
+    Attempts::One(Attempt { upstream, pool, status: Status::new(200), failure: None })
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn rules(variant: usize) -> Vec<Rule> {
     (number.status, number.group_by) = (vec![504], vec!["input".into(), "upstream".into()]);
     let mut tries = ratio("tries", 0.3, &["node"]);
     tries.counts = Counts::FailedAttempts;
-    let mut all = vec![errors, patient, rest, long, number, tries];
+    let exits = ratio("exits", 0.5, &["exit_ip"]);
+    let mut all = vec![errors, patient, rest, long, number, tries, exits];
     match variant {
         1 => all.iter_mut().for_each(|rule| rule.runbook = Some("https://…".into())),
         2 => all[1].for_ = 10_000,
@@ -103,9 +104,11 @@ impl World {
 
     fn count(&mut self, upstream: usize, site: usize, how: usize) {
         let site = format!("site{site}");
-        let source =
-            Source { input: "i".into(), node: format!("n{}", upstream % 2), site, ..Source::default() };
+        let exit = ("exit_ip".to_owned(), format!("e{}", how % 3));
+        let node = format!("n{}", upstream % 2);
+        let source = Source { input: "i".into(), node, path_labels: vec![exit], ..Source::default() };
         let mut record = Record::new(self.newest, Status::new(200));
+        record.site = site.as_bytes();
         let cause = Cause::proxy(Reason::ALL[how % Reason::ALL.len()]);
         let mut attempt = Attempt {
             upstream: UPSTREAMS[upstream].as_bytes(),

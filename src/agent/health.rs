@@ -354,6 +354,9 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         samples: Vec::new(),
         detected_late: false,
         undercount: 0,
+        events: Vec::new(),
+        in_rotation: None,
+        findings: Vec::new(),
         note: Some(fault.note),
     }
 }

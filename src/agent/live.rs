@@ -128,7 +128,7 @@ impl LiveFile {
     #[must_use]
     pub fn state(&self, position: Position, mark: Mark, read: Millis) -> FileState {
         let reading = |recognised: &Recognised| Reading {
-            format: recognised.format.as_ref().map(|format| format.name().to_owned()),
+            format: recognised.format.as_ref().map(|format| format.name_in(&recognised.context)),
             dated: recognised.context.dates.dated(),
             unwrapper: self.unwrapper.clone(),
         };
@@ -253,20 +253,20 @@ impl LiveFile {
         if let Some(newest) = self.clock.newest() {
             context.dates.set_near(newest);
         }
-        let record = match format.parse(line, context) {
-            Ok(Parsed::Record(record)) => record,
-            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
-                self.lines.other += 1;
-                return;
+        let Ok(parsed) = format.parse(line, context) else {
+            self.lines.unparsed += 1;
+            return;
+        };
+        let Some(end) = parsed.end() else {
+            self.lines.other += 1;
+            if let Parsed::Event(event) = &parsed {
+                collector.note(source, event, self.clock.newest());
             }
-            Err(_) => {
-                self.lines.unparsed += 1;
-                return;
-            }
+            return;
         };
         self.lines.parsed += 1;
         let before = self.clock.watermark();
-        let verdict = self.clock.admit(record.end);
+        let verdict = self.clock.admit(end);
         let place = match verdict.this {
             Admit::Count => Some(Place::Step),
             Admit::Late => Some(Place::Late),
@@ -274,7 +274,7 @@ impl LiveFile {
         };
         if let (Admit::Late, Some(watermark)) = (verdict.this, before) {
             self.lines.late += 1;
-            let step_end = record.end.div_euclid(self.step).saturating_add(1).saturating_mul(self.step);
+            let step_end = end.div_euclid(self.step).saturating_add(1).saturating_mul(self.step);
             self.late_needed =
                 self.late_needed.max(watermark.saturating_add(self.lateness).saturating_sub(step_end));
         }
@@ -283,11 +283,11 @@ impl LiveFile {
         }
         match place {
             Some(place) => {
-                collector.count(source, &record, place);
-                if record.outcome.gateway_error().is_some()
-                    && let Some(series) = collector.last_series()
+                collector.count_parsed(source, &parsed, place);
+                if let Parsed::Record(record) = &parsed
+                    && record.outcome.gateway_error().is_some()
                 {
-                    on_error(series, record.end, line);
+                    collector.last_in_families().for_each(|series| on_error(series, record.end, line));
                 }
             }
             None => {
@@ -360,12 +360,12 @@ fn settle(
     held: Held,
     collector: &mut Collector,
 ) {
-    if let Ok(Parsed::Record(record)) = format.parse(line, context) {
+    if let Ok(parsed) = format.parse(line, context) {
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,
         };
-        collector.count(source, &record, place);
+        collector.count_parsed(source, &parsed, place);
     }
 }
 

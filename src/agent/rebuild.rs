@@ -6,7 +6,7 @@ use crate::tail::paths::Listing;
 use crate::tail::{self, Position};
 use crate::wiring::{self, FileSettings, Recognised};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Format, Millis, Parsed};
+use gatewatch_parsers::{Format, Millis};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -60,10 +60,7 @@ fn position(path: &Path, settings: &FileSettings, back: Millis, now: Millis) -> 
 }
 
 fn end_of(format: &dyn Format, line: &[u8], context: &mut gatewatch_parsers::Context) -> Option<Millis> {
-    match format.parse(line, context) {
-        Ok(Parsed::Record(record)) => Some(record.end),
-        _ => None,
-    }
+    format.parse(line, context).ok()?.end()
 }
 
 fn look(file: &File, from: u64) -> io::Result<Vec<u8>> {

@@ -71,6 +71,7 @@ impl Agent {
             view: self.view(now, listen),
             names: buckets.plan().names().to_vec(),
             series: buckets.totals().map(|(set, total)| (set.clone(), total.clone())).collect(),
+            apart: buckets.totals_apart().map(|(set, total)| (set.clone(), *total.counted())).collect(),
             rules: self.config.rules.iter().map(|rule| rule.name.clone()).collect(),
         }
     }

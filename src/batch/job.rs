@@ -67,6 +67,17 @@ impl Selection {
         self.since.is_none() && self.until.is_none() && self.filter.is_none()
     }
 
+    /// Whether what this line tells counts; a failure of an error log has no status, method or path.
+    #[must_use]
+    pub fn takes_parsed(&self, source: &Source, parsed: &Parsed<'_>) -> bool {
+        match parsed {
+            Parsed::Record(record) => self.takes(source, record),
+            Parsed::Diagnosis(diagnosis) => self.takes(source, &diagnosis.as_record()),
+            Parsed::Event(event) => self.takes(source, &event.as_record()),
+            Parsed::Other => false,
+        }
+    }
+
     /// Whether this request counts.
     #[must_use]
     pub fn takes(&self, source: &Source, record: &Record<'_>) -> bool {

@@ -3,8 +3,8 @@
 
 use super::job::{Job, Selection};
 use super::worker::{Buffers, Counted};
+use gatewatch_parsers::Millis;
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Millis, Parsed};
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Collector, Place};
@@ -43,11 +43,17 @@ impl Serial {
             if let Some(newest) = clock.newest().or(before) {
                 context.dates.set_newest(newest);
             }
-            let Ok(Parsed::Record(record)) = job.parse(line, &mut context) else { continue };
-            before = Some(record.end);
-            counted.see(record.end);
+            let Ok(parsed) = job.parse(line, &mut context) else { continue };
+            let Some(end) = parsed.end() else {
+                if selection.takes_parsed(&job.source, &parsed) {
+                    self.collector.count_parsed(&job.source, &parsed, Place::Step);
+                }
+                continue;
+            };
+            before = Some(end);
+            counted.see(end);
             let come = clock.newest();
-            let verdict = clock.admit(record.end);
+            let verdict = clock.admit(end);
             if let Some(held) = verdict.held {
                 self.settle(job, selection, held);
             }
@@ -59,8 +65,8 @@ impl Serial {
                     continue;
                 }
             };
-            if selection.takes(&job.source, &record) {
-                self.collector.count(&job.source, &record, place);
+            if selection.takes_parsed(&job.source, &parsed) {
+                self.collector.count_parsed(&job.source, &parsed, place);
             }
         }
         self.collector.take(&mut buffers.block);
@@ -82,13 +88,13 @@ impl Serial {
         if let Some(newest) = come {
             context.dates.set_newest(newest);
         }
-        let Ok(Parsed::Record(record)) = job.parse(&line, &mut context) else { return };
+        let Ok(parsed) = job.parse(&line, &mut context) else { return };
         let place = match held {
             Held::Count => Place::Step,
             Held::Future => Place::Future,
         };
-        if selection.takes(&job.source, &record) {
-            self.collector.count(&job.source, &record, place);
+        if selection.takes_parsed(&job.source, &parsed) {
+            self.collector.count_parsed(&job.source, &parsed, place);
         }
     }
 }

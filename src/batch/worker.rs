@@ -164,7 +164,24 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
                     collector.count(&job.source, record, place);
                 }
             }
-            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => counted.other += 1,
+            Ok(Parsed::Diagnosis(diagnosis)) => {
+                counted.parsed += 1;
+                counted.see(diagnosis.at);
+                let place = match clock.admit(diagnosis.at) {
+                    Admit::Late => Place::Late,
+                    _ => Place::Step,
+                };
+                if takes_all || selection.takes(&job.source, &diagnosis.as_record()) {
+                    collector.count_diagnosis(&job.source, diagnosis, place);
+                }
+            }
+            Ok(parsed @ Parsed::Event(_)) => {
+                counted.other += 1;
+                if selection.takes_parsed(&job.source, parsed) {
+                    collector.count_parsed(&job.source, parsed, Place::Step);
+                }
+            }
+            Ok(Parsed::Other) => counted.other += 1,
             Err(malformed) => counted.keep(line, *malformed),
         }
     }

@@ -295,6 +295,7 @@ fn report(args: &Analyze, outcome: Outcome) -> Report {
     let mut report = outcome.summary.into_report(&args.by);
     report.partial = outcome.partial;
     report.incidents = outcome.engine.incidents();
+    report.events = outcome.engine.servers().all().cloned().collect();
     report.series_overflow = report.series_overflow.max(outcome.engine.buckets().series_overflow());
     report.inputs = outcome.inputs;
     report.unparsed_samples = outcome.unparsed_samples;

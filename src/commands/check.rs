@@ -1,13 +1,16 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
+mod proxies;
+mod reader;
+
 use crate::cli::Check;
 use crate::config::{self, Config, Input, Problem, Problems};
+use crate::discover::Rooted;
 use crate::exit::Exit;
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// More files of an input are not listed.
@@ -41,6 +44,7 @@ fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Wri
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
+    warnings.extend(proxies::warnings(config, &Rooted::here()));
     if !args.common.quiet {
         write!(out, "{}", config::effective(config))?;
         writeln!(out, "\n# Memory at worst: {} MiB.", config::memory(config).div_ceil(1 << 20))?;
@@ -124,9 +128,17 @@ impl Seen {
             let mut said =
                 format!("warning: input `{input}` cannot read {}: {}\n", path.display(), reason(error));
             if error.kind() == ErrorKind::PermissionDenied {
-                said.push_str(&format!("  = add the user to group {}\n", group_of(path)));
+                let (user, group) = (reader::user(), reader::group_of(path));
+                said.push_str(&format!("  = {user} may not: add that user to group {group}\n"));
             }
             warnings.push(said);
+        }
+        if let Some((path, hidden)) = self.readable.iter().find_map(|p| Some((p, reader::hidden(p)?))) {
+            let path = path.display();
+            warnings.push(format!(
+                "warning: input `{input}`: root may read {path}, the packaged unit may not: {}\n  = {}\n",
+                hidden.why, hidden.help
+            ));
         }
         for written in &self.unmatched {
             warnings.push(format!("warning: input `{input}`: nothing matches {written} now\n"));
@@ -189,20 +201,6 @@ fn lacking(stream: &Kind) -> Vec<String> {
 fn reason(error: &io::Error) -> String {
     let said = error.to_string();
     said.split(" (os error").next().unwrap_or("").to_owned()
-}
-
-/// Who may read it: its group, or that of the folder that hides it; `adm`, which owns logs on Debian, if nothing tells.
-fn group_of(path: &Path) -> String {
-    let gid = path.ancestors().find_map(|p| std::fs::metadata(p).ok()).map(|meta| meta.gid());
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let name = gid.filter(|gid| *gid != 0).and_then(|gid| {
-        groups.lines().find_map(|line| {
-            let mut parts = line.split(':');
-            let name = parts.next()?;
-            (parts.nth(1)?.parse::<u32>().ok()? == gid).then(|| name.to_owned())
-        })
-    });
-    name.unwrap_or_else(|| "adm".to_owned())
 }
 
 #[cfg(test)]
@@ -284,9 +282,12 @@ mod tests {
         let path = PathBuf::from("/absent/access.log");
         let seen = Seen { unreadable: vec![(path, ErrorKind::PermissionDenied.into())], ..Seen::default() };
         let said = seen.warnings("edge").concat();
+        let user = reader::user();
         assert_eq!(
             said,
-            "warning: input `edge` cannot read /absent/access.log: permission denied\n  = add the user to group adm\n"
+            format!(
+                "warning: input `edge` cannot read /absent/access.log: permission denied\n  = {user} may not: add that user to group adm\n"
+            )
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::reports::rfc3339;
 use crate::reports::text::printable;
 use crate::wiring::{self, ZoneSetting};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Format, Outcome, Parsed, Record, detect};
+use gatewatch_parsers::{Context, Effect, Format, Happened, Outcome, Parsed, Record, detect};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,7 +88,30 @@ fn one(text: &mut String, format: &dyn Format, line: &[u8], context: &mut Contex
     }
     match format.parse(line, context) {
         Ok(Parsed::Record(record)) => understood(text, &record),
-        Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
+        Ok(Parsed::Diagnosis(d)) => {
+            let effect = match d.effect {
+                Effect::Failed => "a failed attempt",
+                Effect::Aborted => "a body cut after the header",
+            };
+            let (origin, reason) = (d.cause.origin.name(), d.cause.reason.name());
+            let _ = writeln!(text, "  = at {}: {effect}, origin {origin}, reason {reason}", rfc3339(d.at));
+            labels(text, &[("node", d.node), ("pool", d.pool), ("upstream", d.upstream), ("site", d.site)]);
+        }
+        Ok(Parsed::Event(e)) => {
+            let happened = match e.happened {
+                Happened::Down => "a server is out of rotation",
+                Happened::Paused => "a server is out of rotation for a while",
+                Happened::Up => "a server is back",
+                Happened::NoServer => "no server is left",
+            };
+            let at = e.at.map_or("at no known time".to_owned(), |at| format!("at {}", rfc3339(at)));
+            let _ = writeln!(text, "  = {at}: {happened} (other)");
+            labels(
+                text,
+                &[("node", e.node), ("pool", e.pool), ("upstream", e.upstream), ("detail", e.detail)],
+            );
+        }
+        Ok(Parsed::Other) => {
             text.push_str("  = no access-log line by nature (other)\n");
         }
         Err(malformed) => {
@@ -105,6 +128,13 @@ fn one(text: &mut String, format: &dyn Format, line: &[u8], context: &mut Contex
     }
 }
 
+/// Those that are there.
+fn labels(text: &mut String, named: &[(&str, &[u8])]) {
+    for (name, value) in named.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(text, "    {name:<9} {}", show(value));
+    }
+}
+
 /// What gatewatch makes of it.
 fn understood(text: &mut String, record: &Record<'_>) {
     let status = record.status.code().map_or("-".to_owned(), |code| format!("{code:03}"));
@@ -117,13 +147,9 @@ fn understood(text: &mut String, record: &Record<'_>) {
         Outcome::Abandoned => "abandoned: the client left before the upstream's header".to_owned(),
     };
     let _ = writeln!(text, "  = ended {}, status {status}, {outcome}", rfc3339(record.end));
-    for (name, value) in
-        [("node", record.node), ("region", record.region), ("pool", record.pool), ("site", record.site)]
-    {
-        if !value.is_empty() {
-            let _ = writeln!(text, "    {name:<9} {}", show(value));
-        }
-    }
+    let named =
+        [("node", record.node), ("region", record.region), ("pool", record.pool), ("site", record.site)];
+    labels(text, &named);
     if let Some(ms) = record.request_time {
         let _ = writeln!(text, "    request_time {:.3} s", f64::from(ms) / 1000.0);
     }

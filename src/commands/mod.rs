@@ -5,6 +5,7 @@ pub mod check;
 mod demo;
 mod detect;
 mod explain;
+pub mod init;
 mod run;
 mod status;
 
@@ -29,8 +30,11 @@ pub fn main() -> ExitCode {
     let exit = match cli.command {
         Command::Analyze(args) => analyze::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Init(args) => printed(init::run(&args, &mut io::stdout().lock(), &mut io::stderr())),
         Command::Status(args) => status::run(&args),
-        Command::Check(args) => check(&args),
+        Command::Check(args) => {
+            printed(check::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))
+        }
         Command::Detect(args) => detect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo => demo::run(),
@@ -38,8 +42,8 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-fn check(args: &crate::cli::Check) -> Exit {
-    match check::run(args, &mut io::stdout().lock(), &mut io::stderr().lock()) {
+fn printed(result: io::Result<Exit>) -> Exit {
+    match result {
         Ok(exit) => exit,
         Err(e) => unwritten(&e),
     }

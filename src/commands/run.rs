@@ -28,6 +28,9 @@ pub fn run(args: &Run) -> Exit {
             return exit;
         }
     };
+    if let Some(found) = &live.found {
+        complain(found);
+    }
     for warning in &live.config.warnings {
         complain(&warning.to_string());
     }

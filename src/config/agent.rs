@@ -1,9 +1,10 @@
-//! `[agent]` and `[regions]`.
+//! `[agent]`.
 
-use super::problem::{Log, Spot};
-use super::reader::{Reader, Section, in_order, shown};
-use super::values::{self, print_duration};
-use super::{Agent, Outside};
+use super::problem::Log;
+use super::reader::{Reader, Section};
+use super::tables;
+use super::values::{self, Refusal, is_label_name, print_duration, type_of};
+use super::{Agent, Outside, RegionsFile};
 use gatewatch_parsers::Millis;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ pub(super) fn defaults(outside: &Outside<'_>) -> Agent {
     Agent {
         node: outside.node.clone(),
         region: None,
+        regions_file: None,
+        regions_mmdb: None,
+        regions_by: "node".to_owned(),
         state_dir: outside.state_dir.clone(),
         step: 5_000,
         lateness: 2_000,
@@ -36,6 +40,10 @@ pub(super) fn agent(section: Option<&Section<'_>>, outside: &Outside<'_>, log: &
     let mut reader = Reader::new(section, None, log);
     agent.node = reader.value("node", values::text).unwrap_or(agent.node);
     agent.region = reader.value("region", values::text);
+    agent.regions_file =
+        tables::regions_file(&mut reader, outside).map(|(path, rows)| RegionsFile { path, rows });
+    agent.regions_mmdb = tables::countries(&mut reader, outside);
+    agent.regions_by = reader.value("regions_by", decides_region).unwrap_or(agent.regions_by);
     agent.state_dir = reader.value("state_dir", values::text).map_or(agent.state_dir, PathBuf::from);
     if let Some(step) = reader.read("step", values::duration) {
         if step.value >= SHORTEST_STEP && step.value <= MINUTE && MINUTE % step.value == 0 {
@@ -66,35 +74,14 @@ pub(super) fn agent(section: Option<&Section<'_>>, outside: &Outside<'_>, log: &
     agent
 }
 
-/// node → region, as they stand: the first match wins.
-pub(super) fn regions(section: Option<&Section<'_>>, log: &mut Log<'_>) -> Vec<(String, String)> {
-    let Some(section) = section else { return Vec::new() };
-    let mut regions: Vec<(String, String)> = Vec::new();
-    for (key, value) in in_order(section.table) {
-        let node: &str = key.get_ref();
-        match values::text(value.get_ref()) {
-            Ok(region) => regions.push((node.to_owned(), region)),
-            Err(refusal) => {
-                let spot = Spot::new(section.spot.file, value.span());
-                let nested = value.get_ref().is_table();
-                let label = if nested { "a table; put names with dots into quotes" } else { &refusal.label };
-                log.error(spot, format!("the region of `{}` must be a string", shown(node)), label);
-            }
+/// A label that every record has, or a capture.
+fn decides_region(value: &toml::de::DeValue<'_>) -> values::Read<String> {
+    const WANTS: &str = "\"node\", \"upstream\", \"site\" or a capture, such as \"exit_ip\"";
+    match value.as_str() {
+        Some(name) if is_label_name(name) && !matches!(name, "input" | "region" | "pool") => {
+            Ok(name.to_owned())
         }
-    }
-    shadowed(section, &regions, log);
-    regions
-}
-
-/// Whatever stands behind a bare `*` is never reached.
-fn shadowed(section: &Section<'_>, regions: &[(String, String)], log: &mut Log<'_>) {
-    let Some(all) = regions.iter().position(|r| r.0 == "*") else { return };
-    for (key, _) in in_order(section.table).into_iter().skip(all + 1) {
-        let spot = Spot::new(section.spot.file, key.span());
-        log.warn(
-            spot,
-            format!("`{}` is never reached", shown(key.get_ref())),
-            "`*` above it matches every node",
-        );
+        Some(_) => Err(Refusal::new(WANTS, "no name or address that a region could be found by")),
+        None => Err(Refusal::new(WANTS, type_of(value))),
     }
 }

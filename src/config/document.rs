@@ -20,6 +20,7 @@ pub(super) struct Entry<'a> {
 pub(super) struct Document<'a> {
     pub agent: Option<Section<'a>>,
     pub regions: Option<Section<'a>>,
+    pub pools: Option<Section<'a>>,
     pub inputs: Vec<Entry<'a>>,
     pub rules: Vec<Entry<'a>>,
     pub receivers: Vec<Entry<'a>>,
@@ -53,7 +54,7 @@ const NOTIFY: Family = Family {
     called: "notifier",
     kinds: || vec!["webhook", "slack", "email"],
 };
-const TABLES: [&str; 5] = ["agent", "regions", "input", "rule", "notify"];
+const TABLES: [&str; 6] = ["agent", "regions", "pools", "input", "rule", "notify"];
 
 /// A syntax tree, as far as the text goes, and what was wrong with the rest.
 pub(super) type Tree<'a> = (Spanned<DeTable<'a>>, Vec<toml::de::Error>);
@@ -90,6 +91,7 @@ fn add<'a>(document: &mut Document<'a>, file: usize, tree: &'a DeTable<'a>, log:
         match word {
             "agent" => once(&mut document.agent, word, file, (key.span(), value.span()), table, log),
             "regions" => once(&mut document.regions, word, file, (key.span(), value.span()), table, log),
+            "pools" => once(&mut document.pools, word, file, (key.span(), value.span()), table, log),
             "input" => family(&INPUT, file, table, &mut document.inputs, log),
             "rule" => family(&RULE, file, table, &mut document.rules, log),
             "notify" => family(&NOTIFY, file, table, &mut document.receivers, log),

@@ -7,7 +7,9 @@ use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
+use gatewatch_rules::two_way::{EXIT, PROVIDER};
 use gatewatch_rules::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use std::fmt::Write as _;
 
@@ -16,10 +18,10 @@ use std::fmt::Write as _;
 pub fn effective(config: &Config) -> String {
     let mut out = Toml(String::new());
     agent(&mut out, config);
-    if !config.regions.is_empty() {
-        out.table("regions");
-        for (node, region) in &config.regions {
-            out.text(&quoted(node), region);
+    for (table, words) in [("regions", &config.regions), ("pools", &config.pools)] {
+        if !words.is_empty() {
+            out.table(table);
+            words.iter().for_each(|(key, word)| out.text(&quoted(key), word));
         }
     }
     for input in &config.inputs {
@@ -97,6 +99,13 @@ fn agent(out: &mut Toml, config: &Config) {
     if let Some(region) = &agent.region {
         out.text("region", region);
     }
+    if let Some(file) = &agent.regions_file {
+        out.text("regions_file", &file.path.display().to_string());
+    }
+    if let Some(file) = &agent.regions_mmdb {
+        out.text("regions_mmdb", &file.path.display().to_string());
+    }
+    out.text("regions_by", &agent.regions_by);
     out.text("state_dir", &agent.state_dir.display().to_string());
     out.time("step", agent.step);
     out.time("lateness", agent.lateness);
@@ -260,6 +269,10 @@ const LABEL_BYTES: u64 = 128;
 const STEP_BYTES: u64 = 256;
 /// A minute: its time and counts, and a few statuses.
 const MINUTE_BYTES: u64 = 128;
+/// An exit's requests to a target, with the longest names; and how many such pairs there may be, in tables and in steps
+/// that are still open.
+const PAIR_BYTES: u64 = 512;
+const PAIRS: u64 = 2 * PAIRS_MAX as u64;
 /// An alert or a notification of one, with samples and labels.
 const ALERT_BYTES: u64 = 6 << 10;
 
@@ -267,7 +280,8 @@ const ALERT_BYTES: u64 = 6 << 10;
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute.
+/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
+/// 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
     let held = STEPS_HELD * config.agent.step;
@@ -283,5 +297,11 @@ pub fn memory(config: &Config) -> u64 {
     let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
     let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
     let sockets = config.inputs.iter().filter(|i| matches!(i.stream, Some(Kind::Syslog(_)))).count();
-    SERIES_MAX * series + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES + IN_FLIGHT + sockets as u64 * RING as u64
+    let names_exits = |input: &Input| input.labels.iter().any(|label| label == EXIT || label == PROVIDER);
+    let pairs = if config.inputs.iter().any(names_exits) { PAIRS * PAIR_BYTES } else { 0 };
+    pairs
+        + SERIES_MAX * series
+        + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES
+        + IN_FLIGHT
+        + sockets as u64 * RING as u64
 }

@@ -31,6 +31,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Config, Problems> {
     }
     let outside = Outside {
         file: &|path| read_text(Path::new(path)),
+        countries: &super::countries::open,
         variable: &|name| env::var(name).ok(),
         exposed: &|path| fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o044 != 0),
         node: host_name(),

@@ -282,6 +282,24 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// A mistake in a file that the configuration names at `spot`.
+    pub fn error_in(
+        &mut self,
+        spot: Spot,
+        source: &Source,
+        at: std::ops::Range<usize>,
+        message: String,
+        label: &str,
+    ) {
+        if !self.has_room() || self.is_doubtful(spot) {
+            return;
+        }
+        let place = Some(source.place(Spot::new(spot.file, at), false));
+        let problem =
+            Problem { is_warning: false, message, place, label: label.to_owned(), notes: Vec::new() };
+        self.errors.push((spot, problem));
+    }
+
     /// Something is missing; not said if a file is broken, since it may stand there.
     pub fn missing(&mut self, spot: Spot, message: String, label: &str) {
         if self.doubts.is_empty() && self.has_room() {

@@ -58,7 +58,7 @@ pub(super) fn secret(
 }
 
 /// Where the configuration file is that `spot` is in.
-fn folder(log: &Log<'_>, spot: Spot) -> PathBuf {
+pub(super) fn folder(log: &Log<'_>, spot: Spot) -> PathBuf {
     let source = log.sources.get(spot.file).map_or("", |source| source.name.as_str());
     Path::new(source).parent().map(Path::to_owned).unwrap_or_default()
 }

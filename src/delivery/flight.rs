@@ -35,11 +35,22 @@ impl Flown {
         self.alert(alerts).map(Told::of)
     }
 
-    /// Whether it says that an alert fires, and that alert does.
+    /// Whether what it says of the alert holds still: that it fires, or that it is over.
     fn is_true(&self, alerts: &BTreeMap<String, Alert>) -> bool {
-        let Some(now) = alerts.get(&self.fingerprint) else { return false };
+        let Some(now) = alerts.get(&self.fingerprint) else { return !self.news.is_firing() };
         let same = self.was.as_ref().is_none_or(|was| was.incident == now.incident);
-        same && !is_over(now)
+        match self.news {
+            News::FiredAndResolved => true,
+            News::Resolved => same && is_over(now),
+            _ => same && !is_over(now),
+        }
+    }
+
+    /// Whether it ends an alert that has come back since, in the same incident.
+    pub(super) fn has_come_back(&self, alerts: &BTreeMap<String, Alert>) -> bool {
+        let now = alerts.get(&self.fingerprint).filter(|now| !is_over(now));
+        self.news == News::Resolved
+            && now.zip(self.was.as_ref()).is_some_and(|(now, was)| was.incident == now.incident)
     }
 }
 
@@ -77,11 +88,9 @@ impl Flight {
         }
     }
 
-    /// Whether it should not go out again: it pages for what is over by now. Whoever has it hears of the ends all the
-    /// same.
+    /// Whether it should not go out again: nothing that it says holds any more. Whoever has it hears of that all the same.
     pub(super) fn is_stale(&self, alerts: &BTreeMap<String, Alert>, now: Millis) -> bool {
-        let only_pages = self.missed.is_empty() && self.items.iter().all(|item| item.news.is_firing());
-        only_pages && !self.items.iter().any(|item| item.is_true(alerts))
+        self.missed.is_empty() && !self.items.iter().any(|item| item.is_true(alerts))
             || now.saturating_sub(self.at) > SAME_FOR
     }
 

@@ -3,11 +3,13 @@
 use super::About;
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
 use super::words::{clean, made_by, of, past, place, plural, share_of};
-use crate::causes::why;
+use crate::causes::{rotation, server_name, why};
+use crate::findings::sentence;
 use crate::notification::{Item, News};
 use gatewatch_parsers::{Millis, Reason};
 use gatewatch_rules::alert::{Alert, End, Labels, Sample};
 use gatewatch_rules::rule::{Counts, Severity};
+use gatewatch_rules::servers::Server;
 
 const MINUTE: Millis = 60_000;
 const RECENT: Millis = 20_000;
@@ -69,6 +71,8 @@ impl Section {
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
+            Fact { label: "Servers", text: servers(item, &clock).unwrap_or_default() },
+            Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Again", text: again(item) },
             Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
@@ -352,6 +356,26 @@ fn causes(alert: &Alert) -> Option<String> {
         text.push_str(&format!(". Also {}", others.join(", ")));
     }
     Some(text)
+}
+
+/// `be/s1 out of rotation since 16:23:35 UTC (Layer4 timeout)`, `still in rotation: 419 requests in the last 20 s`
+fn servers(item: &Item, clock: &Clock) -> Option<String> {
+    let alert = &item.alert;
+    let named = |server: &Server| {
+        let words = rotation(server, &|at| clock.utc(at));
+        format!("{} {}", clean(server_name(server), 60), clean(&words, 200))
+    };
+    let mut told: Vec<String> = alert.events.iter().map(named).collect();
+    if let Some(requests) = alert.in_rotation.filter(|_| item.news.is_firing()) {
+        told.push(format!("still in rotation: {} requests in the last 20 s", count(requests)));
+    }
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What exits and targets show of it.
+fn exits(alert: &Alert) -> String {
+    let found = alert.findings.iter().map(|finding| sentence(finding, |name| clean(name, 60)));
+    found.collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn again(item: &Item) -> String {

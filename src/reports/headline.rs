@@ -3,7 +3,7 @@
 use super::table::{main_reason, place, plural};
 use super::text::{self, commas, percent, ratio, share};
 use gatewatch_parsers::Reason;
-use gatewatch_rules::report::{Incident, Report};
+use gatewatch_rules::report::{Diagnosed, Incident, Report};
 use std::fmt::Write;
 
 /// The report in a few sentences.
@@ -43,6 +43,13 @@ fn nothing(report: &Report) -> String {
     match (sum(|i| i.parsed), sum(|i| i.unparsed)) {
         (0, 0) => "No requests.".to_owned(),
         (0, n) => format!("No requests: {} read, none understood.", plural(n, "line")),
+        _ if !report.diagnosed.is_empty() => {
+            let failures: u64 = report.diagnosed.iter().map(Diagnosed::count).sum();
+            format!(
+                "{} in the error log, and no requests to divide them by: read the access log with it.",
+                plural(failures, "failure")
+            )
+        }
         (n, _) => format!("No requests: of {} read, --since, --until and --where leave none.", commas(n)),
     }
 }

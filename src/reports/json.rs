@@ -1,8 +1,9 @@
 //! One object, schema 1: fields are added, never renamed. Times RFC 3339 UTC, durations in seconds, ratios 0–1.
 
 use super::{Look, rfc3339, text::ratio};
-use gatewatch_parsers::{Millis, Reason};
-use gatewatch_rules::report::{Counted, Group, Incident, Report};
+use gatewatch_parsers::{Happened, Millis, Reason};
+use gatewatch_rules::report::{Counted, Diagnosed, Group, Incident, Report};
+use gatewatch_rules::servers::{Server, Stands};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -78,6 +79,12 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("groups", &Items(shown.iter().map(OneGroup)))?;
         map.serialize_entry("incidents", &Items(r.incidents.iter().map(OneIncident)))?;
         map.serialize_entry("timeline", &Points(&r.timeline))?;
+        map.serialize_entry("diagnosed", &Items(r.diagnosed.iter().map(diagnosed)))?;
+        map.serialize_entry("events", &Items(r.events.iter().map(event)))?;
+        // Absent where records name no exits.
+        if let Some(view) = &r.two_way {
+            map.serialize_entry("exits_targets", &super::exits::Json(view, self.1))?;
+        }
         map.end()
     }
 }
@@ -86,6 +93,72 @@ fn beside<M: SerializeMap>(map: &mut M, counted: &Counted) -> Result<(), M::Erro
     map.serialize_entry("attempts", &counted.attempts)?;
     map.serialize_entry("failed_attempts", &counted.failed_attempts)?;
     map.serialize_entry("masked", &counted.masked)
+}
+
+#[derive(Serialize)]
+struct DiagnosedRow<L, R> {
+    labels: L,
+    failed: u64,
+    aborted: u64,
+    reasons: R,
+    aborted_reasons: R,
+}
+
+fn diagnosed(d: &Diagnosed) -> impl Serialize + '_ {
+    let count = |list: &[(Reason, u64)]| list.iter().map(|(_, n)| n).sum();
+    DiagnosedRow {
+        labels: labels(&d.labels),
+        failed: count(&d.failed),
+        aborted: count(&d.aborted),
+        reasons: reasons(&d.failed),
+        aborted_reasons: reasons(&d.aborted),
+    }
+}
+
+#[derive(Serialize)]
+struct EventRow<'a> {
+    node: &'a str,
+    pool: &'a str,
+    upstream: &'a str,
+    state: &'static str,
+    since: String,
+    times: u64,
+    detail: &'a str,
+    changes: Vec<ChangeRow>,
+}
+
+#[derive(Serialize)]
+struct ChangeRow {
+    at: String,
+    state: &'static str,
+}
+
+fn event(server: &Server) -> EventRow<'_> {
+    let (state, since) = match server.stands() {
+        Stands::Out(since) if server.upstream.is_empty() => ("no_server", since),
+        Stands::Out(since) => ("down", since),
+        Stands::Back(_, since) => ("up", since),
+        Stands::Paused(since) => ("paused", since),
+    };
+    let change = |(at, happened): &(Millis, Happened)| ChangeRow {
+        at: rfc3339(*at),
+        state: match happened {
+            Happened::Down => "down",
+            Happened::Up => "up",
+            Happened::Paused => "paused",
+            Happened::NoServer => "no_server",
+        },
+    };
+    EventRow {
+        node: &server.node,
+        pool: &server.pool,
+        upstream: &server.upstream,
+        state,
+        since: rfc3339(since),
+        times: server.times,
+        detail: &server.detail,
+        changes: server.changes.iter().map(change).collect(),
+    }
 }
 
 #[derive(Serialize)]
@@ -169,6 +242,7 @@ impl Serialize for OneIncident<'_> {
         map.serialize_entry("requests", &i.requests)?;
         map.serialize_entry("gateway_errors", &i.gateway_errors)?;
         map.serialize_entry("reasons", &reasons(&i.reasons))?;
+        map.serialize_entry("events", &Items(i.events.iter().map(event)))?;
         map.end()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::headline::headline;
 use super::text::{commas, duration_ms, percent, ratio, stamp};
-use super::{Look, table};
+use super::{Look, exits, table};
 use gatewatch_rules::report::Report;
 use std::fmt::Write;
 
@@ -54,6 +54,11 @@ pub fn render(report: &Report, look: &Look) -> String {
             commas(g.counted.masked),
             table::main_reason(&g.reasons)
         );
+    }
+    let found = report.two_way.as_ref().map(exits::sentences).unwrap_or_default();
+    for (i, line) in found.iter().enumerate() {
+        let gap = if i == 0 { "\n" } else { "" };
+        let _ = writeln!(text, "{gap}- {}", escape(line));
     }
     text
 }

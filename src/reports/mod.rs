@@ -1,7 +1,9 @@
 //! Print a summary. One file a kind; a kind is one line in [`REPORTS`].
 
+mod beside;
 mod chart;
 mod csv;
+mod exits;
 mod headline;
 mod json;
 mod markdown;

@@ -2,7 +2,7 @@
 
 use super::headline::{headline, with_date, worst};
 use super::text::{self, Align, commas, cut, percent, printable, ratio, share};
-use super::{Look, chart};
+use super::{Look, beside, chart, exits};
 use gatewatch_parsers::Reason;
 use gatewatch_rules::alert::Labels;
 use gatewatch_rules::report::{Group, Report};
@@ -23,6 +23,9 @@ pub fn render(report: &Report, look: &Look) -> String {
     let mut tail = groups(report, look, &paint);
     tail.extend(sums(report, look));
     sections.push(tail);
+    sections.push(exits::lines(report, look));
+    sections.push(beside::error_log(report, look));
+    sections.push(beside::servers(report, look));
     sections.push(samples(report, look));
     sections.push(next(report, look));
     let mut text = String::new();

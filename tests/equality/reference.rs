@@ -4,7 +4,7 @@ use crate::logs::Kind;
 use gatewatch::config;
 use gatewatch::wiring::{self, FileSettings, ZoneSetting};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Millis, Parsed, Zone};
+use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::clock::{Admit, FileClock, Held};
 use gatewatch_rules::collector::{Block, Collector, Place};
 use gatewatch_rules::engine::{Engine, EngineOptions};
@@ -80,6 +80,7 @@ impl Setup {
                 node_is_flag: true,
                 region: String::new(),
                 regions: Arc::new(Regions::default()),
+                pools: Arc::default(),
                 gateway_statuses: None,
                 path_labels: Vec::new(),
             },
@@ -144,32 +145,30 @@ fn file(setup: &Setup, collector: &mut Collector, path: &str, bytes: &[u8]) -> I
         if let Some(newest) = clock.newest() {
             context.dates.set_newest(newest);
         }
-        let record = match format.parse(line, &mut context) {
-            Ok(Parsed::Record(record)) => record,
-            Ok(Parsed::Diagnosis(_) | Parsed::Event(_) | Parsed::Other) => {
-                input.other += 1;
-                continue;
-            }
-            Err(_) => {
-                input.unparsed += 1;
-                continue;
-            }
+        let Ok(parsed) = format.parse(line, &mut context) else {
+            input.unparsed += 1;
+            continue;
+        };
+        let Some(end) = parsed.end() else {
+            input.other += 1;
+            collector.count_parsed(&source, &parsed, Place::Step);
+            continue;
         };
         input.parsed += 1;
-        input.first = Some(input.first.map_or(record.end, |first| first.min(record.end)));
-        input.last = input.last.max(Some(record.end));
-        let verdict = clock.admit(record.end);
-        if let (Some(fate), Some(record)) = (verdict.held, held.take()) {
-            collector.count(&source, &record, place_of(fate));
+        input.first = Some(input.first.map_or(end, |first| first.min(end)));
+        input.last = input.last.max(Some(end));
+        let verdict = clock.admit(end);
+        if let (Some(fate), Some(held)) = (verdict.held, held.take()) {
+            collector.count_parsed(&source, &held, place_of(fate));
         }
         match verdict.this {
-            Admit::Count => collector.count(&source, &record, Place::Step),
-            Admit::Late => collector.count(&source, &record, Place::Late),
-            Admit::Hold => held = Some(record),
+            Admit::Count => collector.count_parsed(&source, &parsed, Place::Step),
+            Admit::Late => collector.count_parsed(&source, &parsed, Place::Late),
+            Admit::Hold => held = Some(parsed),
         }
     }
-    if let (Some(fate), Some(record)) = (clock.finish(), held) {
-        collector.count(&source, &record, place_of(fate));
+    if let (Some(fate), Some(held)) = (clock.finish(), held) {
+        collector.count_parsed(&source, &held, place_of(fate));
     }
     (input.too_long, input.zoneless) = (lines.too_long(), context.dates.saw_zoneless());
     input

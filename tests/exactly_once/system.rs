@@ -92,6 +92,7 @@ fn settings() -> FileSettings {
         node_is_flag: true,
         region: String::new(),
         regions: Arc::new(Regions::default()),
+        pools: Arc::default(),
         gateway_statuses: None,
         path_labels: Vec::new(),
     }

@@ -1,9 +1,23 @@
 //! The formats. One file a kind; a kind is one line in [`FORMATS`].
 
+mod apache;
+mod aws;
 mod custom;
+pub(crate) mod envoy;
+mod error_log;
 pub mod haproxy;
 pub mod json;
+mod labelled;
 pub(crate) mod nginx;
+mod percent;
+mod squid;
+mod threeproxy;
+mod tinyproxy;
+mod traefik;
+mod varnish;
+mod w3c;
+
+pub use w3c::Columns;
 
 use crate::context::Context;
 use crate::diagnosis::Diagnosis;
@@ -25,6 +39,18 @@ pub enum Parsed<'a> {
     Event(Event<'a>),
     /// No access-log line by nature: a start message, a server going down, a comment, a blank line.
     Other,
+}
+
+impl Parsed<'_> {
+    /// When what it tells of happened, if it counts in time: the end of a request, a failure.
+    #[must_use]
+    pub fn end(&self) -> Option<crate::record::Millis> {
+        match self {
+            Parsed::Record(record) => Some(record.end),
+            Parsed::Diagnosis(diagnosis) => Some(diagnosis.at),
+            Parsed::Event(_) | Parsed::Other => None,
+        }
+    }
 }
 
 /// Where a line stopped making sense.
@@ -70,6 +96,22 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Whether its stamps carry no zone, so that the zone is a setting.
     fn needs_zone(&self) -> bool;
 
+    /// This format as it is in the file that these lines begin, where the file itself says what its lines are (`w3c`: its
+    /// `#Fields`). `None`: as it stands.
+    fn for_head(&self, _head: &[&[u8]]) -> Option<Box<dyn Format>> {
+        None
+    }
+
+    /// The name under which a reading of the same file goes on later, with what was learned from the lines so far.
+    fn name_in(&self, _context: &Context) -> String {
+        self.name().to_owned()
+    }
+
+    /// Whether [`Format::name_in`] of this format may have given that name.
+    fn is_learned_as(&self, _name: &str) -> bool {
+        false
+    }
+
     /// One line, without its line end (`\n`, `\r\n`).
     ///
     /// # Errors
@@ -78,6 +120,18 @@ pub trait Format: Send + Sync + std::fmt::Debug {
 
     /// Every field it sees in this line, up to where it stops. Slow; for people.
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>>;
+
+    /// Whether the line bears what only this format's product writes, where others write lines of the same shape;
+    /// `None`: nothing tells them apart, or nothing needs to.
+    fn marks(&self, _line: &[u8]) -> Option<bool> {
+        None
+    }
+
+    /// Whether a line that is no request and no diagnosis shows this format all the same, so that detection may count it:
+    /// a quiet error log has no others.
+    fn is_own(&self, _line: &[u8], _context: &mut Context) -> bool {
+        false
+    }
 }
 
 /// What compiling a setting gives.
@@ -98,7 +152,36 @@ pub struct Kind {
 }
 
 /// Every kind, in the order in which detection tries them.
-pub const FORMATS: &[Kind] = &[json::KIND, nginx::KIND, haproxy::KIND, custom::PATTERN, custom::REGEX];
+pub const FORMATS: &[Kind] = &[
+    json::KIND,
+    json::CADDY,
+    json::CLOUDFLARE,
+    json::FASTLY,
+    json::SCRAPER,
+    error_log::NGINX,
+    error_log::APACHE,
+    traefik::KIND,
+    nginx::KIND,
+    nginx::STREAM,
+    haproxy::KIND,
+    envoy::KIND,
+    squid::KIND,
+    apache::KIND,
+    varnish::KIND,
+    aws::ALB,
+    aws::ELB,
+    w3c::CLOUDFRONT,
+    w3c::W3C,
+    labelled::LTSV,
+    labelled::LOGFMT,
+    threeproxy::KIND,
+    tinyproxy::KIND,
+    custom::PATTERN,
+    custom::REGEX,
+];
+
+/// Other names of built-in formats.
+const ALIASES: &[(&str, &str)] = &[("nginx-proxy-manager", "nginx:npm"), ("heroku", "logfmt")];
 
 /// A `--log-format` that does not compile.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,6 +198,7 @@ pub struct SpecError {
 /// # Errors
 /// What is wrong with it, and where.
 pub fn compile(spec: &str) -> Compiled {
+    let spec = ALIASES.iter().find(|(alias, _)| *alias == spec).map_or(spec, |(_, name)| *name);
     let (word, rest) = match spec.split_once(':') {
         Some((word, rest)) => (word, Some(rest)),
         None => (spec, None),
@@ -125,10 +209,34 @@ pub fn compile(spec: &str) -> Compiled {
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
 }
 
+/// Whether this is the name of an error log's format.
+#[must_use]
+pub fn is_error_log(name: &str) -> bool {
+    [error_log::NGINX, error_log::APACHE].iter().any(|kind| kind.name == name)
+}
+
+/// The error log that these lines are of, if at least half of them show one.
+#[must_use]
+pub fn error_log_of(sample: &[&[u8]], context: &Context) -> Option<Box<dyn Format>> {
+    let built_in = [error_log::NGINX, error_log::APACHE].into_iter().flat_map(|kind| (kind.built_in)());
+    built_in.into_iter().find(|format| {
+        let mut context = context.clone();
+        let own = sample.iter().filter(|line| format.is_own(line, &mut context)).count();
+        own > 0 && own * 2 >= sample.len()
+    })
+}
+
 /// A setting without its kind, or with a wrong one: what it may have been meant to be.
 fn unknown(word: &str, spec: &str) -> String {
+    let products = [
+        ("%START_TIME", "envoy"),
+        ("%>Hs", "squid"),
+        ("%Ss", "squid"),
+        ("%>s", "apache"),
+        ("%{Varnish:", "varnish"),
+    ];
     let signs = [("$", "nginx"), ("%", "haproxy"), ("(?", "regex"), ("<", "pattern")];
-    if let Some((_, kind)) = signs.iter().find(|(sign, _)| spec.contains(sign)) {
+    if let Some((_, kind)) = products.iter().chain(&signs).find(|(sign, _)| spec.contains(sign)) {
         return format!("a log format begins with its kind; write {kind}:{spec}");
     }
     let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
@@ -144,6 +252,8 @@ mod tests {
         let cases = [
             ("$remote_addr [$time_local]", "write nginx:$remote_addr"),
             ("%ci:%cp [%tr]", "write haproxy:%ci"),
+            ("%h %l %u %t \"%r\" %>s %b", "write apache:%h"),
+            ("%ts.%03tu %Ss/%03>Hs", "write squid:%ts"),
             (r"^(?<time>\S+) ", "write regex:^"),
             ("<time> <status>", "write pattern:<time>"),
             ("ngnix", "unknown log format `ngnix`; known: "),

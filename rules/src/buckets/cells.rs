@@ -262,6 +262,8 @@ mod tests {
             (0..Reason::ALL.len()).prop_map(|i| Detail::reason(Reason::ALL[i])),
             (0..Origin::ALL.len()).prop_map(|i| Detail::origin(Origin::ALL[i])),
             (0..Reason::ALL.len()).prop_map(|i| Detail::failed(Reason::ALL[i])),
+            (0..Reason::ALL.len()).prop_map(|i| Detail::diagnosed(Reason::ALL[i])),
+            (0..Reason::ALL.len()).prop_map(|i| Detail::cut(Reason::ALL[i])),
             (0..=1000u16).prop_map(|status| Detail::status(Status::new(status))),
         ];
         let count = proptest::option::of(number());

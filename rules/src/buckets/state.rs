@@ -145,8 +145,9 @@ impl Buckets {
             sets.push(Some(set.into_owned()));
             all.series.push(Series { steps, minutes, total: total.into_owned(), pinned: false, folded });
         }
-        all.interner = Interner::restore(cap, sets, state.free.into_owned(), state.fold_order.into_owned())
-            .ok_or(Unsound("the numbers of series"))?;
+        all.interner =
+            Interner::restore(&plan, cap, sets, state.free.into_owned(), state.fold_order.into_owned())
+                .ok_or(Unsound("the numbers of series"))?;
         all.changed = state.changed.into_owned();
         all.swept = state.swept;
         all.overflow = state.overflow;
@@ -166,7 +167,7 @@ impl Buckets {
     ) -> Result<Buckets, Unsound> {
         let mut all = Buckets::restore(state, cap)?;
         let mut left = std::mem::take(&mut all.left);
-        all.series.iter().for_each(|series| left.merge(&series.total));
+        all.totals().for_each(|(_, total)| left.merge(total));
         let (closed, overflow) = (all.closed, all.overflow);
         let mut all = Buckets::new(all.plan, step, 0, cap);
         (all.left, all.overflow) = (left, overflow);

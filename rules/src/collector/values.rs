@@ -25,6 +25,15 @@ impl Carried {
         }
         Carried { labels, built_in, captures }
     }
+
+    /// The captures into a hash of the rest: an exit's is all that tells its series from another's.
+    pub(super) fn hash_of_captures(&self, plan: &Plan, values: &Values<'_>, hash: u64) -> u64 {
+        let captures = self.labels.iter().filter(|(_, label)| *label == Label::Capture);
+        captures.fold(hash, |hash, &(index, label)| {
+            let [first, last] = words(values.get(plan, index, label));
+            (hash.rotate_left(5) ^ first ^ last.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        })
+    }
 }
 
 /// The built-in labels of a series as words: length, first and last eight bytes of each. To compare these costs a tenth
@@ -118,6 +127,19 @@ impl<'a> Values<'a> {
     pub(super) fn set_upstream(&mut self, attempt: &Attempt<'a>, pool: &'a [u8]) {
         self.built_in[Label::Pool as usize] = cut(if attempt.pool.is_empty() { pool } else { attempt.pool });
         self.built_in[Label::Upstream as usize] = cut(attempt.upstream);
+    }
+
+    #[inline]
+    pub(super) fn set(&mut self, label: Label, value: &'a [u8]) {
+        if let Some(slot) = self.built_in.get_mut(label as usize) {
+            *slot = cut(value);
+        }
+    }
+
+    /// Whether an upstream is named, and its pool is not.
+    #[inline]
+    pub(super) fn lacks_pool(&self) -> bool {
+        self.built_in[Label::Pool as usize].is_empty() && self.has_upstream()
     }
 
     #[inline]

@@ -7,10 +7,12 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::detectors;
 use crate::groups::Groups;
+use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
 use crate::saved::{Unsound, ensure, is_count, is_time};
 use crate::series::{LabelSet, Plan, SeriesId};
+use crate::servers::Servers;
 use crate::total::Totals;
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,8 @@ pub struct EngineState<'a> {
     /// By fingerprint.
     former: Vec<(Cow<'a, str>, u64)>,
     totals: Cow<'a, Totals>,
+    servers: Cow<'a, Servers>,
+    recent: RecentState,
 }
 
 /// A rule with what it remembers.
@@ -138,6 +142,7 @@ impl EngineState<'_> {
             self.over.len() <= INCIDENTS_MAX && self.over.iter().all(is_sound),
             "incidents that are over",
         )?;
+        ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")
     }
 }
@@ -168,6 +173,8 @@ impl Engine {
             number: self.number,
             former,
             totals: Cow::Borrowed(&self.totals),
+            servers: Cow::Borrowed(&self.servers),
+            recent: self.recent.state(),
         }
     }
 
@@ -184,7 +191,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, .. } = state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, servers, .. } =
+            state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -203,6 +211,9 @@ impl Engine {
         (engine.number, engine.incidents_dropped) = (state.number, state.incidents_dropped);
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
+        engine.servers = servers.into_owned();
+        let recent = Recent::restore(recent, step)?;
+        engine.recent = if goes_on { recent } else { Recent::default() };
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));

@@ -4,7 +4,7 @@ use super::{Outbox, TTL};
 use crate::delivery::flight::{Flight, Flown};
 use crate::delivery::missed::Missed;
 use crate::delivery::pace;
-use crate::delivery::queue::{Cause, Entry, Owed};
+use crate::delivery::queue::{Cause, Entry, Owed, REOPENED_AFTER};
 use crate::notification::{News, Outcome, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Severity;
@@ -61,6 +61,16 @@ impl Outbox {
         for item in flight.items.iter().filter(believed) {
             if let Some(entry) = queue.entries.get_mut(&item.fingerprint) {
                 entry.may_believe = true;
+            }
+        }
+        // Nobody knows whether it believes in that end: it is told that the alert is back, and of its next end.
+        let ended =
+            |item: &&Flown| !arrived && flight.may_have_arrived && item.has_come_back(&self.state.alerts);
+        for item in flight.items.iter().filter(ended) {
+            if let Some(entry) = queue.entries.get_mut(&item.fingerprint) {
+                entry.told.iter_mut().for_each(|told| told.over = true);
+                entry.may_believe = true;
+                entry.owed = Owed::Reminder { at: now.saturating_add(REOPENED_AFTER) };
             }
         }
         for item in &flight.items {

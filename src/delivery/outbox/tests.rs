@@ -40,6 +40,10 @@ fn retry(after: Option<Millis>) -> Outcome {
     Outcome::Retry { after, why: "503".into(), may_have_arrived: false }
 }
 
+fn unclear() -> Outcome {
+    Outcome::Retry { after: None, why: "500".into(), may_have_arrived: true }
+}
+
 fn refused() -> Outcome {
     Outcome::Failed { why: "404".into() }
 }
@@ -123,6 +127,24 @@ const EPISODES: &[(&str, &str, Severity, &str)] = {
             "+firing 0:firing sent +resolved 0:resolved retry next-incident +firing 1m:firing sent \
              +resolved 0:resolved sent 9h:-",
         ),
+        (
+            "an end under way is not told once it fires again",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved unclear +reopened 1m:- 10m:reopened sent +resolved 0:resolved sent 9h:-",
+        ),
+        (
+            "it fires again, and is over before that was told",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved unclear +reopened 1m:- +resolved 0:resolved sent 9h:-",
+        ),
+        (
+            "its end surely did not arrive, and it fires again: nothing to tell",
+            "all",
+            Critical,
+            "+firing 0:firing sent +resolved 0:resolved retry +reopened 1m:- 2h:- +resolved 0:resolved sent 9h:-",
+        ),
         ("an end of nothing", "all", Critical, "+resolved 1h:-"),
         ("refused, then taken", "all", Critical, "+firing 0:firing refused 899s:- 1s:firing sent 1h:-"),
         (
@@ -195,6 +217,7 @@ impl Episode {
             "+resolved" => push(ChangeKind::Resolved),
             "sent" => self.outbox.done(self.last, &Outcome::Sent, self.now),
             "retry" => self.outbox.done(self.last, &retry(None), self.now),
+            "unclear" => self.outbox.done(self.last, &unclear(), self.now),
             "refused" => self.outbox.done(self.last, &refused(), self.now),
             "catching-up" => {
                 self.alert.detected_late = true;

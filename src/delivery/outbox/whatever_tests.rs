@@ -87,8 +87,8 @@ struct Taken {
     keys: BTreeSet<String>,
     /// Fingerprint → whether it fires, by the last word.
     last: BTreeMap<String, bool>,
-    /// Incident → whether it fires, by the last word, and when that was put together.
-    incidents: BTreeMap<String, (bool, Millis)>,
+    /// Incident → whether it fires, by the last word, when that was put together, and which of its ends it was.
+    incidents: BTreeMap<String, (bool, Millis, Millis)>,
     /// Incidents of summaries.
     summed_up: u64,
     /// Paged again for the same, under another key.
@@ -104,8 +104,12 @@ impl Taken {
         for item in &notification.items {
             let fires = item.news.is_firing();
             let page = matches!(item.news, News::Firing);
-            let before = self.incidents.insert(item.alert.incident.clone(), (fires, notification.at));
-            let same = before.is_some_and(|(fired, at)| fired == fires && (now - at).abs() < TTL);
+            let told = (fires, notification.at, item.alert.last_bad);
+            let before = self.incidents.insert(item.alert.incident.clone(), told);
+            // What came back between is over a second time, and that is no repetition.
+            let is_same = |end: Millis| fires || end == item.alert.last_bad;
+            let same = before
+                .is_some_and(|(fired, at, end)| fired == fires && is_same(end) && (now - at).abs() < TTL);
             // Whether the first page arrived is unclear, it was over, and has come back: that pages.
             if same && item.reopened == 0 && (page || !fires) {
                 self.twice.push(format!("{} {:?}", item.alert.incident, item.news));

@@ -7,6 +7,7 @@ mod regex;
 use super::{Field, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{Slot, Target, Unit, Unusable, Values, offset_in};
+use crate::proxy_status::Header;
 use crate::record::EXTRA_LABELS_MAX;
 use crate::syslog;
 
@@ -39,6 +40,7 @@ struct Captures {
     targets: Vec<Option<Target>>,
     labels: Vec<String>,
     unit: Unit,
+    header: Option<Header>,
 }
 
 impl Captures {
@@ -70,6 +72,9 @@ impl Captures {
                 self.unit = known.ok_or_else(|| {
                     format!("`{name}:{unit}`: only request_time takes a unit, one of s, ms, us, ns")
                 })?;
+            }
+            if slot == Slot::ProxyStatus {
+                self.header = Header::named(base.as_bytes());
             }
             return Ok(Target::Slot(slot));
         }
@@ -150,6 +155,7 @@ fn parse<'a>(
     }
     let try_at = |text: &'a [u8], node: &'a [u8], context: &mut Context| {
         let mut values = Values::new(line, captures.unit);
+        values.header = captures.header.unwrap_or(Header::PROXY_STATUS);
         if !node.is_empty() {
             values.set(Target::Slot(Slot::Node), node);
         }

@@ -389,3 +389,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_captured_header_refines_the_cause() {
+    let line = br#"2026-11-22T14:53:53Z 502 "p; error=connection_refused; details=\"a\"""#;
+    let other = br#"2026-11-22T14:53:53Z 502 "nxdomain""#;
+    for (setting, line, reason) in [
+        ("pattern:<time> <status> \"<proxy_status>\"", &line[..], Reason::ConnectionRefused),
+        (
+            r#"regex:^(?<time>\S+) (?<status>\d+) "(?<proxy_status>.*)"$"#,
+            &line[..],
+            Reason::ConnectionRefused,
+        ),
+        ("pattern:<time> <status> \"<x_crawlera_error>\"", &other[..], Reason::DnsError),
+    ] {
+        let format = compile(setting).unwrap();
+        assert_eq!(format.extra_labels(), [""; 0]);
+        match format.parse(line, &mut context()) {
+            Ok(Parsed::Record(record)) => {
+                assert_eq!(record.outcome, Outcome::GatewayError(Cause::proxy(reason)), "{setting}");
+            }
+            other => panic!("{setting}: {other:?}"),
+        }
+    }
+}

@@ -226,7 +226,7 @@ impl Format for LogFormat {
                 || httplog::line(header.rest, &mut Session::new(), &mut ())
                     .is_ok_and(|(_, line)| line == Line::Failed);
             if is_other {
-                return Ok(Parsed::Other);
+                return Ok(super::not_a_session(&header, context));
             }
             let (field, at) =
                 (self.template.name_of(stopped.piece), line.len() - header.rest.len() + stopped.at);

@@ -21,6 +21,7 @@ use session::Session;
 
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
+use crate::event::Event;
 use crate::syslog::{Header, start_of, strip};
 
 /// HAProxy's logs.
@@ -108,11 +109,19 @@ impl HaProxy {
                 Some(record) => Ok(Parsed::Record(record)),
                 None => Err(no_date(line, session.date)),
             },
-            Ok(false) => Ok(Parsed::Other),
+            Ok(false) => Ok(not_a_session(header, context)),
             Err(_) if is_blank_or_comment(line) => Ok(Parsed::Other),
             Err(stopped) => Err(stopped.malformed(line)),
         }
     }
+}
+
+/// A change of a server's or backend's state, dated by its header: the message has no date of its own.
+fn not_a_session<'a>(header: &Header<'a>, context: &mut Context) -> Parsed<'a> {
+    let Some(change) = events::change(header.rest) else { return Parsed::Other };
+    let events::Change { happened, pool, upstream, detail } = change;
+    let at = context.dates.any(header.stamp);
+    Parsed::Event(Event { at, happened, node: header.host, pool, upstream, detail })
 }
 
 impl Format for HaProxy {

@@ -3,6 +3,7 @@
 use super::{Entry, Json, Meaning, scan};
 use crate::fields::{Slot, Unit};
 use crate::formats::{Format, SpecError};
+use crate::proxy_status::Header;
 use crate::record::EXTRA_LABELS_MAX;
 
 /// `name=path`, separated by commas.
@@ -48,14 +49,18 @@ fn entry(pair: &str, entries: &[Entry], labels: &mut Vec<String>) -> Result<Entr
             };
             (Meaning::Duration(unit.unwrap_or(Unit::Seconds)), path)
         }
+        Some(Slot::ProxyStatus) => {
+            (Meaning::Told(Header::named(name.as_bytes()).unwrap_or(Header::PROXY_STATUS)), path)
+        }
         Some(slot) => (Meaning::Slot(slot), path),
+        None if name == "error" => (Meaning::Error, path),
         None => (Meaning::Extra(label(name, labels)?), path),
     };
     if path.split('.').count() > scan::DEPTH_MAX && !path.is_empty() {
         return Err(format!("`{path}` leads through more than {} names", scan::DEPTH_MAX));
     }
     let same = |e: &&Entry| match (e.meaning, meaning) {
-        (Meaning::Duration(_), Meaning::Duration(_)) => true,
+        (Meaning::Duration(_), Meaning::Duration(_)) | (Meaning::Told(_), Meaning::Told(_)) => true,
         (a, b) => a == b,
     };
     if entries.iter().any(|entry| same(&entry)) {

@@ -1,29 +1,79 @@
-//! `json` — one object a line, by the names that nginx's variables, Caddy, Traefik, Envoy and logstash have, or by a map
-//! (`json:status=resp.code,time=@timestamp`). Dots lead into nested objects.
+//! `json` — one object a line, by the names that nginx's variables, Caddy, Traefik, Envoy, Cloudflare, Fastly, logstash
+//! and people's scrapers have, or by a map (`json:status=resp.code,time=@timestamp`). Dots lead into nested objects.
 //!
 //! Strings are taken as they stand between the quotes, escapes and all: a path with `\u0026` stays so. Only a date's
 //! escaped slashes are read as slashes. Of a name that is repeated the first one counts, so that nothing later in the
 //! line (a header's value in a log written without escapes) can change a status that stood before it.
 
+mod caddy;
+mod entries;
 mod map;
 mod names;
-mod scan;
+mod networks;
+pub(in crate::formats) mod scan;
+mod scraper;
+mod seen;
 mod speakers;
+mod traefik;
 
+use self::entries::Entries;
 use self::scan::Value;
-use super::{Field, Format, Kind, Malformed, Parsed};
+pub(super) use self::seen::Seen;
+pub(super) use self::speakers::{beside, record};
+use super::{Compiled, Field, Format, Kind, Malformed, Parsed, SpecError, envoy};
 use crate::context::Context;
-use crate::fields::{Slot, Target, Unit, Unusable, Values, is_missing, offset_in};
+use crate::fields::{Slot, Unit, Unusable, offset_in};
+use crate::proxy_status::Header;
 use crate::syslog;
 
 /// `json`
 pub const KIND: Kind = Kind {
     name: "json",
-    summary: "JSON lines by the names that nginx, Caddy, Traefik, Envoy and logstash use, or by a map of names",
+    summary: "JSON lines by the names that nginx, Caddy, Traefik, Envoy, Cloudflare, Fastly and scrapers use, or by a map",
     example: "json:time=@timestamp,status=resp.code,upstream=backend,request_time=duration_ms:ms",
     compile: map::compile,
     built_in: || vec![Box::new(Json::recognising())],
 };
+
+/// `caddy`
+pub const CADDY: Kind =
+    spoken("caddy", "Caddy's JSON, also filtered until nothing in it is Caddy's alone", |setting| {
+        speaking("caddy", Speaker::Caddy, setting)
+    });
+
+/// `cloudflare`
+pub const CLOUDFLARE: Kind = spoken("cloudflare", "Cloudflare's Logpush of http_requests", |setting| {
+    speaking("cloudflare", Speaker::Cloudflare, setting)
+});
+
+/// `fastly`
+pub const FASTLY: Kind = spoken("fastly", "Fastly's JSON, as its documentation has it", |setting| {
+    speaking("fastly", Speaker::Fastly, setting)
+});
+
+/// `scraper`
+pub const SCRAPER: Kind =
+    spoken("scraper", "A scraper's own JSON: exit, target, status or exception", |setting| {
+        speaking("scraper", Speaker::Scraper, setting)
+    });
+
+/// A kind that says whose the lines are, where the names in them leave that open; detection finds the others.
+const fn spoken(name: &'static str, summary: &'static str, compile: fn(Option<&str>) -> Compiled) -> Kind {
+    Kind { name, summary, example: name, compile, built_in: Vec::new }
+}
+
+/// The names that are known, and whose lines they are.
+pub fn speaking(name: &str, speaker: Speaker, setting: Option<&str>) -> Compiled {
+    if setting.is_some() {
+        let message =
+            format!("`{name}` takes nothing more; names of your own are a map: json:time=…,status=…");
+        return Err(SpecError { message, at: 0 });
+    }
+    Ok(Box::new(Json { name: name.to_owned(), speaker: Some(speaker), ..Json::recognising() }))
+}
+
+/// A longer name of a member is none that a person gave.
+const NAME_MAX: usize = 64;
 
 /// What a member's value is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +98,32 @@ pub enum Meaning {
     Flags,
     /// Envoy's response code details.
     Details,
+    /// A header that tells of an error.
+    Told(Header),
+    /// An exception's name, an error's text.
+    Error,
+    /// A program's own text for people, which may hold an error's.
+    Message,
+    /// Traefik: how long the body was that the service sent.
+    OriginSize,
+    /// Fastly's word for what it did, and the reason phrase.
+    State,
+    /// See `State`.
+    Phrase,
+    /// Nothing but whose line it is.
+    Mark,
+    /// The address that a forward proxy's request left from.
+    Exit,
+    /// The forward proxy that was asked.
+    Proxy,
+    /// Whose it is.
+    Provider,
+    /// Envoy: why the connection failed.
+    Failure,
+    /// Envoy: how long the upstream took, if it answered.
+    ServiceTime,
+    /// Envoy: how often it tried.
+    Tries,
 }
 
 /// Whose line it is, where a name tells.
@@ -59,6 +135,12 @@ pub enum Speaker {
     Traefik,
     /// Envoy
     Envoy,
+    /// Cloudflare's Logpush
+    Cloudflare,
+    /// Fastly
+    Fastly,
+    /// A program that fetches pages, through forward proxies or not.
+    Scraper,
 }
 
 /// One name that is looked for.
@@ -74,165 +156,72 @@ pub struct Entry {
     pub speaker: Option<Speaker>,
 }
 
-/// What a line said beside the fields that all formats share.
-#[derive(Debug)]
-pub struct Seen<'a> {
-    /// The fields.
-    pub values: Values<'a>,
-    /// Whose line it is.
-    pub speaker: Option<Speaker>,
-    /// Caddy's logger.
-    pub logger: Option<&'a [u8]>,
-    /// Traefik: the status of the service behind it.
-    pub origin_status: Option<&'a [u8]>,
-    /// Traefik: how often it tried again.
-    pub retries: &'a [u8],
-    /// Envoy's response flags.
-    pub flags: Option<&'a [u8]>,
-    /// Envoy's response code details.
-    pub details: &'a [u8],
-    host: &'a [u8],
-    logstash: bool,
-    /// Ranks of what `values` holds, by slot.
-    ranks: [u8; Slot::COUNT],
-}
-
-impl<'a> Seen<'a> {
-    fn new(line: &'a [u8]) -> Seen<'a> {
-        Seen {
-            values: Values::new(line, Unit::Written),
-            speaker: None,
-            logger: None,
-            origin_status: None,
-            retries: b"",
-            flags: None,
-            details: b"",
-            host: b"",
-            logstash: false,
-            ranks: [u8::MAX; Slot::COUNT],
-        }
-    }
-
-    fn take(&mut self, entry: &Entry, value: &'a [u8]) {
-        self.speaker = self.speaker.or(entry.speaker);
-        match entry.meaning {
-            Meaning::Slot(slot) => {
-                self.set(slot, entry.rank, value);
-            }
-            Meaning::Duration(unit) => {
-                let taken = self.set(Slot::RequestTime, entry.rank, value);
-                self.values.unit = if taken { unit } else { self.values.unit };
-            }
-            Meaning::Extra(index) => self.values.set_first(Target::Extra(index), value),
-            Meaning::Host if self.host.is_empty() => self.host = value,
-            Meaning::Logstash => self.logstash = true,
-            Meaning::Logger => self.logger = self.logger.or(Some(value)),
-            Meaning::OriginStatus => self.origin_status = self.origin_status.or(Some(value)),
-            Meaning::Retries if self.retries.is_empty() => self.retries = value,
-            Meaning::Flags => self.flags = self.flags.or(Some(value)),
-            Meaning::Details if self.details.is_empty() => self.details = value,
-            _ => {}
-        }
-    }
-
-    /// Puts a value into its slot if it ranks above what is there; of equals the first counts.
-    fn set(&mut self, slot: Slot, rank: u8, value: &'a [u8]) -> bool {
-        let Some(old) = self.ranks.get_mut(slot as usize) else { return false };
-        let held = self.values.get(slot);
-        let better = match held {
-            None => true,
-            Some(held) => !is_missing(value) && (rank < *old || is_missing(held)),
-        };
-        if better {
-            *old = rank;
-            self.values.set(Target::Slot(slot), value);
-        }
-        better
-    }
-
-    /// What needs the whole line: whose host it is, what a bare duration counts.
-    fn settle(&mut self) {
-        let slot = if self.logstash { Slot::Node } else { Slot::Site };
-        if !self.host.is_empty() {
-            self.set(slot, 2, self.host);
-        }
-        if self.values.unit == Unit::Written {
-            self.values.unit = match self.speaker {
-                Some(Speaker::Caddy) => Unit::Seconds,
-                Some(Speaker::Envoy) => Unit::Millis,
-                Some(Speaker::Traefik) | None => Unit::Written,
-            };
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Json {
     name: String,
     labels: Vec<String>,
-    /// Entries by the length of their path.
-    entries: Vec<Vec<Entry>>,
+    entries: Entries,
+    /// Whose lines these are, where the setting says so.
+    speaker: Option<Speaker>,
     knows_upstream: bool,
 }
 
 impl Json {
     /// By the names that are known.
     fn recognising() -> Json {
-        Json::new("json".to_owned(), names::entries(), Vec::new())
+        let labels = seen::LABELS.map(str::to_owned).to_vec();
+        Json::new("json".to_owned(), names::entries(), labels)
     }
 
     fn new(name: String, entries: Vec<Entry>, labels: Vec<String>) -> Json {
         let is_upstream = |e: &Entry| matches!(e.meaning, Meaning::Slot(Slot::Upstream | Slot::Server));
         let knows_upstream = entries.iter().any(is_upstream);
-        let mut by_length: Vec<Vec<Entry>> = Vec::new();
-        for entry in entries {
-            let length = entry.path.len();
-            if by_length.len() <= length {
-                by_length.resize_with(length + 1, Vec::new);
-            }
-            if let Some(bucket) = by_length.get_mut(length) {
-                bucket.push(entry);
-            }
-        }
-        Json { name, labels, entries: by_length, knows_upstream }
+        Json { name, labels, entries: Entries::new(entries), speaker: None, knows_upstream }
     }
 
-    fn entry(&self, names: &[&[u8]]) -> Option<&Entry> {
-        let length = names.iter().map(|name| name.len() + 1).sum::<usize>().checked_sub(1)?;
-        self.entries.get(length)?.iter().find(|entry| is_path(entry.path.as_bytes(), names))
-    }
-
-    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'static>> {
+    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'a>> {
         let mut seen = Seen::new(line);
+        seen.speaker = self.speaker;
         let scanned = scan::members(text, |names, value, _| {
-            if let Some(entry) = self.entry(names) {
+            if let Some(entry) = self.entries.find(names) {
                 seen.take(entry, value.bytes());
             }
         });
         match scanned {
             Ok(()) => {
+                seen.is_whole = true;
                 seen.settle();
                 Ok(seen)
             }
             Err(broken) => {
-                Err(Malformed { field: "", at: offset_in(line, text) + broken.at, reason: broken.reason })
+                // A name is what the line says: only a plain one is shown as a field's.
+                let plain = broken.member.iter().all(u8::is_ascii_graphic) && broken.member.len() <= NAME_MAX;
+                let field = if plain { str::from_utf8(broken.member).unwrap_or_default() } else { "" };
+                Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
     }
 }
 
-/// Whether the path, split at dots, is these names. Names may hold dots themselves.
-fn is_path(path: &[u8], names: &[&[u8]]) -> bool {
-    let mut rest = path;
-    for (i, name) in names.iter().enumerate() {
-        let Some(after) = rest.strip_prefix(*name) else { return false };
-        rest = after;
-        if i + 1 < names.len() {
-            let Some(after) = rest.strip_prefix(b".") else { return false };
-            rest = after;
-        }
+/// The names that are known, for other formats whose fields have names.
+#[derive(Debug)]
+pub(super) struct Known(Json);
+
+impl Known {
+    /// Every one of them.
+    pub(super) fn new() -> Known {
+        Known(Json::recognising())
     }
-    rest.is_empty()
+
+    /// The labels that some of them fill.
+    pub(super) fn labels(&self) -> &[String] {
+        &self.0.labels
+    }
+
+    /// What a name means.
+    pub(super) fn entry(&self, name: &[u8]) -> Option<&Entry> {
+        self.0.entries.find(&[name])
+    }
 }
 
 /// The object in a line: behind a syslog or container header, or a byte order mark.
@@ -251,7 +240,11 @@ impl Format for Json {
     }
 
     fn title(&self) -> String {
-        if self.name == "json" { "JSON".to_owned() } else { "JSON with a field map".to_owned() }
+        match self.name.split_once(':') {
+            None if self.speaker.is_none() => "JSON".to_owned(),
+            Some(("json", _)) => "JSON with a field map".to_owned(),
+            _ => format!("JSON of {}", self.name),
+        }
     }
 
     fn extra_labels(&self) -> &[String] {
@@ -272,16 +265,26 @@ impl Format for Json {
             return Ok(Parsed::Other);
         }
         let mut seen = self.scan(line, text)?;
-        if speakers::is_other(&seen) {
-            return Ok(Parsed::Other);
-        }
         if !sender.is_empty() {
             seen.set(Slot::Node, u8::MAX, sender);
         }
-        speakers::record(&seen, context).map(Parsed::Record).or_else(|unusable| match unusable.value {
-            None if is_message(text) => Ok(Parsed::Other),
-            _ => Err(malformed(line, unusable)),
-        })
+        if let Some(beside) = speakers::beside(&seen, context) {
+            return Ok(beside);
+        }
+        let unusable = match speakers::record(&seen, context) {
+            Ok(record) => return Ok(Parsed::Record(record)),
+            Err(unusable) => unusable,
+        };
+        if unusable.value.is_none() {
+            // What is no request may be Envoy's word on a server.
+            if let Some(event) = envoy::ejection(text, sender, context) {
+                return Ok(Parsed::Event(event));
+            }
+            if is_message(text) {
+                return Ok(Parsed::Other);
+            }
+        }
+        Err(malformed(line, unusable))
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
@@ -331,5 +334,7 @@ pub fn member_names(line: &[u8]) -> Vec<String> {
     if whole.is_ok() { names } else { Vec::new() }
 }
 
+#[cfg(test)]
+mod speakers_tests;
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,9 @@ impl<'a> Value<'a> {
 
 /// Where the scan stopped making sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub struct Broken<'a> {
+    /// The name of the member whose value stands there; empty between members.
+    pub member: &'a [u8],
     /// Byte offset into what was scanned.
     pub at: usize,
     /// What was wrong.
@@ -46,8 +48,8 @@ pub struct Broken {
 pub fn members<'a>(
     text: &'a [u8],
     mut member: impl FnMut(&[&'a [u8]], Value<'a>, usize),
-) -> Result<(), Broken> {
-    let mut scan = Scan { text, at: 0 };
+) -> Result<(), Broken<'a>> {
+    let mut scan = Scan { text, at: 0, member: b"" };
     let mut names: [&[u8]; DEPTH_MAX] = [b""; DEPTH_MAX];
     let mut depth = 0;
     scan.space();
@@ -65,6 +67,7 @@ pub fn members<'a>(
         *slot = scan.string("no member name")?;
         scan.space();
         scan.expect(b':', "no colon after a member name")?;
+        scan.member = slot;
         scan.space();
         let at = scan.at;
         match scan.peek() {
@@ -86,9 +89,11 @@ pub fn members<'a>(
         }
         scan.space();
         if scan.take(b',') {
+            scan.member = b"";
             continue;
         }
         scan.expect(b'}', "neither comma nor brace after a member")?;
+        scan.member = b"";
         if scan.close(&mut depth)? {
             return Ok(());
         }
@@ -98,6 +103,8 @@ pub fn members<'a>(
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
+    /// The member that is being read.
+    member: &'a [u8],
 }
 
 impl<'a> Scan<'a> {
@@ -109,8 +116,8 @@ impl<'a> Scan<'a> {
         self.text.get(self.at).copied()
     }
 
-    fn broken(&self, reason: &'static str) -> Broken {
-        Broken { at: self.at, reason }
+    fn broken(&self, reason: &'static str) -> Broken<'a> {
+        Broken { member: self.member, at: self.at, reason }
     }
 
     fn space(&mut self) {
@@ -125,12 +132,12 @@ impl<'a> Scan<'a> {
         found
     }
 
-    fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), Broken> {
+    fn expect(&mut self, byte: u8, otherwise: &'static str) -> Result<(), Broken<'a>> {
         if self.take(byte) { Ok(()) } else { Err(self.broken(otherwise)) }
     }
 
     /// After a closing brace: up one level and over a comma or further braces. True once the whole object has ended.
-    fn close(&mut self, depth: &mut usize) -> Result<bool, Broken> {
+    fn close(&mut self, depth: &mut usize) -> Result<bool, Broken<'a>> {
         loop {
             self.space();
             if *depth == 0 {
@@ -149,7 +156,7 @@ impl<'a> Scan<'a> {
     }
 
     /// What lies between two quotes, and steps over the second.
-    fn string(&mut self, otherwise: &'static str) -> Result<&'a [u8], Broken> {
+    fn string(&mut self, otherwise: &'static str) -> Result<&'a [u8], Broken<'a>> {
         self.expect(b'"', otherwise)?;
         match text::escaped(self.rest()) {
             Ok((_, string)) => {
@@ -162,7 +169,7 @@ impl<'a> Scan<'a> {
 
     /// A value without quotes: up to the object's end, or to the comma before the next member. A comma before anything
     /// else belongs to the value, since an unquoted `$upstream_status` is a list.
-    fn bare(&mut self) -> Result<&'a [u8], Broken> {
+    fn bare(&mut self) -> Result<&'a [u8], Broken<'a>> {
         let text = self.rest();
         let mut from = 0;
         while let Some(found) = text.get(from..).and_then(|rest| memchr2(b',', b'}', rest)) {
@@ -201,7 +208,7 @@ impl<'a> Scan<'a> {
 
     /// Steps over an object or array, strings in it and all. The kinds of bracket are not matched with one another: of
     /// what is skipped only the end matters.
-    fn skip_nested(&mut self) -> Result<(), Broken> {
+    fn skip_nested(&mut self) -> Result<(), Broken<'a>> {
         let mut open = 0usize;
         loop {
             match self.peek() {
@@ -226,7 +233,7 @@ impl<'a> Scan<'a> {
 mod tests {
     use super::*;
 
-    fn scan(text: &str) -> Result<Vec<(String, String)>, Broken> {
+    fn scan(text: &str) -> Result<Vec<(String, String)>, Broken<'_>> {
         let mut seen = Vec::new();
         members(text.as_bytes(), |names, value, at| {
             let name: Vec<_> = names.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();

@@ -135,8 +135,9 @@ fn envoy_says_who_and_why() {
             "refuse" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionRefused)); 2],
             "reset" => [Outcome::GatewayError(Cause::proxy(Reason::ConnectionTerminated)); 2],
             "timeout" => [Outcome::GatewayError(Cause::proxy(Reason::HttpResponseTimeout)); 2],
+            // All three are `protocol_error` to Envoy.
             "garbage" | "partial" | "bighdr" => {
-                [Outcome::GatewayError(Cause::proxy(Reason::HttpProtocolError)); 2]
+                [Outcome::GatewayError(Cause::proxy(Reason::InvalidResponse)); 2]
             }
             "own502" | "own504" => [Outcome::GatewayError(Cause::upstream()); 2],
             "tls" => [
@@ -303,7 +304,7 @@ fn what_is_no_request_and_what_is_no_json() {
         "",
         "   ",
         r#"{"level":"info","ts":1693840791.75,"logger":"admin","msg":"admin endpoint started","address":"localhost:2019"}"#,
-        r#"{"level":"error","ts":1693840791.75,"logger":"http.log.error","msg":"dial tcp: refused","request":{"method":"GET","host":"a","uri":"/"},"duration":0.1,"status":502,"err_id":"x"}"#,
+        r#"{"level":"error","ts":1693840791.75,"logger":"http.log.error","msg":"no such file","request":{"method":"GET","host":"a","uri":"/"},"duration":0.1,"status":404,"err_id":"x"}"#,
         r#"{"level":"error","msg":"accept tcp: closed","time":"2026-05-18T09:52:41Z"}"#,
     ];
     for line in other {
@@ -311,7 +312,7 @@ fn what_is_no_request_and_what_is_no_json() {
     }
     let malformed = [
         ("not json", "", 0),
-        (r#"{"time":"2026-05-18T09:52:41Z","status":"502""#, "", 45),
+        (r#"{"time":"2026-05-18T09:52:41Z","status":"502""#, "status", 45),
         (r#"{"time":"2026-05-18T09:52:41Z","status":"50x"}"#, "status", 41),
         (r#"{"time":"yesterday","status":"502"}"#, "time", 9),
         (r#"{"time":"2026-05-18T09:52:41Z","code":502}"#, "status", 0),

@@ -65,15 +65,35 @@ pub(super) const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "npm",
         title: "Nginx Proxy Manager",
-        log_format: r#"[$time_local] $upstream_cache_status $upstream_status $status - $request_method $scheme $host "$request_uri" [Client $remote_addr] [Length $body_bytes_sent] [Gzip $gzip_ratio] [Sent-to $proxy_host] "$http_user_agent" "$http_referer""#,
+        log_format: r#"[$time_local] $upstream_cache_status $upstream_status $status - $request_method $scheme $host "$request_uri" [Client $remote_addr] [Length $body_bytes_sent] [Gzip $gzip_ratio] [Sent-to $server] "$http_user_agent" "$http_referer""#,
     },
     BuiltIn {
         name: "npm_standard",
         title: "Nginx Proxy Manager, not proxied",
         log_format: r#"[$time_local] $status - $request_method $scheme $host "$request_uri" [Client $remote_addr] [Length $body_bytes_sent] [Gzip $gzip_ratio] "$http_user_agent" "$http_referer""#,
     },
+    BuiltIn {
+        name: "npm_stream",
+        title: "Nginx Proxy Manager, streams",
+        log_format: "[$time_local] [Client $remote_addr:$remote_port] $protocol $status $bytes_sent $bytes_received $session_time [Sent-to $upstream_addr] [Sent $upstream_bytes_sent] [Received $upstream_bytes_received] [Time $upstream_connect_time] $ssl_protocol $ssl_cipher",
+    },
+    BuiltIn {
+        name: "stream_proxy",
+        title: "nginx stream with upstreams",
+        log_format: r#"$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received $session_time "$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" "$upstream_connect_time""#,
+    },
+    BuiltIn {
+        name: "stream",
+        title: "nginx stream",
+        log_format: "$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received $session_time",
+    },
     BuiltIn { name: "main", title: "nginx main", log_format: combined!(r#" "$http_x_forwarded_for""#) },
     BuiltIn { name: "combined", title: "nginx combined", log_format: combined!("") },
+    BuiltIn {
+        name: "combined_forwarded",
+        title: "nginx combined with forwarded addresses in place of the client's",
+        log_format: r#"$http_x_forwarded_for - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#,
+    },
     BuiltIn {
         name: "vhost_combined",
         title: "nginx combined with host and port first",

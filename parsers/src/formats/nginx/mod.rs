@@ -13,6 +13,7 @@ use self::variables::Slot;
 use self::verdict::Carried;
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
+use crate::proxy_status;
 use crate::syslog::{self, Header, Prefix};
 
 /// `nginx:…`
@@ -22,6 +23,15 @@ pub const KIND: Kind = Kind {
     example: "nginx:$remote_addr [$time_local] \"$request\" $status $upstream_addr $upstream_status",
     compile,
     built_in,
+};
+
+/// `nginx-stream:…`
+pub const STREAM: Kind = Kind {
+    name: "nginx-stream",
+    summary: "nginx stream logs (TCP and UDP sessions), by the log_format string as it stands in stream { }",
+    example: "nginx-stream:$remote_addr [$time_local] $protocol $status $session_time \"$upstream_addr\"",
+    compile: compile_stream,
+    built_in: Vec::new,
 };
 
 #[derive(Debug)]
@@ -53,6 +63,17 @@ fn compile(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
     Ok(Box::new(Nginx::new(format!("nginx:{setting}"), title, spec::compile(setting)?)))
 }
 
+fn compile_stream(setting: Option<&str>) -> Result<Box<dyn Format>, SpecError> {
+    let setting = setting.unwrap_or("stream");
+    if BUILT_IN.iter().any(|known| known.name == setting) {
+        return compile(Some(setting));
+    }
+    let mut format =
+        Nginx::new(format!("nginx-stream:{setting}"), "nginx stream".to_owned(), spec::compile(setting)?);
+    format.carried = format.carried.with(Slot::Protocol);
+    Ok(Box::new(format))
+}
+
 fn built_in() -> Vec<Box<dyn Format>> {
     let formats = BUILT_IN.iter().filter_map(|known| named(known).ok());
     formats.map(|format| Box::new(format) as Box<dyn Format>).collect()
@@ -63,10 +84,23 @@ fn named(known: &BuiltIn) -> Result<Nginx, SpecError> {
     Ok(Nginx::new(format!("nginx:{}", known.name), known.title.to_owned(), spec))
 }
 
+/// The header that tells of an error, if the format logs one. Of several the first one counts.
+fn one_header(spec: &mut Spec) -> Option<proxy_status::Header> {
+    let mut header = None;
+    for step in spec.steps.iter_mut().filter(|step| step.slot == Some(Slot::ProxyStatus)) {
+        match header {
+            Some(_) => step.slot = None,
+            None => header = proxy_status::Header::named(step.name.trim_start_matches('$').as_bytes()),
+        }
+    }
+    header
+}
+
 impl Nginx {
-    fn new(name: String, title: String, spec: Spec) -> Nginx {
+    fn new(name: String, title: String, mut spec: Spec) -> Nginx {
+        let header = one_header(&mut spec);
         let slots = spec.steps.iter().filter_map(|step| step.slot);
-        let carried = slots.fold(Carried::default(), Carried::with);
+        let carried = slots.fold(Carried::default().telling(header), Carried::with);
         let first = spec.steps.first().and_then(|step| step.slot);
         let begins_with_date = spec.head.len() == 0 && matches!(first, Some(Slot::TimeIso | Slot::TimeLocal));
         Nginx { name, title, spec, carried, begins_with_date }

@@ -4,6 +4,7 @@ use nom::Parser;
 use nom::bytes::complete::take_while1;
 use nom::character::complete::digit1;
 
+use crate::proxy_status::Header;
 use crate::text::{self, Piece};
 
 /// A value that a record needs.
@@ -30,10 +31,18 @@ pub(super) enum Slot {
     CacheStatus,
     Pool,
     Hostname,
+    /// Nginx Proxy Manager's `$server`: the one server behind a host.
+    Server,
+    /// `$session_time`, which only stream's logs have.
+    SessionTime,
+    /// `$protocol`, the same.
+    Protocol,
+    /// What a header tells of an error.
+    ProxyStatus,
 }
 
 /// How many slots there are.
-pub(super) const SLOTS: usize = Slot::Hostname as usize + 1;
+pub(super) const SLOTS: usize = Slot::ProxyStatus as usize + 1;
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +69,28 @@ pub(super) enum Shape {
     Numbers,
 }
 
+/// Variables that bear on nothing and hold no blank.
+const TOKENS: &[&str] = &[
+    "remote_addr",
+    "realip_remote_addr",
+    "server_addr",
+    "binary_remote_addr",
+    "scheme",
+    "request_id",
+    "req_id",
+    "server_protocol",
+    "pipe",
+    "gzip_ratio",
+    "proxy_alternative_upstream_name",
+    "ssl_protocol",
+    "ssl_cipher",
+    "ssl_session_reused",
+    "connection_time",
+    "request_completion",
+    "http2",
+    "http3",
+];
+
 /// What is known of a variable.
 pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
     match name {
@@ -81,12 +112,13 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         "upstream_header_time" => (Shape::Numbers, Some(Slot::HeaderTime)),
         "upstream_response_time" => (Shape::Numbers, Some(Slot::ResponseTime)),
         "upstream_response_length" => (Shape::Numbers, Some(Slot::ResponseLength)),
-        "upstream_bytes_received" | "upstream_bytes_sent" | "upstream_queue_time" => (Shape::Numbers, None),
         "upstream_cache_status" => (Shape::Token, Some(Slot::CacheStatus)),
         "proxy_host" | "proxy_upstream_name" => (Shape::Token, Some(Slot::Pool)),
+        "server" => (Shape::Token, Some(Slot::Server)),
         "hostname" => (Shape::Token, Some(Slot::Hostname)),
         "body_bytes_sent"
         | "bytes_sent"
+        | "bytes_received"
         | "request_length"
         | "connection"
         | "connection_requests"
@@ -94,26 +126,30 @@ pub(super) fn variable(name: &str) -> (Shape, Option<Slot>) {
         | "remote_port"
         | "server_port"
         | "content_length" => (Shape::Number, None),
-        "remote_addr"
-        | "realip_remote_addr"
-        | "server_addr"
-        | "binary_remote_addr"
-        | "scheme"
-        | "request_id"
-        | "req_id"
-        | "server_protocol"
-        | "pipe"
-        | "gzip_ratio"
-        | "proxy_alternative_upstream_name"
-        | "ssl_protocol"
-        | "ssl_cipher"
-        | "ssl_session_reused"
-        | "connection_time"
-        | "request_completion"
-        | "http2"
-        | "http3" => (Shape::Token, None),
-        _ => (Shape::Free, None),
+        token if TOKENS.contains(&token) => (Shape::Token, None),
+        _ => of_headers_and_sessions(name),
     }
+}
+
+/// The upstream's headers, and what the stream module has.
+fn of_headers_and_sessions(name: &str) -> (Shape, Option<Slot>) {
+    match name {
+        "session_time" => (Shape::Decimal, Some(Slot::SessionTime)),
+        "protocol" => (Shape::Token, Some(Slot::Protocol)),
+        "ssl_preread_server_name" => (Shape::Free, Some(Slot::ServerName)),
+        "upstream_bytes_received"
+        | "upstream_bytes_sent"
+        | "upstream_queue_time"
+        | "upstream_first_byte_time"
+        | "upstream_session_time" => (Shape::Numbers, None),
+        _ => (Shape::Free, told(name)),
+    }
+}
+
+/// The slot of a header that tells of an error, as far as it is an answer's: `$http_proxy_status` is the client's.
+fn told(name: &str) -> Option<Slot> {
+    let is_answers = name.starts_with("upstream_http_") || name.starts_with("sent_http_");
+    Header::named(name.as_bytes()).filter(|_| is_answers).map(|_| Slot::ProxyStatus)
 }
 
 impl Shape {

@@ -3,6 +3,7 @@
 use super::steps::Slots;
 use super::variables::Slot;
 use crate::context::Context;
+use crate::proxy_status::{self, Header};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Extra, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
@@ -10,15 +11,29 @@ use crate::upstreams::{Attempts, Lists};
 
 /// Which of the slots the format carries: an empty value and a missing variable say different things.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Carried(u32);
+pub(super) struct Carried {
+    slots: u32,
+    /// Whose value `Slot::ProxyStatus` is.
+    header: Option<Header>,
+}
 
 impl Carried {
     pub(super) fn with(self, slot: Slot) -> Carried {
-        Carried(self.0 | 1 << slot as u32)
+        Carried { slots: self.slots | 1 << slot as u32, ..self }
+    }
+
+    /// With the header that `Slot::ProxyStatus` holds.
+    pub(super) fn telling(self, header: Option<Header>) -> Carried {
+        Carried { header, ..self }
     }
 
     pub(super) fn has(self, slot: Slot) -> bool {
-        self.0 & (1 << slot as u32) != 0
+        self.slots & (1 << slot as u32) != 0
+    }
+
+    /// A log of the stream module: no other has these variables.
+    fn is_of_sessions(self) -> bool {
+        self.has(Slot::SessionTime) || self.has(Slot::Protocol)
     }
 }
 
@@ -52,9 +67,16 @@ pub(super) fn record<'a>(
     let request = request(&values);
     let hostname = text::dash(values.get(Slot::Hostname));
     let lists = lists(&values, status);
-    let attempts = lists.map_or(Attempts::None, Lists::attempts);
+    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
+    if carried.has(Slot::Server)
+        && let Attempts::One(attempt) = &mut attempts
+    {
+        attempt.upstream = text::dash(values.get(Slot::Server));
+    }
+    let is_session = carried.is_of_sessions();
+    let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
     Record {
-        request_time: text::millis(values.get(Slot::RequestTime)),
+        request_time: text::millis(values.get(time)),
         method: request.method,
         path: request.target,
         node: if hostname.is_empty() { node } else { hostname },
@@ -67,6 +89,8 @@ pub(super) fn record<'a>(
             cache_status: values.get(Slot::CacheStatus),
             lists: lists.as_ref(),
             attempts: &attempts,
+            told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
+            is_session,
         }
         .outcome(context),
         end,
@@ -120,6 +144,7 @@ fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
         response_time: values.if_carried(Slot::ResponseTime),
         response_length: values.if_carried(Slot::ResponseLength),
         request_status: status,
+        of_session: values.carried.is_of_sessions(),
     })
 }
 
@@ -133,6 +158,10 @@ pub(crate) struct Evidence<'e, 'a> {
     /// `None`: the format carries none of them.
     pub(crate) lists: Option<&'e Lists<'a>>,
     pub(crate) attempts: &'e Attempts<'a>,
+    /// What a header told of the error.
+    pub(crate) told: Option<Cause>,
+    /// A session of nginx's stream module.
+    pub(crate) is_session: bool,
 }
 
 impl Evidence<'_, '_> {
@@ -146,7 +175,8 @@ impl Evidence<'_, '_> {
             _ => false,
         };
         if context.is_gateway_status(self.status, by_default) {
-            return Outcome::GatewayError(self.cause());
+            let own = self.cause();
+            return Outcome::GatewayError(self.told.map_or(own, |told| proxy_status::refined(own, told)));
         }
         // nginx logs 499 only if it had sent nothing: unless the line shows that the upstream's header had come, the client
         // did not wait for it.
@@ -162,6 +192,10 @@ impl Evidence<'_, '_> {
             return Cause { origin: Origin::Client, reason: Reason::ClientAborted };
         }
         let Some(lists) = self.lists else {
+            // No upstream speaks statuses here: no server could be chosen or reached.
+            if self.is_session {
+                return Cause::proxy(Reason::Unknown);
+            }
             let is_upstreams = self.status == Status::new(9) && !self.protocol.is_empty();
             return if is_upstreams { Cause::proxy(Reason::HttpProtocolError) } else { Cause::UNKNOWN };
         };
