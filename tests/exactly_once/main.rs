@@ -118,7 +118,7 @@ fn every_line_exactly_once_and_none_after_it() {
 
 /// What was found by many more cases, once.
 #[test]
-#[allow(clippy::too_many_lines, reason = "one table")]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn what_went_wrong_once() {
     use Action::{
         Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, FinishPartial,
