@@ -15,6 +15,10 @@ use crate::text::{self, find};
 
 /// How many ends are tried in one line before it is given up.
 const TRIES_MAX: u32 = 512;
+/// How many bytes are looked at for that, some more than once: a hostile line of 64 KiB must cost milliseconds.
+const WORK_MAX: usize = 256 << 10;
+/// Besides the bytes skipped, what a look at the next value is worth.
+const TRY_COSTS: usize = 64;
 
 /// A value and the text after it.
 #[derive(Debug)]
@@ -272,6 +276,7 @@ struct Reading<'f, 'a> {
     /// The step and the place of the failure that got furthest.
     furthest: (usize, usize),
     tries: u32,
+    work: usize,
     two_readings: bool,
     /// For `explain`: the values of this reading, and of the one that got furthest.
     trace: Option<(Seen<'a>, Seen<'a>)>,
@@ -282,7 +287,16 @@ type Seen<'a> = Vec<(usize, &'a [u8])>;
 
 impl<'f, 'a> Reading<'f, 'a> {
     fn new(spec: &'f Spec, line: &'a [u8], values: &'f mut Values<'a>) -> Reading<'f, 'a> {
-        Reading { spec, line, values, furthest: (0, 0), tries: TRIES_MAX, two_readings: false, trace: None }
+        Reading {
+            spec,
+            line,
+            values,
+            furthest: (0, 0),
+            tries: TRIES_MAX,
+            work: WORK_MAX,
+            two_readings: false,
+            trace: None,
+        }
     }
 
     fn stop(&self) -> Stop {
@@ -304,9 +318,15 @@ impl<'f, 'a> Reading<'f, 'a> {
         let spec = self.spec;
         while let Some(step) = spec.steps.get(i) {
             if step.padded {
-                at += self.line.iter().skip(at).take_while(|b| **b == b' ').count();
+                let blanks = self.line.iter().skip(at).take_while(|b| **b == b' ').count();
+                at += blanks;
+                self.spend(blanks);
             }
             let rest = self.line.get(at..).unwrap_or_default();
+            if self.tries < TRIES_MAX {
+                // Another reading of the same bytes, some of which may be looked at to the line's end.
+                self.spend(rest.len());
+            }
             let len = match step.directive.shape.take(rest) {
                 Taken::Len(len) => len,
                 Taken::Wrong => return self.fail(i, at),
@@ -344,13 +364,24 @@ impl<'f, 'a> Reading<'f, 'a> {
         true
     }
 
+    /// Counts bytes that were looked at; at the limit the line is given up.
+    fn spend(&mut self, bytes: usize) {
+        match self.work.checked_sub(bytes + TRY_COSTS) {
+            Some(left) => self.work = left,
+            None => self.tries = 0,
+        }
+    }
+
     /// The first end at or after `from` behind which the next value can begin.
-    fn fitting_end(&self, i: usize, rest: &[u8], mut from: usize) -> Option<usize> {
+    fn fitting_end(&mut self, i: usize, rest: &[u8], mut from: usize) -> Option<usize> {
         let step = self.spec.steps.get(i)?;
         let is_sure = |next: &&Step| next.directive.shape.is_fixed() && !next.padded && !next.trailing;
         let next = self.spec.steps.get(i + 1).filter(is_sure);
-        loop {
-            let len = step.end(rest, from)?;
+        while self.tries > 0 {
+            let end = step.end(rest, from);
+            // A word's blank is looked for each time, though fast.
+            self.spend(end.unwrap_or(rest.len()).saturating_sub(from) + rest.len() / 64);
+            let len = end?;
             let Some(next) = next else { return Some(len) };
             let after = rest.get(len + step.literal.len()..)?;
             if let Taken::Len(taken) = next.directive.shape.take(after)
@@ -360,6 +391,7 @@ impl<'f, 'a> Reading<'f, 'a> {
             }
             from = len + 1;
         }
+        None
     }
 
     /// Tries every end that the value of step `i` may have.
