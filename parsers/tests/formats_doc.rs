@@ -151,6 +151,9 @@ fn section(page: &mut String, kind: &Kind, samples: &[Sample]) {
     if !built_in.is_empty() {
         let _ = writeln!(page, "Detected: {}\n", built_in.join(", "));
     }
+    if kind.name == "json" {
+        known_names(page);
+    }
     let of_kind = |setting: &str| setting.split(':').next() == Some(kind.name);
     let own: Vec<_> = samples.iter().filter(|sample| of_kind(sample.setting)).collect();
     if own.is_empty() {
@@ -178,8 +181,29 @@ fn section(page: &mut String, kind: &Kind, samples: &[Sample]) {
     page.push_str("| evidence | a line that has it | comes to |\n|---|---|---|\n");
     for sample in own {
         let line = cell(&sample.line.replace('`', "'"));
-        let _ = writeln!(page, "| {} | `{line}` | {} |", cell(sample.shows), sample.want);
+        let setting = match sample.setting {
+            setting if setting == kind.name => String::new(),
+            setting => format!(" (`{}`)", cell(setting)),
+        };
+        let _ = writeln!(page, "| {}{setting} | `{line}` | {} |", cell(sample.shows), sample.want);
     }
+}
+
+/// The names that every JSON line is searched for, the best of each first.
+fn known_names(page: &mut String) {
+    let mut order: Vec<&str> = Vec::new();
+    let mut names: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, gives) in formats::json::known_names() {
+        if !order.contains(&gives) {
+            order.push(gives);
+        }
+        names.entry(gives).or_default().push(format!("`{name}`"));
+    }
+    page.push_str("| gives | names that are known without a map |\n|---|---|\n");
+    for gives in order {
+        let _ = writeln!(page, "| {gives} | {} |", names[gives].join(" "));
+    }
+    page.push('\n');
 }
 
 /// A built-in format is known by its name; one that is spelt out is cut.
