@@ -325,6 +325,11 @@ fn is_message(text: &[u8]) -> bool {
     whole.is_ok() && level && message && !status
 }
 
+/// Every name that is known without a map, and what it gives.
+pub fn known_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    names::documented()
+}
+
 /// The names in a line, dots between: for people who have to write a map. Empty if it is no JSON object.
 #[must_use]
 pub fn member_names(line: &[u8]) -> Vec<String> {

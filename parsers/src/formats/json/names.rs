@@ -29,6 +29,38 @@ pub fn entries() -> Vec<Entry> {
     NAMES.iter().chain(ERRORS).map(entry).chain(told()).collect()
 }
 
+/// Every known name and what it gives, for people. Names that give nothing by themselves are left out.
+pub fn documented() -> impl Iterator<Item = (&'static str, &'static str)> {
+    NAMES.iter().chain(ERRORS).filter_map(|Name(path, meaning, ..)| Some((*path, gives(*meaning)?)))
+}
+
+fn gives(meaning: Meaning) -> Option<&'static str> {
+    Some(match meaning {
+        Meaning::Slot(slot) => slot.name(),
+        Meaning::Duration(Unit::Seconds) => "request_time, in seconds",
+        Meaning::Duration(Unit::Millis) => "request_time, in milliseconds",
+        Meaning::Duration(Unit::Micros) => "request_time, in microseconds",
+        Meaning::Duration(Unit::Nanos) => "request_time, in nanoseconds",
+        Meaning::Duration(Unit::Written) => "request_time, if its unit is written or its product known",
+        Meaning::Host => "site; of logstash, the node",
+        Meaning::Exit | Meaning::Proxy => "the exit of a forward proxy",
+        Meaning::Provider => "the exit's provider",
+        Meaning::OriginStatus
+        | Meaning::OriginSize
+        | Meaning::Flags
+        | Meaning::Details
+        | Meaning::Failure
+        | Meaning::ServiceTime
+        | Meaning::Told(_)
+        | Meaning::Error
+        | Meaning::Message
+        | Meaning::State
+        | Meaning::Phrase => "origin and reason",
+        Meaning::Retries | Meaning::Tries => "attempts",
+        _ => return None,
+    })
+}
+
 /// The headers that tell of an error: as nginx's variables, as headers, as Traefik names an answer's.
 fn told() -> impl Iterator<Item = Entry> {
     let places =

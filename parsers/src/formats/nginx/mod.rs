@@ -118,7 +118,8 @@ impl Nginx {
         if quick::read(head, steps, line, &mut slots).is_none()
             && let Err(refused) = steps::read(head, steps, line, &mut slots)
         {
-            let field = refused.step.map_or("", |step| self.field(step));
+            // Behind the last value there is more of the line: it is that value that did not end where it should.
+            let field = self.field(refused.step.unwrap_or(steps.len().saturating_sub(1)));
             return Err(Malformed { field, at: refused.at, reason: refused.reason });
         }
         match verdict::time(&slots, self.carried, context) {
