@@ -12,14 +12,14 @@ use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Stat};
 use super::open::{Found, open_regular};
 use super::scan::Opening;
 use super::siblings::{self, Sibling};
-use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_of, mark};
+use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_newer, is_of, mark};
 use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
 use super::{Position, Tailer};
 use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// They may be renamed while they are looked at: so many looks at once, then at the next scan.
@@ -225,6 +225,7 @@ impl Tailer {
         self.mark_elsewhere(&siblings, streams, why, now);
         let mut frontier = matches!(why, Why::Known | Why::Ended(_));
         let (mut found, mut unknown, mut voids, mut is_blind) = (Vec::new(), Vec::new(), 0, false);
+        let mut hidden: Vec<(PathBuf, Stat)> = Vec::new();
         for (age, sibling) in siblings.into_iter().enumerate() {
             if frontier && streams.iter().all(|stream| stream.located || !stream.is_wanted) {
                 break;
@@ -241,7 +242,7 @@ impl Tailer {
                 continue;
             }
             self.add_foreign(&key, streams);
-            let path = sibling.path.clone();
+            let (path, stat) = (sibling.path.clone(), sibling.stat);
             match self.locate(sibling, streams, now) {
                 Ok(Located::Rest(next)) => {
                     frontier |= next.cursor.offset() > 0 || next.placed == Placed::Replaced;
@@ -262,6 +263,9 @@ impl Tailer {
                 Ok(Located::Unknown(next)) => unknown.extend((!frontier).then_some((age, next))),
                 Err(trouble) if trouble.is_of_one_file() => {
                     is_blind = true;
+                    let is_known = streams.iter().any(|stream| stream.position.key == key);
+                    let is_refused = matches!(trouble, Trouble::Io { .. });
+                    hidden.extend((!frontier && !is_known && is_refused).then(|| (path.clone(), stat)));
                     frontier |=
                         streams.iter().any(|s| s.position.key == key && s.position.progress.offset > 0);
                     self.troubles.report(now, None, &path, trouble, out);
@@ -270,7 +274,13 @@ impl Tailer {
             }
         }
         excuse(streams, voids, is_blind, why.displaced());
-        unknown.retain(|(_, next)| frontier || is_newer(next, streams));
+        // What nobody may read now is looked for until it can be read: by then others have come after it.
+        hidden.retain(|(_, stat)| frontier || is_newer(stat, streams));
+        for (path, stat) in hidden {
+            let (key, progress) = (self.design.key(stat.key), Progress::default());
+            self.remembered.restore(Position { path, key, progress });
+        }
+        unknown.retain(|(_, next): &(_, Box<Next>)| frontier || is_newer(&next.sibling.stat, streams));
         found.append(&mut unknown);
         found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
         Ok(found.into_iter().map(|(_, next)| *next).collect())
@@ -463,14 +473,4 @@ impl Tailer {
         }
         Ok(false)
     }
-}
-
-/// No known file is left to go by: what was written after the last write that we saw is new.
-fn is_newer(next: &Next, streams: &[Stream]) -> bool {
-    let known =
-        streams.iter().map(|stream| stream.position.progress).filter(|progress| progress.modified > 0);
-    let newest = known.max_by_key(|progress| (progress.modified, progress.offset == 0));
-    // Where nothing was read yet, what was written in that very moment was not, either.
-    let since = newest.map(|newest| i128::from(newest.modified) + i128::from(newest.offset > 0));
-    since.is_some_and(|since| next.sibling.stat.stamp.modified >= since)
 }

@@ -150,3 +150,13 @@ pub(super) fn goes_on(
         Err(error) => return Err(error),
     })
 }
+
+/// No known file is left to go by: what was written after the last write that we saw is new.
+pub(super) fn is_newer(stat: &Stat, streams: &[Stream]) -> bool {
+    let known =
+        streams.iter().map(|stream| stream.position.progress).filter(|progress| progress.modified > 0);
+    let newest = known.max_by_key(|progress| (progress.modified, progress.offset == 0));
+    // Where nothing was read yet, what was written in that very moment was not, either.
+    let since = newest.map(|newest| i128::from(newest.modified) + i128::from(newest.offset > 0));
+    since.is_some_and(|since| stat.stamp.modified >= since)
+}
