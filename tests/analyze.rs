@@ -370,3 +370,38 @@ fn the_zone_is_named_where_a_stamp_carries_none() {
         assert_eq!(number(&report["requests"]), 3, "{name}");
     }
 }
+
+/// A `#Fields` amid a file holds for every line behind it, however many blocks there are, and not for one before.
+#[test]
+fn columns_named_amid_a_file_hold_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("u_ex.log");
+    let mut text = String::new();
+    let parts = [
+        ("10", "sc-status sc-win32-status", "200 0"),
+        ("11", "sc-win32-status sc-status", "0 502"),
+        ("12", "sc-status sc-win32-status", "504 0"),
+    ];
+    for (hour, columns, values) in parts {
+        text += &format!("#Fields: date time cs-method cs-uri-stem {columns} s-computername time-taken\n");
+        for i in 0..6_000 {
+            let (minute, second) = (i / 100 % 60, i * 60 / 100 % 60);
+            text += &format!("2026-11-20 {hour}:{minute:02}:{second:02} GET /a/{i} {values} WEB01 12\n");
+        }
+    }
+    fs::write(&log, &text).unwrap();
+    // Three blocks and more; a jump of an hour lies between the parts of the second try.
+    let apart = text.replace("2026-11-20 12:", "2026-11-20 15:");
+    for (text, jobs) in [(&text, "1"), (&text, "4"), (&apart, "2")] {
+        fs::write(&log, text).unwrap();
+        let path = log.to_str().unwrap();
+        let report = json(&["--jobs", jobs, path]);
+        assert_eq!(number(&report["requests"]), 18_000, "{jobs} jobs");
+        assert_eq!(number(&report["gateway_errors"]), 12_000, "{jobs} jobs");
+        assert_eq!(number(&report["lines"]["unparsed"]), 0, "{jobs} jobs");
+        let mut piped = gatewatch();
+        piped.args(["analyze", "--jobs", jobs, "--format", "json", "-"]).stdin(fs::File::open(&log).unwrap());
+        let piped: Value = serde_json::from_slice(&piped.output().unwrap().stdout).unwrap();
+        assert_eq!(piped["gateway_errors"], report["gateway_errors"], "{jobs} jobs, piped");
+    }
+}

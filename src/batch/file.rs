@@ -4,6 +4,7 @@ use super::blocks::{self, Stream};
 use super::job::Job;
 use super::worker::{Buffers, Counted, Task};
 use gatewatch_parsers::Millis;
+use gatewatch_parsers::formats::Columns;
 use gatewatch_rules::clock::FileClock;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -107,8 +108,25 @@ impl OnItsWay {
         }
         match &self.feed {
             Feed::Waiting => false,
+            _ if self.must_wait() => false,
             Feed::Plain { .. } => self.end.is_some_and(|end| self.next < end),
             Feed::Stream(stream) => stream.is_some() && self.end.is_none() && (pipes || !self.job.is_pipe),
+        }
+    }
+
+    /// The block that is out may say how the next one reads.
+    fn must_wait(&self) -> bool {
+        self.job.reads_in_order() && self.in_flight() > 0
+    }
+
+    /// Behind this block the file's columns are these.
+    pub fn learn(&mut self, columns: Option<Arc<Columns>>) {
+        let same = match (&columns, &self.job.context.columns) {
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+            (new, _) => new.is_none(),
+        };
+        if !same {
+            Arc::make_mut(&mut self.job).context.columns = columns;
         }
     }
 
@@ -118,7 +136,7 @@ impl OnItsWay {
         if let Some((seq, buffers)) = self.ready.take() {
             return Some(Task::Count { job, seq, buffers });
         }
-        if self.end.is_some_and(|end| self.next >= end) {
+        if self.must_wait() || self.end.is_some_and(|end| self.next >= end) {
             return None;
         }
         let seq = self.next;

@@ -5,7 +5,8 @@ use gatewatch_rules::filter::Filter;
 use gatewatch_rules::source::Source;
 use std::sync::Arc;
 
-/// A file to be counted: shared with the workers, never changed.
+/// A file to be counted: shared with the workers, never changed; replaced where the file says that its lines change.
+#[derive(Clone)]
 pub struct Job {
     /// Its place among the files given.
     pub index: usize,
@@ -34,6 +35,12 @@ impl Job {
             Some(format) => format.parse(line, context),
             None => Err(Malformed { field: "log format", at: 0, reason: "unknown; give --log-format" }),
         }
+    }
+
+    /// Whether no block may be read before those above it were.
+    #[must_use]
+    pub fn reads_in_order(&self) -> bool {
+        self.format.as_ref().is_some_and(|format| format.reads_in_order())
     }
 
     /// A fresh context for a block.

@@ -333,6 +333,7 @@ impl<'a> Driver<'a> {
             self.summary.absorb(&buffers.block, closed);
             self.engine.absorb(&buffers.block, closed);
         }
+        file.learn(counted.columns.take());
         let known = self.samples.iter().filter(|s| s.0 == index).count();
         for sample in counted.samples.into_iter().take(SAMPLES.saturating_sub(known)) {
             let line = file.lines_before + sample.line;

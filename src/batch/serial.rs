@@ -4,6 +4,7 @@
 use super::job::{Job, Selection};
 use super::worker::{Buffers, Counted};
 use gatewatch_parsers::Millis;
+use gatewatch_parsers::formats::Columns;
 use gatewatch_parsers::lines::Lines;
 use gatewatch_rules::block::Block;
 use gatewatch_rules::clock::{Admit, FileClock, Held};
@@ -15,8 +16,16 @@ use std::sync::Arc;
 /// Counts line by line; keeps each file's held line.
 pub struct Serial {
     collector: Collector,
-    /// File → the line that waits for the next one, and how far the file had come.
-    held: BTreeMap<usize, (Vec<u8>, Option<Millis>)>,
+    held: BTreeMap<usize, Waits>,
+}
+
+/// A line that waits for the next one of its file.
+struct Waits {
+    line: Vec<u8>,
+    /// How far the file had come.
+    come: Option<Millis>,
+    /// What its columns were: the file may have named others since.
+    columns: Option<Arc<Columns>>,
 }
 
 impl Serial {
@@ -61,7 +70,10 @@ impl Serial {
                 Admit::Count => Place::Step,
                 Admit::Late => Place::Late,
                 Admit::Hold => {
-                    self.held.insert(job.index, (line.to_vec(), come));
+                    self.held.insert(
+                        job.index,
+                        Waits { line: line.to_vec(), come, columns: context.columns.clone() },
+                    );
                     continue;
                 }
             };
@@ -82,8 +94,9 @@ impl Serial {
     }
 
     fn settle(&mut self, job: &Job, selection: &Selection, held: Held) {
-        let Some((line, come)) = self.held.remove(&job.index) else { return };
+        let Some(Waits { line, come, columns }) = self.held.remove(&job.index) else { return };
         let mut context = job.context();
+        context.columns = columns;
         // Dated as when it was read.
         if let Some(newest) = come {
             context.dates.set_newest(newest);

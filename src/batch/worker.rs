@@ -2,6 +2,7 @@
 
 use super::blocks::{self, Stream};
 use super::job::{Job, Selection};
+use gatewatch_parsers::formats::Columns;
 use gatewatch_parsers::lines::Lines;
 use gatewatch_parsers::{Malformed, Millis, Parsed};
 use gatewatch_rules::block::Block;
@@ -76,6 +77,8 @@ pub struct Counted {
     pub samples: Vec<UnparsedSample>,
     /// Holds stamps that only the lines before it can date: to be read again in order.
     pub ambiguous: bool,
+    /// What its last `#Fields` line said, or one before it.
+    pub columns: Option<Arc<Columns>>,
     /// Holds stamps without a zone.
     pub zoneless: bool,
 }
@@ -189,6 +192,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     counted.clock = Some(clock.take());
     counted.ambiguous = context.dates.saw_ambiguous();
     counted.zoneless = context.dates.saw_zoneless();
+    counted.columns = context.columns;
     collector.take(&mut buffers.block);
     if takes_all {
         // The block has seen every end already.

@@ -107,6 +107,11 @@ pub trait Format: Send + Sync + std::fmt::Debug {
         self.name().to_owned()
     }
 
+    /// Whether a line may say how the lines after it read (`w3c`: `#Fields`): then none can be read before those above it.
+    fn reads_in_order(&self) -> bool {
+        false
+    }
+
     /// Whether [`Format::name_in`] of this format may have given that name.
     fn is_learned_as(&self, _name: &str) -> bool {
         false

@@ -2,8 +2,8 @@
 //! A file may hold several; each is good up to the next. `w3c:date time …` names the columns, for a file that does not,
 //! or that is read from its middle on. Stamps are UTC.
 //!
-//! Finished logs are read in blocks side by side, each of which knows the head's columns and its own lines: behind a
-//! `#Fields` amid a file that names others, lines of another number of columns are unparsed from the next block on.
+//! So its blocks are read one after the other, never side by side: another `#Fields` of as many columns would be read by
+//! the head's, and no line would show it.
 //!
 //! `cloudfront` is `w3c` with CloudFront's own columns until a `#Fields` line says otherwise. Values stay as logged,
 //! percent-encoded.
@@ -144,6 +144,10 @@ impl Format for W3c {
 
     fn is_learned_as(&self, name: &str) -> bool {
         name.starts_with("w3c:") || name == "cloudfront"
+    }
+
+    fn reads_in_order(&self) -> bool {
+        true
     }
 
     fn is_own(&self, line: &[u8], _context: &mut Context) -> bool {
