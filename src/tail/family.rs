@@ -19,7 +19,7 @@ use gatewatch_parsers::Millis;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// They may be renamed while they are looked at: so many looks at once, then at the next scan.
@@ -224,8 +224,8 @@ impl Tailer {
     ) -> Result<Vec<Next>, Trouble> {
         self.mark_elsewhere(&siblings, streams, why, now);
         let mut frontier = matches!(why, Why::Known | Why::Ended(_));
-        let (mut found, mut unknown, mut voids, mut is_blind) = (Vec::new(), Vec::new(), 0, false);
-        let mut hidden: Vec<(PathBuf, Stat)> = Vec::new();
+        let (mut found, mut unknown, mut hidden) = (Vec::new(), Aged::new(), Vec::new());
+        let (mut voids, mut is_blind) = (0, false);
         for (age, sibling) in siblings.into_iter().enumerate() {
             if frontier && streams.iter().all(|stream| stream.located || !stream.is_wanted) {
                 break;
@@ -250,9 +250,8 @@ impl Tailer {
                 }
                 Ok(Located::Done(read)) => {
                     frontier = true;
-                    if let Some((position, placed)) = read {
-                        self.tell_read(live, &position, placed, out);
-                    }
+                    let read = read.iter();
+                    read.for_each(|(position, placed)| self.tell_read(live, position, *placed, out));
                 }
                 Ok(Located::Copy { of_nothing_read }) => frontier |= !of_nothing_read,
                 Ok(Located::Moved(id)) => {
@@ -263,27 +262,19 @@ impl Tailer {
                 Ok(Located::Unknown(next)) => unknown.extend((!frontier).then_some((age, next))),
                 Err(trouble) if trouble.is_of_one_file() => {
                     is_blind = true;
-                    let is_known = streams.iter().any(|stream| stream.position.key == key);
-                    let is_refused = matches!(trouble, Trouble::Io { .. });
-                    hidden.extend((!frontier && !is_known && is_refused).then(|| (path.clone(), stat)));
-                    frontier |=
-                        streams.iter().any(|s| s.position.key == key && s.position.progress.offset > 0);
+                    let known = streams.iter().find(|stream| stream.position.key == key);
+                    hidden.extend((!frontier && known.is_none()).then(|| (path.clone(), stat)));
+                    frontier |= known.is_some_and(|stream| stream.position.progress.offset > 0);
                     self.troubles.report(now, None, &path, trouble, out);
                 }
                 Err(trouble) => return Err(trouble),
             }
         }
         excuse(streams, voids, is_blind, why.displaced());
-        // What nobody may read now is looked for until it can be read: by then others have come after it.
         hidden.retain(|(_, stat)| frontier || is_newer(stat, streams));
-        for (path, stat) in hidden {
-            let (key, progress) = (self.design.key(stat.key), Progress::default());
-            self.remembered.restore(Position { path, key, progress });
-        }
-        unknown.retain(|(_, next): &(_, Box<Next>)| frontier || is_newer(&next.sibling.stat, streams));
-        found.append(&mut unknown);
-        found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
-        Ok(found.into_iter().map(|(_, next)| *next).collect())
+        self.look_for(hidden);
+        unknown.retain(|(_, next)| frontier || is_newer(&next.sibling.stat, streams));
+        Ok(oldest_first(found, unknown))
     }
 
     /// One that is known under a name that is none of this log's.
@@ -473,4 +464,13 @@ impl Tailer {
         }
         Ok(false)
     }
+}
+
+/// Rotated files, and which in the order of age.
+type Aged = Vec<(usize, Box<Next>)>;
+
+fn oldest_first(mut found: Aged, unknown: Aged) -> Vec<Next> {
+    found.extend(unknown);
+    found.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
+    found.into_iter().map(|(_, next)| *next).collect()
 }

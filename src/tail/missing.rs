@@ -1,9 +1,9 @@
 //! What is found nowhere, which log it was of, and who waits for whom while it is looked for.
 
-use super::cursor::Departure;
+use super::cursor::{Departure, Progress};
 use super::event::{Event, FileId, Loss, Placed};
 use super::family::Why;
-use super::identity::FileKey;
+use super::identity::{FileKey, Stat};
 use super::stream::Stream;
 use super::{Position, Tailer, siblings};
 use gatewatch_parsers::Millis;
@@ -51,7 +51,9 @@ impl Tailer {
             let is_new = stream.position.progress.head.len == 0 && new > 0;
             new -= usize::from(is_new);
             let is_read = !is_displaced && streams.iter().any(|other| other.is_beyond(stream));
-            if !is_new && !is_read {
+            // Never looked into: by now it may be any archive that was.
+            let is_unseen = stream.position.progress == Progress::default();
+            if !is_new && !is_read && !is_unseen {
                 self.lost(live, loss, out);
             }
             if !is_displaced {
@@ -80,6 +82,14 @@ impl Tailer {
     pub(super) fn tell_moved(&self, id: Option<FileId>, out: &mut impl FnMut(Event<'_>)) {
         if let Some(file) = id.and_then(|id| self.files.get(&id)) {
             out(Event::Moved { file: file.id, place: file.place() });
+        }
+    }
+
+    /// What nobody may read now is looked for until it can be read: by then others have come after it.
+    pub(super) fn look_for(&mut self, hidden: Vec<(PathBuf, Stat)>) {
+        for (path, stat) in hidden {
+            let (key, progress) = (self.design.key(stat.key), Progress::default());
+            self.remembered.restore(Position { path, key, progress });
         }
     }
 
