@@ -250,8 +250,7 @@ impl Tailer {
                 }
                 Ok(Located::Done(read)) => {
                     frontier = true;
-                    let read = read.iter();
-                    read.for_each(|(position, placed)| self.tell_read(live, position, *placed, out));
+                    read.iter().for_each(|(read, placed)| self.tell_read(live, read, *placed, out));
                 }
                 Ok(Located::Copy { of_nothing_read }) => frontier |= !of_nothing_read,
                 Ok(Located::Moved(id)) => {

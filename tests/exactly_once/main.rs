@@ -261,15 +261,14 @@ fn what_went_wrong_once() {
 /// is made and rotated there while nobody looks is new.
 #[test]
 fn a_log_whose_file_goes_on_under_another_name_is_still_known() {
-    use Action::{
-        Append, AppendLong, Chmod, Crash, HardLink, Poll, Recreate, Rotate, RotateCreate, Save, Start, Stop,
-    };
+    use Action::{Append, Chmod, Crash, HardLink, Poll, Recreate, Rotate, RotateCreate, Save, Start, Stop};
     use actions::Step::{NotBegun, Renamed};
     let cases = [
         vec![HardLink(1), Crash(NotBegun), Recreate(1), Start, Rotate(1), Poll(0)],
         vec![HardLink(1), Crash(NotBegun), Recreate(1), Rotate(1), Start],
         // Nobody may read it, and it is rotated before it was ever seen.
         vec![Recreate(0), Stop, Start, Chmod(0), RotateCreate(0), Poll(0)],
+        vec![Append(1, 2), Poll(0), Save, HardLink(1), Crash(Renamed), Recreate(1), Rotate(1), Start],
         // Known of a snapshot that was made when the file had its other name only.
         vec![
             HardLink(1),
