@@ -10,6 +10,9 @@ use nom::multi::many1_count;
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
+use crate::fields::offset_in;
+use crate::formats::Field;
+
 /// What stood before the line, taken apart. `rest` is the line itself; everything borrows from the logged bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header<'a> {
@@ -23,6 +26,15 @@ pub struct Header<'a> {
     pub stamp: &'a [u8],
     /// The header's zone, in milliseconds east of UTC, if its date carries one.
     pub offset: Option<i32>,
+}
+
+impl<'a> Header<'a> {
+    /// What it says, as `explain` shows it.
+    pub(crate) fn fields(&self, line: &'a [u8]) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let parts = [("syslog time", self.stamp), ("syslog host", self.host), ("syslog tag", self.tag)];
+        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
+        parts.map(|(name, value)| Field { name: name.to_owned(), value, at: offset_in(line, value) })
+    }
 }
 
 mod recent;

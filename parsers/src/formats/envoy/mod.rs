@@ -20,7 +20,6 @@ use self::record::{Carried, Values, Wrong};
 use self::spec::Spec;
 use super::{Field, Format, Kind, Malformed, Parsed, SpecError, json};
 use crate::context::Context;
-use crate::fields::offset_in;
 use crate::syslog::{self, Header};
 
 /// `envoy`, `envoy:…`
@@ -195,10 +194,7 @@ impl Format for Envoy {
         if offset == 0 || behind.len() <= whole.len() {
             return whole;
         }
-        let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
-        let place = |(name, value)| Field { name: String::from(name), value, at: offset_in(line, value) };
-        parts.map(place).chain(behind).collect()
+        header.fields(line).chain(behind).collect()
     }
 }
 

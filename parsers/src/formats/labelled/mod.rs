@@ -219,13 +219,11 @@ impl Format for Labelled {
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
         let Some(header) = self.text(line, context) else { return Vec::new() };
-        let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
-        let field = |name: String, value| Field { name, value, at: offset_in(line, value) };
-        let mut fields: Vec<_> = parts.map(|(name, value)| field(name.to_owned(), value)).collect();
+        let mut fields: Vec<_> = header.fields(line).collect();
         // What was seen before the break is what people want; where it broke, `parse` says.
         let _ = self.grammar.pairs(header.rest, |name, value| {
-            fields.push(field(String::from_utf8_lossy(name).into_owned(), value));
+            let name = String::from_utf8_lossy(name).into_owned();
+            fields.push(Field { name, value, at: offset_in(line, value) });
         });
         fields
     }

@@ -214,10 +214,7 @@ impl Format for Nginx {
         let behind = steps::trace(&self.spec.head, &self.spec.steps, header.rest);
         let is_behind = offset > 0 && behind.len() > whole.len();
         let (offset, values) = if is_behind { (offset, behind) } else { (0, whole) };
-        let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
-        let parts = parts.into_iter().filter(|(_, value)| is_behind && !value.is_empty());
-        let place = |value: &[u8]| value.as_ptr().addr().saturating_sub(line.as_ptr().addr());
-        let header = parts.map(|(name, value)| Field { name: name.to_owned(), value, at: place(value) });
+        let header = header.fields(line).filter(|_| is_behind);
         let fields = self.spec.steps.iter().zip(values);
         header
             .chain(fields.map(|(step, (at, value))| Field {

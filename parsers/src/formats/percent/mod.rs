@@ -292,11 +292,11 @@ impl Format for Percent {
         if header.rest.len() == line.len() || behind.len() <= whole.len() {
             return whole;
         }
-        let parts = [("syslog time", header.stamp), ("syslog host", header.host), ("syslog tag", header.tag)];
-        let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
         let place = |value: &[u8]| crate::fields::offset_in(line, value);
-        let header = parts.map(|(name, value)| Field { name: name.to_owned(), value, at: place(value) });
-        header.chain(behind.into_iter().map(|field| Field { at: place(field.value), ..field })).collect()
+        header
+            .fields(line)
+            .chain(behind.into_iter().map(|field| Field { at: place(field.value), ..field }))
+            .collect()
     }
 
     fn marks(&self, line: &[u8]) -> Option<bool> {
