@@ -47,6 +47,8 @@ impl Context {
         let cause = by_default.gateway_error();
         match (self.is_gateway_status(status, cause.is_some()), cause) {
             (true, cause) => Outcome::GatewayError(cause.unwrap_or(Cause::UNKNOWN)),
+            // A failure without a status is none that the setting speaks of.
+            (false, Some(_)) if matches!(status.code(), None | Some(0)) => by_default,
             (false, Some(_)) => Outcome::Fine,
             (false, None) => by_default,
         }

@@ -8,7 +8,7 @@ use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{self, offset_in};
 use crate::reason::{Cause, Reason};
-use crate::record::{Outcome, Record, Status};
+use crate::record::{Outcome, Record};
 use crate::syslog;
 use crate::text;
 use crate::upstreams::{Attempt, Attempts};
@@ -243,17 +243,15 @@ fn request(line: &[u8]) -> (&[u8], &[u8]) {
 fn outcome(record: &Record<'_>, upstream: &[u8], size: &[u8], form: Form, context: &Context) -> Outcome {
     let no_service = upstream.is_empty() && form == Form::Common;
     let by_default = match record.status.code() {
-        Some(502 | 504) if no_service => Some(Cause::proxy(Reason::Unknown)),
-        Some(502 | 504) => Some(Cause::UNKNOWN),
+        Some(502 | 504) if no_service => Outcome::GatewayError(Cause::proxy(Reason::Unknown)),
+        Some(502 | 504) => Outcome::GatewayError(Cause::UNKNOWN),
         Some(503) if no_service && matches!(size, b"19" | b"20") => {
-            Some(Cause::proxy(Reason::DestinationUnavailable))
+            Outcome::GatewayError(Cause::proxy(Reason::DestinationUnavailable))
         }
-        _ => None,
+        Some(499) => Outcome::Abandoned,
+        _ => Outcome::Fine,
     };
-    if context.is_gateway_status(record.status, by_default.is_some()) {
-        return Outcome::GatewayError(by_default.unwrap_or(Cause::UNKNOWN));
-    }
-    if record.status == Status::new(499) { Outcome::Abandoned } else { Outcome::Fine }
+    context.outcome(record.status, by_default)
 }
 
 /// Traefik's own log, which a container mixes with the access log: `time="…" level=info msg="…"`, and of version 3

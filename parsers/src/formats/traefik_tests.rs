@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::Status;
 use crate::time::Zone;
 
 fn context() -> Context {

@@ -38,14 +38,7 @@ pub fn record<'a>(seen: &Seen<'a>, context: &mut Context) -> Result<Record<'a>, 
         Speaker::Fastly => networks::fastly(seen, &mut record),
         Speaker::Scraper => scraper::outcome(seen, record.status),
     };
-    let by_default = record.outcome.gateway_error();
-    record.outcome = match (context.is_gateway_status(record.status, by_default.is_some()), by_default) {
-        (true, cause) => Outcome::GatewayError(cause.unwrap_or(Cause::UNKNOWN)),
-        // A failure without a status is none that the setting speaks of.
-        (false, Some(_)) if matches!(record.status.code(), None | Some(0)) => record.outcome,
-        (false, Some(_)) => Outcome::Fine,
-        (false, None) => record.outcome,
-    };
+    record.outcome = context.outcome(record.status, record.outcome);
     record.outcome = seen.values.refined(record.outcome);
     record.attempts = attempts(seen, &record);
     Ok(record)
