@@ -120,6 +120,7 @@ fn one(path: &Path, file: &File, name: &str, case: &Case) -> Result<Ran, (Exit, 
     let mut incidents = outcome.engine.incidents();
     incidents.retain(|incident| incident.fired.is_some());
     let mut problems = verdict::unread(case, &outcome.inputs, &outcome.unparsed_samples);
+    problems.extend(verdict::unknown_rules(case, &settings.rules));
     problems.extend(verdict::differences(&case.alert, &incidents, start.unwrap_or(0)));
     Ok(Ran {
         file: path.display().to_string(),

@@ -39,19 +39,22 @@ pub fn render(new: &Judged, old: Option<&Judged>, look: &Look) -> String {
 
 /// `these rules would have fired 3 times (1 critical) in 2 d 3 h of logs; old.toml 11 times.`
 fn head(new: &Judged, old: Option<&Judged>, look: &Look) -> Vec<String> {
-    let Some((first, last)) = new.span() else {
+    let Some((first, last)) = new.span().filter(|_| new.requests > 0) else {
         return vec!["No requests: nothing was judged.".to_owned()];
     };
-    let mut said = format!(
-        "{} would have fired {} in {} of logs",
-        printable(&new.name),
-        times(new),
-        length(last - first)
-    );
+    let (name, span) = (printable(&new.name), length(last - first));
+    let mut said = match new.fired() {
+        0 => format!("{name} would never have fired in {span} of logs"),
+        _ => format!("{name} would have fired {} in {span} of logs", times(new)),
+    };
     if let Some(old) = old {
         said.push_str(&format!("; {} {}", printable(&old.name), times(old)));
     }
     said.push('.');
+    // A sentence, unless a file's name begins it.
+    if let Some(rest) = said.strip_prefix("these") {
+        said = format!("These{rest}");
+    }
     let parsed: u64 = new.inputs.iter().map(|input| input.parsed).sum();
     let unparsed: u64 = new.inputs.iter().map(|input| input.unparsed).sum();
     let mut of = format!(

@@ -5,13 +5,14 @@ use crate::reports::rfc3339;
 use crate::reports::text::printable;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::report::{Incident, Input, UnparsedSample};
+use gatewatch_rules::rule::Rule;
 
 /// Lines that say nothing would pass for quiet ones.
 pub fn unread(case: &Case, inputs: &[Input], samples: &[UnparsedSample]) -> Vec<String> {
     let unparsed: u64 = inputs.iter().map(|input| input.unparsed).sum();
     let mut problems = Vec::new();
     if unparsed != case.unparsed {
-        let mut said = format!("{unparsed} lines are not understood, {} were to be", case.unparsed);
+        let mut said = format!("lines that are not understood: {unparsed}, not {}", case.unparsed);
         if let Some(sample) = samples.first() {
             said.push_str(&format!(
                 "; the first is line {}: {} at `{}`: {}",
@@ -27,6 +28,19 @@ pub fn unread(case: &Case, inputs: &[Input], samples: &[UnparsedSample]) -> Vec<
         problems.push("no line is a request".to_owned());
     }
     problems
+}
+
+/// Rules that the configuration does not have: they cannot fire.
+pub fn unknown_rules(case: &Case, rules: &[Rule]) -> Vec<String> {
+    let mut wanted: Vec<&str> = case.alert.iter().map(|expected| expected.rule.as_str()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted.retain(|name| rules.iter().all(|rule| rule.name != *name));
+    let known: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
+    wanted
+        .into_iter()
+        .map(|name| format!("no rule is called {name}; there are {}", known.join(", ")))
+        .collect()
 }
 
 /// What is wrong with the alerts that fired. `start`: when the first record ended.
@@ -116,7 +130,8 @@ fn wrong(expected: &Expected, incident: &Incident, start: Millis) -> Vec<String>
 /// `after 45s (2026-01-01T00:00:45Z)`
 fn when(at: Option<Millis>, start: Millis) -> String {
     at.map_or("never".to_owned(), |at| {
-        format!("after {} ({})", crate::config::print_duration(at - start), rfc3339(at))
+        let whole = (at - start) / 1000 * 1000;
+        format!("after {} ({})", crate::config::print_duration(whole), rfc3339(at))
     })
 }
 
@@ -124,4 +139,70 @@ fn when(at: Option<Millis>, start: Millis) -> String {
 fn named<'a>(rule: &str, labels: impl Iterator<Item = (&'a String, &'a String)>) -> String {
     let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{}{{{}}}", printable(rule), printable(&labels.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::test::case::File;
+    use gatewatch_parsers::Reason;
+    use gatewatch_rules::rule::Severity;
+
+    fn incident(rule: &str, upstream: &str, fired: Millis, resolved: Option<Millis>) -> Incident {
+        Incident {
+            rule: rule.to_owned(),
+            severity: Severity::Critical,
+            labels: vec![("upstream".to_owned(), upstream.to_owned())],
+            started: fired - 10_000,
+            ended: resolved,
+            fired: Some(fired),
+            escalated: None,
+            resolved,
+            peak_ratio: 1.0,
+            requests: 100,
+            gateway_errors: 90,
+            reasons: vec![(Reason::ConnectionRefused, 90)],
+            origins: Vec::new(),
+            share_of_errors: 1.0,
+            share_of_requests: 0.5,
+            undercount: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// What the alerts of a case say of two that fired: `errors` of a:1 after 40 s, and of b:1 after 60 s, over after 120.
+    #[test]
+    fn these_and_no_others() {
+        let fired =
+            [incident("errors", "a:1", 41_000, None), incident("errors", "b:1", 61_000, Some(121_000))];
+        let cases: &[(&str, &[&str])] = &[
+            ("{ rule = 'errors' }, { rule = 'errors' }", &[]),
+            // The one that fits both must not take what only the other fits.
+            ("{ rule = 'errors' }, { rule = 'errors', labels = { upstream = 'a:1' } }", &[]),
+            (
+                "{ rule = 'errors', labels = { upstream = 'a:1' }, fired = '40s', resolved = 'never' }, \
+              { rule = 'errors', severity = 'critical', resolved = '1m..2m', reason = 'connection_refused' }",
+                &[],
+            ),
+            (
+                "{ rule = 'errors', labels = { upstream = 'a:1', pool = '' } }",
+                &["errors{upstream=\"b:1\"} fired"],
+            ),
+            ("", &["a:1\"} fired", "b:1\"} fired"]),
+            ("{ rule = 'errors' }, { rule = 'errors' }, { rule = 'errors' }", &["errors{} did not fire"]),
+            ("{ rule = 'errors' }, { rule = 'errors', fired = '1s' }", &["fired after 1m", "not 1s"]),
+            ("{ rule = 'errors' }, { rule = 'masked' }", &["masked{} did not fire", "errors{upstream="]),
+            (
+                "{ rule = 'errors' }, { rule = 'errors', reason = 'dns_error' }",
+                &["reason is connection_refused, not dns_error"],
+            ),
+        ];
+        for (alerts, says) in cases {
+            let file: File = toml::from_str(&format!("[case.a]\nalert = [{alerts}]")).unwrap();
+            let found = differences(&file.cases["a"].alert, &fired, 1_000);
+            let all = found.join("\n");
+            assert_eq!(found.is_empty(), says.is_empty(), "{alerts}: {all}");
+            assert!(says.iter().all(|say| all.contains(say)), "{alerts}: {all}");
+        }
+    }
 }
