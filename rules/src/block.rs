@@ -84,26 +84,35 @@ impl Block {
     }
 
     /// A request was seen, whatever its series.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn see(&mut self, end: Millis, status: Status, step: i64) {
         self.requests += 1;
-        self.late += u64::from(step == LATE);
-        self.future += u64::from(step == FUTURE);
-        self.ends = Some(self.ends.map_or((end, end), |(first, last)| (first.min(end), last.max(end))));
+        if step <= FUTURE {
+            self.late += u64::from(step == LATE);
+            self.future += u64::from(step == FUTURE);
+        }
+        self.see_beside(end);
         match self.statuses.get_mut(status.index()) {
             Some(count) => *count += 1,
-            None => {
-                self.statuses.resize(Status::COUNT, 0);
-                if let Some(count) = self.statuses.get_mut(status.index()) {
-                    *count += 1;
-                }
-            }
+            None => self.see_first(status),
+        }
+    }
+
+    #[cold]
+    fn see_first(&mut self, status: Status) {
+        self.statuses.resize(Status::COUNT, 0);
+        if let Some(count) = self.statuses.get_mut(status.index()) {
+            *count += 1;
         }
     }
 
     /// Something was seen that is no request.
+    #[inline(always)]
     pub(crate) fn see_beside(&mut self, at: Millis) {
-        self.ends = Some(self.ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
+        match &mut self.ends {
+            Some((first, last)) => (*first, *last) = ((*first).min(at), (*last).max(at)),
+            None => self.ends = Some((at, at)),
+        }
     }
 
     /// A server changed its state.
@@ -124,8 +133,16 @@ impl Block {
     }
 
     /// The cell for this step of the series whose newest cell is `newest`; it may be new.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_cell(&mut self, newest: u32, step: i64) -> u32 {
+        match self.cells.get(newest as usize) {
+            Some(cell) if cell.step == step => newest,
+            _ => self.find_older_cell(newest, step),
+        }
+    }
+
+    #[inline(never)]
+    fn find_older_cell(&mut self, newest: u32, step: i64) -> u32 {
         let (mut at, mut series) = (newest, 0);
         for _ in 0..LOOK_BACK {
             let Some(cell) = self.cells.get(at as usize) else { break };

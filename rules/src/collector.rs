@@ -214,7 +214,7 @@ impl Collector {
         self.block.see_server(Seen::new(at, event.happened, [node, pool, upstream, event.detail]));
     }
 
-    #[inline]
+    #[inline(always)]
     fn place_of(&mut self, end: Millis, place: Place) -> i64 {
         match place {
             Place::Step => self.step_of(end),
@@ -224,7 +224,7 @@ impl Collector {
     }
 
     /// What is known of the record beside its attempts, and its own pool.
-    #[inline]
+    #[inline(always)]
     fn values<'a>(&mut self, source: &'a Source, record: &'a Record<'a>) -> (Values<'a>, &'a [u8]) {
         let node = source.node(record);
         let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
@@ -258,7 +258,7 @@ impl Collector {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_upstream<'a>(&mut self, values: &mut Values<'a>, attempt: &Attempt<'a>, pool: &'a [u8]) {
         values.set_upstream(attempt, pool);
         let source = values.source;
@@ -316,29 +316,36 @@ impl Collector {
 
     /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
     /// failed).
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        for family in 0..self.carried.len() {
+        self.add_to_first(values, step, tried, request);
+        // Nearly no plan has others.
+        for family in 1..self.carried.len() {
             self.add_to(family, values, step, tried, request);
         }
     }
 
-    #[inline]
-    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let Some((known, cell)) = self.cell(family, values, step) else { return };
-        count_attempt(&mut self.block, cell, tried);
-        let Some(any_failed) = request else { return };
-        count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true, 0) = (values.record.request_time, self.latencies.is_some(), family)
+    #[inline(always)]
+    fn add_to_first(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let Some((at, cell)) = self.cell(0, values, step) else { return };
+        count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
+        if let (Some(time), Some(_), true) = (values.record.request_time, request, self.latencies.is_some())
             && !values.record.is_tunnel()
-            && let Some(known) = self.known.get_mut(known as usize)
+            && let Some(known) = self.known.get_mut(at as usize)
         {
             known.latency.record(time);
         }
     }
 
+    #[inline(never)]
+    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        if let Some((_, cell)) = self.cell(family, values, step) {
+            count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
+        }
+    }
+
     /// The place in `known` of the family's series with these values, and its cell in this step of the block.
-    #[inline]
+    #[inline(always)]
     fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
         let at = self.find(family, values);
         if let Some(last) = self.last.get_mut(family) {
@@ -356,17 +363,16 @@ impl Collector {
     }
 
     /// The place in `known` of the series with these values.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
         let Some(carried) = self.carried.get(family) else { return u32::MAX };
         let carried = &carried[usize::from(has_upstream)];
         let key = Key::of(values, carried.built_in);
-        let hash = if carried.captures {
-            carried.hash_of_captures(&self.plan, values, key.hash(has_upstream))
-        } else {
-            key.hash(has_upstream)
-        };
+        let mut hash = key.hash(has_upstream);
+        if carried.captures {
+            hash = carried.hash_of_captures(&self.plan, values, hash);
+        }
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -376,17 +382,17 @@ impl Collector {
                 && let Some(series) = self.known.get(known as usize)
                 && series.key.is(&key)
                 && usize::from(series.family) == family
-                && ((key.says_all() && !carried.captures)
+                && ((!carried.captures && key.says_all())
                     || is_set(&series.set, &self.plan, &carried.labels, values))
             {
                 return known;
             }
         }
-        self.find_slowly(family, values, key, tag, start)
+        self.find_slowly(family, values, &key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
+    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: &Key, tag: u32, start: usize) -> u32 {
         let mask = self.plan.mask(family, values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
@@ -404,7 +410,7 @@ impl Collector {
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
                 let family = u8::try_from(family).unwrap_or(0);
-                self.known.push(Known { set, key, family, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known { set, key: *key, family, epoch, cell: 0, latency: Latency::default() });
                 known
             }
         };
@@ -427,34 +433,63 @@ impl Collector {
     }
 }
 
-fn count_attempt(block: &mut Block, cell: u32, tried: Tried) {
+/// An attempt, and the request if this is its last one (`Some`: whether any attempt failed).
+#[inline(always)]
+fn count_in(
+    block: &mut Block,
+    cell: u32,
+    plan: &Plan,
+    record: &Record<'_>,
+    tried: Tried,
+    request: Option<bool>,
+) {
     let Some(numbers) = block.numbers(cell) else { return };
-    match tried {
-        Tried::No => {}
-        Tried::Well => numbers.attempts += 1,
-        Tried::Failed(reason) => {
-            numbers.attempts += 1;
-            numbers.failed_attempts += 1;
-            block.add_detail(cell, Detail::failed(reason));
-        }
+    numbers.attempts += u32::from(!matches!(tried, Tried::No));
+    numbers.requests += u32::from(request.is_some());
+    let is_watched = request.is_some() && plan.watches(record.status);
+    // Of nearly all requests this is all.
+    if is_watched
+        || request == Some(true)
+        || matches!(tried, Tried::Failed(_))
+        || !matches!(record.outcome, Outcome::Fine)
+    {
+        count_details(block, cell, is_watched, record, tried, request);
     }
 }
 
-fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>, any_failed: bool) {
+/// What there is to count beside an attempt and a request.
+#[inline(never)]
+fn count_details(
+    block: &mut Block,
+    cell: u32,
+    is_watched: bool,
+    record: &Record<'_>,
+    tried: Tried,
+    request: Option<bool>,
+) {
     let Some(numbers) = block.numbers(cell) else { return };
-    numbers.requests += 1;
-    match record.outcome {
-        Outcome::Fine if any_failed => numbers.masked += 1,
-        Outcome::Fine => {}
-        Outcome::Aborted => numbers.aborted += 1,
-        Outcome::Abandoned => numbers.abandoned += 1,
-        Outcome::GatewayError(cause) => {
-            numbers.gateway_errors += 1;
-            block.add_detail(cell, Detail::reason(cause.reason));
-            block.add_detail(cell, Detail::origin(cause.origin));
-        }
+    if let Tried::Failed(_) = tried {
+        numbers.failed_attempts += 1;
     }
-    if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
+    match (request, record.outcome) {
+        (Some(true), Outcome::Fine) => numbers.masked += 1,
+        (Some(_), Outcome::Aborted) => numbers.aborted += 1,
+        (Some(_), Outcome::Abandoned) => numbers.abandoned += 1,
+        (Some(_), Outcome::GatewayError(_)) => numbers.gateway_errors += 1,
+        (_, Outcome::Fine) | (None, _) => {}
+    }
+    if let Tried::Failed(reason) = tried {
+        block.add_detail(cell, Detail::failed(reason));
+    }
+    if request.is_none() {
+        return;
+    }
+    let cause = record.outcome.gateway_error();
+    if let Some(cause) = cause {
+        block.add_detail(cell, Detail::reason(cause.reason));
+        block.add_detail(cell, Detail::origin(cause.origin));
+    }
+    if is_watched || cause.is_some() {
         block.add_detail(cell, Detail::status(record.status));
     }
 }
