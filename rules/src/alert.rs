@@ -1,6 +1,8 @@
 //! The life of an alert: inactive → pending → firing → recovering → resolved; and what others are told of it.
 
+use crate::around::Around;
 pub use crate::case::fingerprint;
+use crate::clues::Found;
 use crate::rule::{Counts, Severity};
 use crate::servers::Server;
 use crate::two_way::Finding;
@@ -156,6 +158,12 @@ pub struct Alert {
     /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// What stands beside it; told when it fires, and of a single group nothing does.
+    #[serde(default)]
+    pub around: Option<Around>,
+    /// What its requests of the last minutes show beside their reasons, while it fires.
+    #[serde(default)]
+    pub clues: Option<Found>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
 }

@@ -1,5 +1,6 @@
 //! A block of leaves: what a collector counted between two takes, as flat lists that are reused from block to block.
 
+use crate::clues::Clue;
 use crate::pairs::Tried;
 use crate::servers::Seen;
 use crate::tally::{Detail, Numbers};
@@ -24,6 +25,7 @@ pub struct Block {
     families: Vec<u8>,
     cells: Vec<Cell>,
     details: Vec<Entry>,
+    clues: Vec<ClueEntry>,
     /// Exits and targets: their bytes, back to back, and what was counted of them by step. A step may have several.
     pair_keys: Vec<u8>,
     pairs: Vec<PairCell>,
@@ -44,6 +46,7 @@ pub(crate) struct Cell {
     pub step: i64,
     pub numbers: Numbers,
     details: u32,
+    clues: u32,
     /// The cell of this series before this one.
     older: u32,
 }
@@ -64,6 +67,14 @@ struct Entry {
     next: u32,
 }
 
+/// A clue of a cell, in a list.
+#[derive(Clone, Copy, Debug)]
+struct ClueEntry {
+    clue: Clue,
+    count: u32,
+    next: u32,
+}
+
 fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(NONE)
 }
@@ -76,6 +87,7 @@ impl Block {
         self.families.clear();
         self.cells.clear();
         self.details.clear();
+        self.clues.clear();
         self.pair_keys.clear();
         self.pairs.clear();
         self.statuses.fill(0);
@@ -155,7 +167,14 @@ impl Block {
     }
 
     fn push_cell(&mut self, series: u32, step: i64, older: u32) -> u32 {
-        self.cells.push(Cell { series, step, numbers: Numbers::default(), details: NONE, older });
+        self.cells.push(Cell {
+            series,
+            step,
+            numbers: Numbers::default(),
+            details: NONE,
+            clues: NONE,
+            older,
+        });
         index(self.cells.len() - 1)
     }
 
@@ -177,6 +196,30 @@ impl Block {
         }
         self.details.push(Entry { detail, count: 1, next: cell.details });
         cell.details = new;
+    }
+
+    pub(crate) fn add_clue(&mut self, cell: u32, clue: Clue) {
+        let new = index(self.clues.len());
+        let Some(cell) = self.cells.get_mut(cell as usize) else { return };
+        let mut at = cell.clues;
+        while let Some(entry) = self.clues.get_mut(at as usize) {
+            if entry.clue == clue {
+                entry.count = entry.count.saturating_add(1);
+                return;
+            }
+            at = entry.next;
+        }
+        self.clues.push(ClueEntry { clue, count: 1, next: cell.clues });
+        cell.clues = new;
+    }
+
+    pub(crate) fn clues<'a>(&'a self, cell: &Cell) -> impl Iterator<Item = (Clue, u32)> + 'a {
+        let mut at = cell.clues;
+        std::iter::from_fn(move || {
+            let entry = self.clues.get(at as usize)?;
+            at = entry.next;
+            Some((entry.clue, entry.count))
+        })
     }
 
     pub(crate) fn cells(&self) -> &[Cell] {

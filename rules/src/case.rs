@@ -318,6 +318,8 @@ impl Case {
             events: Vec::new(),
             in_rotation: None,
             findings: Vec::new(),
+            around: None,
+            clues: None,
             note: None,
         }
     }

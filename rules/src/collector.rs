@@ -2,6 +2,7 @@
 
 pub use crate::block::Block;
 use crate::block::{FUTURE, LATE};
+use crate::clues::{SLOW, clues_of};
 use crate::intern::Interner;
 use crate::latency::Latency;
 use crate::regions::By;
@@ -329,6 +330,9 @@ impl Collector {
     fn add_to_first(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
         let Some((at, cell)) = self.cell(0, values, step) else { return };
         count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
+        if request.is_some() && leaves_clues(values.record) {
+            count_clues(&mut self.block, cell, values.record);
+        }
         if let (Some(time), Some(_), true) = (values.record.request_time, request, self.latencies.is_some())
             && !values.record.is_tunnel()
             && let Some(known) = self.known.get_mut(at as usize)
@@ -410,7 +414,14 @@ impl Collector {
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
                 let family = u8::try_from(family).unwrap_or(0);
-                self.known.push(Known { set, key: *key, family, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known {
+                    set,
+                    key: *key,
+                    family,
+                    epoch,
+                    cell: 0,
+                    latency: Latency::default(),
+                });
                 known
             }
         };
@@ -455,6 +466,20 @@ fn count_in(
     {
         count_details(block, cell, is_watched, record, tried, request);
     }
+}
+
+/// Nearly no request does.
+#[inline(always)]
+fn leaves_clues(record: &Record<'_>) -> bool {
+    record.request_time.is_some_and(|time| time >= SLOW)
+        || record.status == Status::new(403)
+        || record.status == Status::new(429)
+        || matches!(record.outcome, Outcome::GatewayError(_))
+}
+
+#[inline(never)]
+fn count_clues(block: &mut Block, cell: u32, record: &Record<'_>) {
+    clues_of(record).for_each(|clue| block.add_clue(cell, clue));
 }
 
 /// What there is to count beside an attempt and a request.

@@ -5,6 +5,7 @@ use crate::alert::{Change, End, Labels, State};
 use crate::block::Block;
 use crate::buckets::Buckets;
 use crate::case::labels;
+use crate::clues::Clues;
 use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
 use crate::judge::{Scratch, judge};
@@ -77,6 +78,7 @@ pub struct Engine {
     pub(crate) samples: Samples,
     pub(crate) servers: Servers,
     pub(crate) recent: Recent,
+    pub(crate) clues: Clues,
     over: VecDeque<Incident>,
     incidents_max: usize,
     incidents_dropped: u64,
@@ -109,6 +111,7 @@ impl Engine {
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
             servers: Servers::default(),
             recent: Recent::default(),
+            clues: Clues::default(),
             over: VecDeque::new(),
             // A running agent shows none of them, and what is kept is saved: few where the series are few.
             incidents_max: (options.series_cap / 5).clamp(INCIDENTS_MIN, INCIDENTS_MAX),
@@ -140,7 +143,9 @@ impl Engine {
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
         let late = self.buckets.absorb(block, late_before).late;
         let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
-        self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
+        let first_open = closed.div_euclid(self.buckets.step());
+        self.recent.absorb(block, first_open);
+        self.clues.absorb(block, first_open);
         self.totals.absorb(block, late);
         block.servers().iter().for_each(|seen| self.servers.take(seen));
         late
@@ -173,6 +178,7 @@ impl Engine {
             if closed >= last {
                 self.buckets.close(last);
                 self.recent.close(last, step);
+                self.clues.close(last, step);
                 return changes;
             }
             self.close_step(closed + step, &mut changes);
@@ -332,6 +338,7 @@ impl Engine {
     fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
         self.buckets.close(end);
         self.recent.close(end, self.buckets.step());
+        self.clues.close(end, self.buckets.step());
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);

@@ -151,6 +151,11 @@ impl Groups {
         self.groups.get(at as usize)?.as_ref()
     }
 
+    /// Every group, and its place.
+    pub fn all(&self) -> impl Iterator<Item = (u32, &Group)> {
+        (0..).zip(&self.groups).filter_map(|(at, group)| Some((at, group.as_ref()?)))
+    }
+
     pub fn group_mut(&mut self, at: u32) -> Option<&mut Group> {
         self.groups.get_mut(at as usize)?.as_mut()
     }

@@ -2,10 +2,12 @@
 //! argument.
 
 pub mod alert;
+pub mod around;
 pub mod block;
 pub mod buckets;
 mod case;
 pub mod clock;
+pub mod clues;
 pub mod collector;
 pub mod detectors;
 pub mod engine;

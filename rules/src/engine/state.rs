@@ -5,6 +5,7 @@ use super::{Engine, EngineOptions, INCIDENTS_MAX, Standing, minutes};
 use crate::alert::{Change, Sample, State};
 use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
+use crate::clues::Clues;
 use crate::detectors;
 use crate::groups::Groups;
 use crate::recent::{Recent, RecentState};
@@ -35,6 +36,7 @@ pub struct EngineState<'a> {
     totals: Cow<'a, Totals>,
     servers: Cow<'a, Servers>,
     recent: RecentState,
+    clues: Cow<'a, Clues>,
 }
 
 /// A rule with what it remembers.
@@ -175,6 +177,7 @@ impl Engine {
             totals: Cow::Borrowed(&self.totals),
             servers: Cow::Borrowed(&self.servers),
             recent: self.recent.state(),
+            clues: Cow::Borrowed(&self.clues),
         }
     }
 
@@ -191,8 +194,18 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, servers, .. } =
-            state;
+        let EngineState {
+            buckets,
+            rules: mut saved,
+            samples,
+            over,
+            former,
+            totals,
+            recent,
+            servers,
+            clues,
+            ..
+        } = state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -214,6 +227,8 @@ impl Engine {
         engine.servers = servers.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
+        clues.check(step)?;
+        engine.clues = if goes_on { clues.into_owned() } else { Clues::default() };
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
