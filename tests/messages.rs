@@ -7,9 +7,12 @@ use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
+use gatewatch_rules::around::Around;
+use gatewatch_rules::clues::{Found, Pile};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
+use gatewatch_rules::window::Point;
 use std::fs;
 use std::path::Path;
 
@@ -150,6 +153,33 @@ fn with_servers() -> Alert {
     Alert { events, in_rotation: Some(419), ..alert() }
 }
 
+/// Everything that is known of it beside its own figures.
+fn with_evidence() -> Alert {
+    let healthy = |n: u32, ratio| (format!("be_img/srv{n}"), ratio);
+    let around = Around {
+        healthy: vec![healthy(0, 0.003), healthy(1, 0.004), healthy(2, 0.0036)],
+        healthy_groups: 9,
+        healthy_range: (0.003, 0.005),
+        bad_groups: 0,
+        pool: Some(("be_img".into(), Point { errors: 1_112, requests: 20_218 })),
+        all: Point { errors: 1_330, requests: 60_455 },
+        saved: 12,
+        others: Point { errors: 54, requests: 15_162 },
+    };
+    let pile = Pile { millis: 60_000, share: 0.93, just_under: 9 };
+    let clues = Found { pile: Some(pile), slow: 40, refused: 0, retryable: (930, 128) };
+    let reasons = vec![(Reason::HttpResponseTimeout, 1_034), (Reason::ConnectionFailed, 10)];
+    Alert { around: Some(around), clues: Some(clues), reasons, statuses: vec![(504, 1_044)], ..alert() }
+}
+
+/// A target that blocks, and hardly anything is well.
+fn blocked() -> Alert {
+    let around = Around { bad_groups: 3, all: Point { errors: 1_330, requests: 5_455 }, ..Around::default() };
+    let clues = Found { refused: 2_310, retryable: (1_058, 0), ..Found::default() };
+    let labels = labels(&[("site", "shop.example")]);
+    Alert { labels, around: Some(around), clues: Some(clues), ..alert() }
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -187,6 +217,8 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("while_away", summary(Subject::WhileAway, &missed, 3)),
         ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
         ("firing_servers", notification(vec![item(News::Firing, with_servers())])),
+        ("firing_evidence", notification(vec![item(News::Firing, with_evidence())])),
+        ("firing_blocked", notification(vec![item(News::Firing, blocked())])),
         ("firing_exits", notification(vec![item(News::Firing, exits())])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (

@@ -67,11 +67,14 @@ impl Engine {
             let of = |group: &Group| fingerprint(&groups.rule.name, &labels(&groups.rule, &group.key));
             let mut open = groups.with_case().filter(|(_, case)| case.life().is_open());
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
+                let place = groups.all().find(|(_, other)| other.key == group.key);
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(self.recent.view().as_ref(), &mut alert);
                 self.find_clues(&mut alert, &group.members);
+                let beside = Surroundings::of(groups, &self.buckets, at);
+                alert.around = place.and_then(|(place, _)| beside.around(groups, place, &self.buckets));
                 return Some(self.with_events(alert));
             }
         }

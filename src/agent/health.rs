@@ -357,6 +357,8 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         events: Vec::new(),
         in_rotation: None,
         findings: Vec::new(),
+        around: None,
+        clues: None,
         note: Some(fault.note),
     }
 }

@@ -225,7 +225,7 @@ impl Agent {
             self.keeper.change(Changed::Something);
         }
         if self.keeper.is_due(now) {
-            let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
+            let held = if self.keeper.may_tell() { Vec::new() } else { self.due(now) };
             self.save(held, now);
         }
         self.answer(now);
@@ -273,6 +273,15 @@ impl Agent {
         self.replayed.take().map(|replayed| replayed.into_values().collect()).unwrap_or_default()
     }
 
+    /// What is to be sent now, with the figures of now.
+    fn due(&mut self, now: Millis) -> Vec<Notification> {
+        let stale: Vec<String> = self.outbox.may_be_stale(now).into_iter().map(str::to_owned).collect();
+        for alert in stale.iter().filter_map(|fingerprint| self.engine.alert(fingerprint)) {
+            self.outbox.refresh(&alert);
+        }
+        self.outbox.due(now)
+    }
+
     /// Hands on what is due and durable, and learns what became of what was handed on.
     fn deliver(&mut self, now: Millis) {
         while let Ok(done) = self.outcomes.try_recv() {
@@ -280,7 +289,7 @@ impl Agent {
         }
         let mut ready = self.keeper.hear(now, Duration::ZERO, &mut self.notices);
         if self.keeper.may_tell() {
-            ready.extend(self.outbox.due(now));
+            ready.extend(self.due(now));
         }
         ready.into_iter().for_each(|notification| self.send(notification, now));
     }
@@ -395,7 +404,7 @@ impl Agent {
         self.files.flush(&mut self.engine);
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {
-            let held = self.outbox.due(now);
+            let held = self.due(now);
             self.save(held, now);
             ready.extend(self.keeper.hear(now, LAST_WRITE, &mut self.notices));
         }

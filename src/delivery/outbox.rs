@@ -236,6 +236,22 @@ impl Outbox {
         self.state.alerts.values().filter(|alert| !is_over(alert))
     }
 
+    /// The alerts of which something is due that is no news of the moment: a reminder, or what has waited. Figures of
+    /// theirs may be of hours ago: [`Outbox::refresh`] them first.
+    #[must_use]
+    pub fn may_be_stale(&self, now: Millis) -> BTreeSet<&str> {
+        const FRESH: Millis = 10_000;
+        let due = |owed: &Owed| match owed {
+            Owed::News { ready, since } => *ready <= now && now.saturating_sub(*since) > FRESH,
+            Owed::Reminder { at } => *at <= now,
+        };
+        let queues = self.state.queues.values().filter(|queue| !queue.is_busy());
+        let entries = queues.flat_map(|queue| &queue.entries).filter(|(_, entry)| due(&entry.owed));
+        let open =
+            entries.filter(|(key, _)| self.state.alerts.get(*key).is_some_and(|alert| !is_over(alert)));
+        open.map(|(fingerprint, _)| fingerprint.as_str()).collect()
+    }
+
     /// Newer figures of an alert that has not changed otherwise; a reminder shows them.
     pub fn refresh(&mut self, alert: &Alert) {
         if let Some(known) = self.state.alerts.get_mut(&alert.fingerprint)

@@ -1,6 +1,7 @@
 //! What a notification says, before any target's markup: one headline, and for each of the worst alerts its figures,
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
+mod beside;
 pub mod figures;
 mod note;
 mod section;

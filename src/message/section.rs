@@ -1,6 +1,7 @@
 //! One alert in words.
 
 use super::About;
+use super::beside::{clues, impact, not_affected};
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
 use super::words::{clean, made_by, of, past, place, plural, share_of};
 use crate::causes::{rotation, server_name, why};
@@ -71,6 +72,8 @@ impl Section {
         let facts = [
             Fact { label: "Where", text: whereabouts(alert) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
+            Fact { label: "Not", text: alert.around.as_ref().map_or(String::new(), not_affected) },
+            Fact { label: "Impact", text: alert.around.as_ref().map_or(String::new(), |a| impact(alert, a)) },
             Fact { label: "Servers", text: servers(item, &clock).unwrap_or_default() },
             Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Again", text: again(item) },
@@ -351,6 +354,9 @@ fn causes(alert: &Alert) -> Option<String> {
         .collect();
     if let Some(probable) = probable {
         text.push_str(&format!(". Probable: {probable}"));
+    }
+    for clue in clues(alert) {
+        text.push_str(&format!(". {clue}"));
     }
     if !others.is_empty() {
         text.push_str(&format!(". Also {}", others.join(", ")));

@@ -420,6 +420,8 @@ fn a_reminder_shows_the_newest_figures() {
     let due = outbox.due(T);
     outbox.done(due[0].id, &Outcome::Sent, T);
     alert.errors = 99_999;
+    assert!(outbox.may_be_stale(T + 1_000).is_empty());
+    assert!(outbox.may_be_stale(T + 5 * 3_600_000).contains(alert.fingerprint.as_str()));
     outbox.refresh(&alert);
     let due = outbox.due(T + REPEAT_INTERVAL);
     assert_eq!((due[0].items[0].news, due[0].items[0].alert.errors), (News::Repeated, 99_999));
