@@ -311,8 +311,9 @@ mod tests {
 
     #[test]
     fn what_the_clues_of_requests_show() {
-        type Case = (&'static [u8], u16, u32, u64);
-        let cases: &[(&[Case], Option<(Millis, u64)>, u64, (u64, u64))] = &[
+        type Requests = (&'static [u8], u16, u32, u64);
+        type Shown = (Option<(Millis, u64)>, u64, (u64, u64));
+        let cases: &[(&[Requests], Shown)] = &[
             // A timeout of a minute, and answers that nearly took as long.
             (
                 &[
@@ -321,23 +322,19 @@ mod tests {
                     (b"GET", 200, 50_000, 9),
                     (b"GET", 200, 900, 99),
                 ],
-                Some((60_000, 9)),
-                0,
-                (50, 30),
+                (Some((60_000, 9)), 0, (50, 30)),
             ),
             // Refused at once is no timeout.
-            (&[(b"GET", 502, 1, 100)], None, 0, (100, 0)),
-            (&[(b"GET", 504, 5_000, 9)], None, 0, (9, 0)),
+            (&[(b"GET", 502, 1, 100)], (None, 0, (100, 0))),
+            (&[(b"GET", 504, 5_000, 9)], (None, 0, (9, 0))),
             // All over the place.
             (
                 &[(b"GET", 502, 1_000, 20), (b"GET", 502, 2_000, 20), (b"GET", 502, 3_000, 20)],
-                None,
-                0,
-                (60, 0),
+                (None, 0, (60, 0)),
             ),
-            (&[(b"GET", 403, 10, 7), (b"GET", 429, 10, 5), (b"GET", 404, 10, 5)], None, 12, (0, 0)),
+            (&[(b"GET", 403, 10, 7), (b"GET", 429, 10, 5), (b"GET", 404, 10, 5)], (None, 12, (0, 0))),
         ];
-        for (i, (requests, pile, refused, retryable)) in cases.iter().enumerate() {
+        for (i, (requests, (pile, refused, retryable))) in cases.iter().enumerate() {
             let mut counts = Counts::new();
             for (method, status, time, n) in *requests {
                 clues_of(&record(method, *status, *time)).for_each(|clue| add(&mut counts, clue, *n));
