@@ -410,7 +410,14 @@ impl Collector {
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
                 let family = u8::try_from(family).unwrap_or(0);
-                self.known.push(Known { set, key: *key, family, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known {
+                    set,
+                    key: *key,
+                    family,
+                    epoch,
+                    cell: 0,
+                    latency: Latency::default(),
+                });
                 known
             }
         };
