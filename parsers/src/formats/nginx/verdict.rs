@@ -7,7 +7,7 @@ use crate::proxy_status::{self, Header};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Extra, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
-use crate::upstreams::{Attempts, Lists};
+use crate::upstreams::{self, Attempts, Lists};
 
 /// Which of the slots the format carries: an empty value and a missing variable say different things.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +29,11 @@ impl Carried {
 
     pub(super) fn has(self, slot: Slot) -> bool {
         self.slots & (1 << slot as u32) != 0
+    }
+
+    /// Whether an upstream can be known at all.
+    fn has_lists(self) -> bool {
+        self.has(Slot::Addr) || self.has(Slot::UpstreamStatus)
     }
 
     /// A log of the stream module: no other has these variables.
@@ -66,15 +71,11 @@ pub(super) fn record<'a>(
     let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
     let request = request(&values);
     let hostname = text::dash(values.get(Slot::Hostname));
-    let lists = lists(&values, status);
-    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
-    if carried.has(Slot::Server)
-        && let Attempts::One(attempt) = &mut attempts
-    {
-        attempt.upstream = text::dash(values.get(Slot::Server));
-    }
-    let is_session = carried.is_of_sessions();
-    let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
+    let (attempts, outcome) = match plain(&values, status, context) {
+        Some(attempts) => (at_server(&values, attempts), Outcome::Fine),
+        None => judged(&values, status, request.protocol, context),
+    };
+    let time = if carried.is_of_sessions() { Slot::SessionTime } else { Slot::RequestTime };
     Record {
         request_time: text::millis(values.get(time)),
         method: request.method,
@@ -83,21 +84,59 @@ pub(super) fn record<'a>(
         pool: text::dash(values.get(Slot::Pool)),
         site: site(&values),
         attempts,
-        outcome: Evidence {
-            status,
-            protocol: request.protocol,
-            cache_status: values.get(Slot::CacheStatus),
-            lists: lists.as_ref(),
-            attempts: &attempts,
-            told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
-            is_session,
-        }
-        .outcome(context),
+        outcome,
         end,
         status,
         region: b"",
         extra: Extra::NONE,
     }
+}
+
+/// The attempts of a request that ended well whatever they were: at most one, which an address answered. `None`: the line
+/// is to be judged. The same as [`judged`] for these lines, which are nearly all.
+#[inline(always)]
+fn plain<'a>(values: &Values<'_, 'a>, status: Status, context: &Context) -> Option<Attempts<'a>> {
+    if context.gateway_statuses.is_some() || matches!(status.code(), Some(9 | 499 | 502 | 504)) {
+        return None;
+    }
+    if !values.carried.has_lists() {
+        return Some(Attempts::None);
+    }
+    upstreams::usual(values.get(Slot::Addr), values.get(Slot::UpstreamStatus)).map(Attempts::One)
+}
+
+/// Nginx Proxy Manager names the one server behind a host in a field of its own.
+#[inline(always)]
+fn at_server<'a>(values: &Values<'_, 'a>, mut attempts: Attempts<'a>) -> Attempts<'a> {
+    if values.carried.has(Slot::Server)
+        && let Attempts::One(attempt) = &mut attempts
+    {
+        attempt.upstream = text::dash(values.get(Slot::Server));
+    }
+    attempts
+}
+
+/// The attempts, and what the request's end means.
+#[inline(never)]
+fn judged<'a>(
+    values: &Values<'_, 'a>,
+    status: Status,
+    protocol: &[u8],
+    context: &Context,
+) -> (Attempts<'a>, Outcome) {
+    let lists = lists(values, status);
+    let attempts = at_server(values, lists.map_or(Attempts::None, Lists::attempts));
+    let outcome = Evidence {
+        status,
+        protocol,
+        cache_status: values.get(Slot::CacheStatus),
+        lists: lists.as_ref(),
+        attempts: &attempts,
+        told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
+        is_session: values.carried.is_of_sessions(),
+    }
+    .outcome(context);
+    (attempts, outcome)
 }
 
 /// All of nginx's times are taken when the line is written: the request's end. The most exact one counts.
@@ -133,7 +172,7 @@ fn site<'a>(values: &Values<'_, 'a>) -> &'a [u8] {
 }
 
 fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
-    if !values.carried.has(Slot::Addr) && !values.carried.has(Slot::UpstreamStatus) {
+    if !values.carried.has_lists() {
         return None;
     }
     Some(Lists {
