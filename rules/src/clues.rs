@@ -187,8 +187,14 @@ impl Clues {
         Found::of(&sum)
     }
 
+    /// As it was saved; of another step it says nothing.
+    pub fn restore(saved: Clues, step: Millis, goes_on: bool) -> Result<Clues, Unsound> {
+        saved.check(step)?;
+        Ok(if goes_on { saved } else { Clues::default() })
+    }
+
     /// Whether it can have been saved.
-    pub fn check(&self, step: Millis) -> Result<(), Unsound> {
+    fn check(&self, step: Millis) -> Result<(), Unsound> {
         let known: usize = self.open.values().map(BTreeMap::len).sum();
         ensure(known == self.waiting && known <= SERIES_MAX, "clues of open steps")?;
         ensure(self.closed.len() <= 3, "the times of clues")?;

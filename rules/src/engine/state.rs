@@ -227,8 +227,7 @@ impl Engine {
         engine.servers = servers.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
-        clues.check(step)?;
-        engine.clues = if goes_on { clues.into_owned() } else { Clues::default() };
+        engine.clues = Clues::restore(clues.into_owned(), step, goes_on)?;
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
