@@ -208,9 +208,15 @@ impl Json {
 pub(super) struct Known(Json);
 
 impl Known {
-    /// Every one of them.
-    pub(super) fn new() -> Known {
-        Known(Json::recognising())
+    /// Every one of them, but for what a format has in their place: `None` is a name that means nothing there.
+    pub(super) fn but_for(own: &[(&str, Option<Meaning>, u8)]) -> Known {
+        let is_own = |path: &str| own.iter().any(|(name, ..)| *name == path);
+        let mut entries = names::entries();
+        entries.retain(|entry| !is_own(&entry.path));
+        entries.extend(own.iter().filter_map(|(name, meaning, rank)| {
+            Some(Entry { path: (*name).into(), meaning: (*meaning)?, rank: *rank, speaker: None })
+        }));
+        Known(Json::new("json".to_owned(), entries, seen::LABELS.map(str::to_owned).to_vec()))
     }
 
     /// The labels that some of them fill.

@@ -2,6 +2,7 @@
 
 use super::{Meaning, Stopped, lasting, slot};
 use crate::fields::{Slot, Unit};
+use crate::text;
 
 /// ltsv.org's recommended labels, where they are not JSON's: its `host` is the client.
 pub(super) const NAMES: &[(&str, Option<Meaning>, u8)] = &[
@@ -18,25 +19,33 @@ pub(super) const NAMES: &[(&str, Option<Meaning>, u8)] = &[
 
 /// Whether a label comes first, and a tab somewhere.
 pub(super) fn begins(line: &[u8]) -> bool {
-    label(line).is_some() && line.contains(&b'\t')
+    label(line).is_some() && text::find(b'\t', line).is_some()
 }
 
 fn label(field: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = field.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')))?;
-    let (label, rest) = field.split_at_checked(end)?;
+    const LABEL: [bool; 256] = text::word_bytes(b"_.-");
+    let (label, rest) = field.split_at_checked(text::run_of(&LABEL, field))?;
     Some((label, rest.strip_prefix(b":")?)).filter(|(label, _)| !label.is_empty())
 }
 
+#[inline(always)]
 pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
-    let mut at = 0;
-    for field in text.split(|b| *b == b'\t') {
+    let mut rest = text;
+    loop {
+        let tab = text::find(b'\t', rest);
+        let (field, after) = rest.split_at_checked(tab.unwrap_or(rest.len())).unwrap_or_default();
         match label(field) {
             Some((label, value)) => each(label, value),
             // Tabs at the end, and two of them, are seen.
             None if field.is_empty() => {}
-            None => return Err(Stopped { at, reason: "a label and a colon were expected" }),
+            None => {
+                let at = text.len() - rest.len();
+                return Err(Stopped { at, reason: "a label and a colon were expected" });
+            }
         }
-        at += field.len() + 1;
+        match after {
+            [_, after @ ..] => rest = after,
+            [] => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -87,26 +87,11 @@ impl Grammar {
 struct Labelled {
     grammar: Grammar,
     known: Known,
-    /// `None`: a name that means nothing here.
-    own: Vec<(Box<str>, Option<Entry>)>,
 }
 
 impl Labelled {
     fn new(grammar: Grammar) -> Labelled {
-        let own = grammar.own().iter().map(|(name, meaning, rank)| {
-            let path: Box<str> = (*name).into();
-            let entry =
-                meaning.map(|meaning| Entry { path: path.clone(), meaning, rank: *rank, speaker: None });
-            (path, entry)
-        });
-        Labelled { grammar, known: Known::new(), own: own.collect() }
-    }
-
-    fn entry(&self, name: &[u8]) -> Option<&Entry> {
-        match self.own.iter().find(|(own, _)| own.as_bytes() == name) {
-            Some((_, entry)) => entry.as_ref(),
-            None => self.known.entry(name),
-        }
+        Labelled { grammar, known: Known::but_for(grammar.own()) }
     }
 
     /// Whether this is a program's message in the same file, rather than a request under names that nobody here knows.
@@ -129,12 +114,8 @@ impl Labelled {
         if self.grammar.begins(line) {
             return Some(Header { rest: line, ..Header::default() });
         }
-        let mut prefix = context.prefix;
-        let header = syslog::strip(line, &mut prefix);
+        let header = syslog::strip(line, &mut context.prefix);
         let begins = self.grammar.begins(header.rest);
-        if begins {
-            context.prefix = prefix;
-        }
         let framed = || heroku::framed(line).ok().map(|(_, header)| header);
         if begins { Some(header) } else { framed().filter(|header| self.grammar.begins(header.rest)) }
     }
@@ -181,7 +162,7 @@ impl Format for Labelled {
         let (mut seen, mut router) = (Seen::new(line), heroku::Router::default());
         let read = self.grammar.pairs(header.rest, |name, value| {
             router.take(name, value);
-            if let Some(entry) = self.entry(name) {
+            if let Some(entry) = self.known.entry(name) {
                 seen.take(entry, plain(entry, value));
             }
         });
