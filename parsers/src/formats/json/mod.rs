@@ -179,8 +179,8 @@ impl Json {
         Json { name, labels, entries: Entries::new(entries), speaker: None, knows_upstream }
     }
 
-    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'a>> {
-        let mut seen = Seen::new(line);
+    /// What the members of an object in a line say; filled in place, for it is no small thing to hand on.
+    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8], seen: &mut Seen<'a>) -> Result<(), Malformed<'a>> {
         seen.speaker = self.speaker;
         let scanned = scan::members(text, |names, value, _| {
             if let Some(entry) = self.entries.find(names) {
@@ -191,7 +191,7 @@ impl Json {
             Ok(()) => {
                 seen.is_whole = true;
                 seen.settle();
-                Ok(seen)
+                Ok(())
             }
             Err(broken) => {
                 // A name is what the line says: only a plain one is shown as a field's.
@@ -270,7 +270,8 @@ impl Format for Json {
         if text.is_empty() {
             return Ok(Parsed::Other);
         }
-        let mut seen = self.scan(line, text)?;
+        let mut seen = Seen::new(line);
+        self.scan(line, text, &mut seen)?;
         if !sender.is_empty() {
             seen.set(Slot::Node, u8::MAX, sender);
         }

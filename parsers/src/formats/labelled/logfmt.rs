@@ -9,8 +9,13 @@ pub(super) fn begins(line: &[u8]) -> bool {
     name(line).is_ok_and(|(rest, _)| rest.starts_with(b"="))
 }
 
+const NAME: [bool; 256] = text::word_bytes(b"_.-@/#:");
+
+pub(super) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && text::run_of(&NAME, name) == name.len()
+}
+
 fn name(rest: &[u8]) -> Piece<'_> {
-    const NAME: [bool; 256] = text::word_bytes(b"_.-@/#:");
     match rest.split_at_checked(text::run_of(&NAME, rest)) {
         Some((name, after)) if !name.is_empty() => Ok((after, name)),
         _ => text::fail(rest),
@@ -26,8 +31,12 @@ fn value(rest: &[u8]) -> Piece<'_> {
     Ok((rest, value))
 }
 
+/// Calls `each` for every name and its value; it tells whether it knows the name, which need not be looked at then.
 #[inline(always)]
-pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
+pub(super) fn pairs<'a>(
+    text: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]) -> bool,
+) -> Result<(), Stopped> {
     let mut rest = text;
     loop {
         if rest.first().is_some_and(|b| *b <= b' ') {
@@ -37,19 +46,28 @@ pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])
             return Ok(());
         }
         let stopped = |rest: &[u8], reason| Err(Stopped { at: text.len() - rest.len(), reason });
-        let Ok((after, name)) = name(rest) else { return stopped(rest, "a name was expected") };
-        rest = match after.strip_prefix(b"=") {
-            Some(text) => match value(text) {
-                Ok((after, value)) => {
-                    each(name, value);
-                    after
-                }
-                Err(_) => return stopped(text, "a quote that does not end"),
+        let (after, is_pair) = match word(rest).map(|(word, text)| (word, text, value(text))) {
+            Some((word, _, Ok((after, value)))) => (after, each(word, value) || is_name(word)),
+            Some((word, text, Err(_))) if is_name(word) => return stopped(text, "a quote that does not end"),
+            _ => (rest, false),
+        };
+        rest = match is_pair {
+            true => after,
+            // A name alone, or none.
+            false => match name(rest) {
+                Ok((after, _)) => after,
+                Err(_) => return stopped(rest, "a name was expected"),
             },
-            None => after,
         };
         if !matches!(rest.first(), None | Some(b' ' | b'\t')) {
             return stopped(rest, "a blank was expected");
         }
     }
+}
+
+/// What stands before a sign of equality that comes before any blank, and what stands behind it.
+#[inline(always)]
+fn word(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (word, after) = rest.split_at_checked(text::find_either(b'=', b' ', rest)?)?;
+    Some((word, after.strip_prefix(b"=")?))
 }

@@ -19,26 +19,31 @@ pub(super) const NAMES: &[(&str, Option<Meaning>, u8)] = &[
 
 /// Whether a label comes first, and a tab somewhere.
 pub(super) fn begins(line: &[u8]) -> bool {
-    label(line).is_some() && text::find(b'\t', line).is_some()
+    let label = text::find(b':', line).and_then(|at| line.get(..at));
+    label.is_some_and(is_label) && text::find(b'\t', line).is_some()
 }
 
-fn label(field: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn is_label(label: &[u8]) -> bool {
     const LABEL: [bool; 256] = text::word_bytes(b"_.-");
-    let (label, rest) = field.split_at_checked(text::run_of(&LABEL, field))?;
-    Some((label, rest.strip_prefix(b":")?)).filter(|(label, _)| !label.is_empty())
+    !label.is_empty() && text::run_of(&LABEL, label) == label.len()
 }
 
+/// Calls `each` for every label and its value; it tells whether it knows the label, which need not be looked at then.
 #[inline(always)]
-pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
+pub(super) fn pairs<'a>(
+    text: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]) -> bool,
+) -> Result<(), Stopped> {
     let mut rest = text;
     loop {
         let tab = text::find(b'\t', rest);
         let (field, after) = rest.split_at_checked(tab.unwrap_or(rest.len())).unwrap_or_default();
-        match label(field) {
-            Some((label, value)) => each(label, value),
+        let parts = text::find(b':', field).and_then(|at| field.split_at_checked(at));
+        match parts.and_then(|(label, value)| Some((label, value.get(1..)?))) {
+            Some((label, value)) if each(label, value) || is_label(label) => {}
             // Tabs at the end, and two of them, are seen.
-            None if field.is_empty() => {}
-            None => {
+            _ if field.is_empty() => {}
+            _ => {
                 let at = text.len() - rest.len();
                 return Err(Stopped { at, reason: "a label and a colon were expected" });
             }

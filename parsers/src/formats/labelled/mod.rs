@@ -67,10 +67,19 @@ impl Grammar {
         }
     }
 
-    fn pairs<'a>(self, text: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
+    /// Calls `each` for every name and value; it tells whether it knows the name. One that it does not know may be none:
+    /// that ends it.
+    fn pairs<'a>(self, text: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8]) -> bool) -> Result<(), Stopped> {
         match self {
             Grammar::Ltsv => ltsv::pairs(text, each),
             Grammar::Logfmt => logfmt::pairs(text, each),
+        }
+    }
+
+    fn is_name(self, name: &[u8]) -> bool {
+        match self {
+            Grammar::Ltsv => ltsv::is_label(name),
+            Grammar::Logfmt => logfmt::is_name(name),
         }
     }
 
@@ -104,6 +113,7 @@ impl Labelled {
                 b"msg" | b"message" => message = true,
                 _ => status |= has(b"status") || has(b"code"),
             }
+            false
         });
         read.is_ok() && level && message && !status
     }
@@ -162,9 +172,11 @@ impl Format for Labelled {
         let (mut seen, mut router) = (Seen::new(line), heroku::Router::default());
         let read = self.grammar.pairs(header.rest, |name, value| {
             router.take(name, value);
-            if let Some(entry) = self.known.entry(name) {
+            let entry = self.known.entry(name);
+            if let Some(entry) = entry {
                 seen.take(entry, plain(entry, value));
             }
+            entry.is_some()
         });
         if let Err(stopped) = read {
             let at = offset_in(line, header.rest) + stopped.at;
@@ -203,8 +215,11 @@ impl Format for Labelled {
         let mut fields: Vec<_> = header.fields(line).collect();
         // What was seen before the break is what people want; where it broke, `parse` says.
         let _ = self.grammar.pairs(header.rest, |name, value| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            fields.push(Field { name, value, at: offset_in(line, value) });
+            if self.grammar.is_name(name) {
+                let name = String::from_utf8_lossy(name).into_owned();
+                fields.push(Field { name, value, at: offset_in(line, value) });
+            }
+            false
         });
         fields
     }

@@ -31,6 +31,8 @@ struct Step {
     trailing: bool,
     /// Ends before the first slash, the start of the next value.
     at_slash: bool,
+    /// [`Step::only_end`] says where it ends.
+    is_sure: bool,
 }
 
 impl Step {
@@ -204,7 +206,8 @@ impl Spec {
                     }
                     let padded = directive.padding == Padding::Left || after_left;
                     let literal = Vec::new();
-                    steps.push(Step { directive, literal, padded, trailing: false, at_slash: false });
+                    let (trailing, at_slash, is_sure) = (false, false, false);
+                    steps.push(Step { directive, literal, padded, trailing, at_slash, is_sure });
                 }
             }
         }
@@ -221,7 +224,10 @@ impl Spec {
         let header = steps.iter().find_map(|step| step.directive.header);
         let slots = steps.iter().filter_map(|step| step.directive.slot);
         let carried = slots.fold(0, |carried, slot| carried | 1 << slot as u32);
-        let is_plain = steps.iter().all(Step::has_only_end);
+        for step in &mut steps {
+            step.is_sure = step.has_only_end();
+        }
+        let is_plain = steps.iter().all(|step| step.is_sure);
         Ok(Spec { head: head.into_bytes(), steps, is_plain, carried, tail: false, is_end, unit, header })
     }
 
@@ -387,7 +393,10 @@ impl<'f, 'a> Reading<'f, 'a> {
                 // Another reading of the same bytes, some of which may be looked at to the line's end.
                 self.spend(rest.len());
             }
-            let len = match step.directive.shape.take(rest) {
+            let sure = if step.is_sure { step.only_end(rest) } else { None };
+            let sure = sure.filter(|len| rest.get(*len..).is_some_and(|after| step.is_literal_at(after)));
+            let taken = sure.map_or_else(|| step.directive.shape.take(rest), Taken::Len);
+            let len = match taken {
                 Taken::Len(len) => len,
                 Taken::Wrong => return self.fail(i, at),
                 Taken::Open => {
