@@ -17,8 +17,11 @@ use std::sync::Arc;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+pub use of::Of;
+
 mod cell;
 mod exits;
+mod of;
 mod tables;
 mod values;
 
@@ -132,6 +135,23 @@ impl Collector {
         }
     }
 
+    /// What of this source's records can be known beforehand, for [`Collector::count_of`].
+    #[must_use]
+    pub fn of<'s>(&self, source: &'s Source) -> Of<'s> {
+        Of::new(source, &self.plan, &self.carried)
+    }
+
+    /// The same as [`Collector::count`] of a record of this source. Nearly every one asked one server that has a name; where
+    /// neither tables nor captures say more of it, only its own words are looked at.
+    #[inline]
+    pub fn count_of(&mut self, of: &Of<'_>, record: &Record<'_>, place: Place) {
+        let Some((key, attempt)) = of.key(record) else { return self.count(of.source, record, place) };
+        let step = self.place_of(record.end, place);
+        self.block.see(record.end, record.status, step);
+        let at = self.find(0, true, &key, || of.values(record, attempt));
+        self.add_at(at, step, record, Tried::of(attempt), Some(attempt.failure.is_some()));
+    }
+
     /// Counts one record: the request in the series of its last attempt, each attempt in its own.
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
         let step = self.place_of(record.end, place);
@@ -160,7 +180,8 @@ impl Collector {
         }
         let reason = diagnosis.cause.reason;
         for family in 0..self.carried.len() {
-            let Some((_, cell)) = self.cell(family, &values, step) else { continue };
+            let at = self.find_values(family, &values);
+            let Some(cell) = self.cell(family, at, step) else { continue };
             match diagnosis.effect {
                 Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
                 Effect::Aborted => {
@@ -302,7 +323,6 @@ impl Collector {
 
     /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
     /// failed).
-    #[inline(always)]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
         self.add_to_first(values, step, tried, request);
         // Nearly no plan has others.
@@ -311,15 +331,22 @@ impl Collector {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn add_to_first(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let Some((at, cell)) = self.cell(0, values, step) else { return };
-        count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
-        if request.is_some() && leaves_clues(values.record) {
-            count_clues(&mut self.block, cell, values.record);
+        let at = self.find_values(0, values);
+        self.add_at(at, step, values.record, tried, request);
+    }
+
+    /// Adds to the first family's series at this place in `known`, which alone keeps times and clues.
+    #[inline(always)]
+    fn add_at(&mut self, at: u32, step: i64, record: &Record<'_>, tried: Tried, request: Option<bool>) {
+        let Some(cell) = self.cell(0, at, step) else { return };
+        count_in(&mut self.block, cell, &self.plan, record, tried, request);
+        if request.is_some() && leaves_clues(record) {
+            count_clues(&mut self.block, cell, record);
         }
-        if let (Some(time), Some(_), true) = (values.record.request_time, request, self.latencies.is_some())
-            && !values.record.is_tunnel()
+        if let (Some(time), Some(_), true) = (record.request_time, request, self.latencies.is_some())
+            && !record.is_tunnel()
             && let Some(known) = self.known.get_mut(at as usize)
         {
             known.latency.record(time);
@@ -328,15 +355,15 @@ impl Collector {
 
     #[inline(never)]
     fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        if let Some((_, cell)) = self.cell(family, values, step) {
+        let at = self.find_values(family, values);
+        if let Some(cell) = self.cell(family, at, step) {
             count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
         }
     }
 
-    /// The place in `known` of the family's series with these values, and its cell in this step of the block.
+    /// The cell in this step of the block of the family's series at this place in `known`.
     #[inline(always)]
-    fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
-        let at = self.find(family, values);
+    fn cell(&mut self, family: usize, at: u32, step: i64) -> Option<u32> {
         if let Some(last) = self.last.get_mut(family) {
             *last = at;
         }
@@ -348,19 +375,30 @@ impl Collector {
         let cell = self.block.find_cell(known.cell, step);
         // Older cells are found through the newest.
         known.cell = known.cell.max(cell);
-        Some((at, cell))
+        Some(cell)
     }
 
-    /// The place in `known` of the series with these values.
-    #[inline(always)]
-    fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
+    fn find_values(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
         let Some(carried) = self.carried.get(family) else { return u32::MAX };
+        let key = Key::of(values, carried[usize::from(has_upstream)].built_in);
+        self.find(family, has_upstream, &key, || *values)
+    }
+
+    /// The place in `known` of the series with this key. The values are asked for where it does not say all of them.
+    #[inline(always)]
+    fn find<'v>(
+        &mut self,
+        family: usize,
+        has_upstream: bool,
+        key: &Key,
+        values: impl Fn() -> Values<'v>,
+    ) -> u32 {
+        let Some(carried) = self.carried.get(family) else { return u32::MAX };
         let carried = &carried[usize::from(has_upstream)];
-        let key = Key::of(values, carried.built_in);
         let mut hash = key.hash(has_upstream);
         if carried.captures {
-            hash = carried.hash_of_captures(&self.plan, values, hash);
+            hash = carried.hash_of_captures(&self.plan, &values(), hash);
         }
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
@@ -369,15 +407,15 @@ impl Collector {
             let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
-                && series.key.is(&key)
+                && series.key.is(key)
                 && usize::from(series.family) == family
                 && ((!carried.captures && key.says_all())
-                    || is_set(&series.set, &self.plan, &carried.labels, values))
+                    || is_set(&series.set, &self.plan, &carried.labels, &values()))
             {
                 return known;
             }
         }
-        self.find_slowly(family, values, &key, tag, start)
+        self.find_slowly(family, &values(), key, tag, start)
     }
 
     #[cold]

@@ -46,9 +46,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    pub(super) const EMPTY: Key = Key { lengths: 0, words: [0; 12] };
+
     #[inline(always)]
     pub(super) fn of(values: &Values<'_>, carried: [bool; 6]) -> Key {
-        let mut key = Key { lengths: 0, words: [0; 12] };
+        let mut key = Key::EMPTY;
         for (i, (value, carried)) in values.built_in.iter().zip(carried).enumerate() {
             if carried && !value.is_empty() {
                 key.lengths |= (value.len() as u64) << (8 * i);
@@ -56,6 +58,16 @@ impl Key {
             }
         }
         key
+    }
+
+    /// Puts the value of a built-in label, of which nothing was put yet.
+    #[inline(always)]
+    pub(super) fn put(&mut self, label: Label, value: &[u8]) {
+        let at = label as usize;
+        if at < 6 {
+            self.lengths |= (value.len() as u64) << (8 * at);
+            [self.words[2 * at], self.words[2 * at + 1]] = words(value);
+        }
     }
 
     #[inline(always)]
@@ -105,6 +117,7 @@ fn words(value: &[u8]) -> [u64; 2] {
 }
 
 /// The values of an attempt's labels.
+#[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     /// In the order of [`Label`], cut.
     pub(super) built_in: [&'a [u8]; 6],

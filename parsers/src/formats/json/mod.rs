@@ -179,8 +179,8 @@ impl Json {
         Json { name, labels, entries: Entries::new(entries), speaker: None, knows_upstream }
     }
 
-    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'a>> {
-        let mut seen = Seen::new(line);
+    /// What the members of an object in a line say; filled in place, for it is no small thing to hand on.
+    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8], seen: &mut Seen<'a>) -> Result<(), Malformed<'a>> {
         seen.speaker = self.speaker;
         let scanned = scan::members(text, |names, value, _| {
             if let Some(entry) = self.entries.find(names) {
@@ -191,7 +191,7 @@ impl Json {
             Ok(()) => {
                 seen.is_whole = true;
                 seen.settle();
-                Ok(seen)
+                Ok(())
             }
             Err(broken) => {
                 // A name is what the line says: only a plain one is shown as a field's.
@@ -208,9 +208,15 @@ impl Json {
 pub(super) struct Known(Json);
 
 impl Known {
-    /// Every one of them.
-    pub(super) fn new() -> Known {
-        Known(Json::recognising())
+    /// Every one of them, but for what a format has in their place: `None` is a name that means nothing there.
+    pub(super) fn but_for(own: &[(&str, Option<Meaning>, u8)]) -> Known {
+        let is_own = |path: &str| own.iter().any(|(name, ..)| *name == path);
+        let mut entries = names::entries();
+        entries.retain(|entry| !is_own(&entry.path));
+        entries.extend(own.iter().filter_map(|(name, meaning, rank)| {
+            Some(Entry { path: (*name).into(), meaning: (*meaning)?, rank: *rank, speaker: None })
+        }));
+        Known(Json::new("json".to_owned(), entries, seen::LABELS.map(str::to_owned).to_vec()))
     }
 
     /// The labels that some of them fill.
@@ -264,7 +270,8 @@ impl Format for Json {
         if text.is_empty() {
             return Ok(Parsed::Other);
         }
-        let mut seen = self.scan(line, text)?;
+        let mut seen = Seen::new(line);
+        self.scan(line, text, &mut seen)?;
         if !sender.is_empty() {
             seen.set(Slot::Node, u8::MAX, sender);
         }

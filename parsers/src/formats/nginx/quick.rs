@@ -5,6 +5,9 @@ use super::steps::{End, Ends, Literal, Slots, Step};
 use super::variables::Shape;
 use crate::text::{self, ONES, TOPS, word_at};
 
+/// How much is looked at before a vector search takes over.
+const NEAR: usize = 32;
+
 /// How the end of a step's value is found here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
@@ -146,7 +149,17 @@ fn item(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
 
 #[inline(always)]
 fn near(byte: u8, line: &[u8], pos: usize) -> Option<usize> {
-    Some(pos + text::find(byte, line.get(pos..)?)?)
+    let pattern = ONES * u64::from(byte);
+    let mut at = pos;
+    // Beyond the line's end there are zeros, which nobody looks for.
+    while at < pos + NEAR {
+        let hits = text::zero_bytes(word_at(line, at) ^ pattern);
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + memchr::memchr(byte, line.get(at..)?)?)
 }
 
 /// `0.019` and the first byte of a literal that does not look like a number's next.
@@ -189,11 +202,9 @@ fn is_clf(rest: &[u8]) -> bool {
         u64::from_le_bytes(*b"\0:\0\0 \0\0\0"),
     ];
     let Some((date, _)) = rest.split_first_chunk::<26>() else { return false };
-    let (words, _) = date.as_chunks::<8>();
-    let others = words
-        .iter()
-        .zip(MARKS)
-        .fold(0, |others, (word, marks)| others | (u64::from_le_bytes(*word) ^ marks) & filled(marks));
+    let (&[a, b, c], _) = date.as_chunks::<8>() else { return false };
+    let other = |word: [u8; 8], marks: u64| (u64::from_le_bytes(word) ^ marks) & filled(marks);
+    let others = other(a, MARKS[0]) | other(b, MARKS[1]) | other(c, MARKS[2]);
     others == 0 && matches!(date[21], b'+' | b'-')
 }
 

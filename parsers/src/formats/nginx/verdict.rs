@@ -31,11 +31,6 @@ impl Carried {
         self.slots & (1 << slot as u32) != 0
     }
 
-    /// Whether an upstream can be known at all.
-    fn has_lists(self) -> bool {
-        self.has(Slot::Addr) || self.has(Slot::UpstreamStatus)
-    }
-
     /// A log of the stream module: no other has these variables.
     fn is_of_sessions(self) -> bool {
         self.has(Slot::SessionTime) || self.has(Slot::Protocol)
@@ -69,20 +64,38 @@ pub(super) fn record<'a>(
 ) -> Record<'a> {
     let values = Values { slots, carried };
     let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
-    let request = request(&values);
+    let is_fine = context.gateway_statuses.is_none() && !matches!(status.code(), Some(9 | 499 | 502 | 504));
+    // One try that an address answered, of a request that ended well whatever it was: nearly every line. What is read
+    // here is what `judged` would say of it.
+    if is_fine
+        && let Some(mut attempt) = upstreams::usual(values.get(Slot::Addr), values.get(Slot::UpstreamStatus))
+    {
+        if carried.has(Slot::Server) {
+            attempt.upstream = text::dash(values.get(Slot::Server));
+        }
+        let request = request(&values);
+        return of(&values, (end, status, node), request, Attempts::One(attempt), Outcome::Fine);
+    }
+    judged(&values, (end, status, node), context)
+}
+
+#[inline(always)]
+fn of<'a>(
+    values: &Values<'_, 'a>,
+    (end, status, node): (Millis, Status, &'a [u8]),
+    request: RequestLine<'a>,
+    attempts: Attempts<'a>,
+    outcome: Outcome,
+) -> Record<'a> {
     let hostname = text::dash(values.get(Slot::Hostname));
-    let (attempts, outcome) = match plain(&values, status, context) {
-        Some(attempts) => (at_server(&values, attempts), Outcome::Fine),
-        None => judged(&values, status, request.protocol, context),
-    };
-    let time = if carried.is_of_sessions() { Slot::SessionTime } else { Slot::RequestTime };
+    let time = if values.carried.is_of_sessions() { Slot::SessionTime } else { Slot::RequestTime };
     Record {
         request_time: text::millis(values.get(time)),
         method: request.method,
         path: request.target,
         node: if hostname.is_empty() { node } else { hostname },
         pool: text::dash(values.get(Slot::Pool)),
-        site: site(&values),
+        site: site(values),
         attempts,
         outcome,
         end,
@@ -92,43 +105,20 @@ pub(super) fn record<'a>(
     }
 }
 
-/// The attempts of a request that ended well whatever they were: at most one, which an address answered. `None`: the line
-/// is to be judged. The same as [`judged`] for these lines, which are nearly all.
-#[inline(always)]
-fn plain<'a>(values: &Values<'_, 'a>, status: Status, context: &Context) -> Option<Attempts<'a>> {
-    if context.gateway_statuses.is_some() || matches!(status.code(), Some(9 | 499 | 502 | 504)) {
-        return None;
-    }
-    if !values.carried.has_lists() {
-        return Some(Attempts::None);
-    }
-    upstreams::usual(values.get(Slot::Addr), values.get(Slot::UpstreamStatus)).map(Attempts::One)
-}
-
-/// Nginx Proxy Manager names the one server behind a host in a field of its own.
-#[inline(always)]
-fn at_server<'a>(values: &Values<'_, 'a>, mut attempts: Attempts<'a>) -> Attempts<'a> {
+/// The same of any line.
+#[inline(never)]
+fn judged<'a>(values: &Values<'_, 'a>, head: (Millis, Status, &'a [u8]), context: &Context) -> Record<'a> {
+    let (request, status) = (request(values), head.1);
+    let lists = lists(values, status);
+    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
     if values.carried.has(Slot::Server)
         && let Attempts::One(attempt) = &mut attempts
     {
         attempt.upstream = text::dash(values.get(Slot::Server));
     }
-    attempts
-}
-
-/// The attempts, and what the request's end means.
-#[inline(never)]
-fn judged<'a>(
-    values: &Values<'_, 'a>,
-    status: Status,
-    protocol: &[u8],
-    context: &Context,
-) -> (Attempts<'a>, Outcome) {
-    let lists = lists(values, status);
-    let attempts = at_server(values, lists.map_or(Attempts::None, Lists::attempts));
     let outcome = Evidence {
         status,
-        protocol,
+        protocol: request.protocol,
         cache_status: values.get(Slot::CacheStatus),
         lists: lists.as_ref(),
         attempts: &attempts,
@@ -136,7 +126,7 @@ fn judged<'a>(
         is_session: values.carried.is_of_sessions(),
     }
     .outcome(context);
-    (attempts, outcome)
+    of(values, head, request, attempts, outcome)
 }
 
 /// All of nginx's times are taken when the line is written: the request's end. The most exact one counts.
@@ -172,7 +162,7 @@ fn site<'a>(values: &Values<'_, 'a>) -> &'a [u8] {
 }
 
 fn lists<'a>(values: &Values<'_, 'a>, status: Status) -> Option<Lists<'a>> {
-    if !values.carried.has_lists() {
+    if !values.carried.has(Slot::Addr) && !values.carried.has(Slot::UpstreamStatus) {
         return None;
     }
     Some(Lists {

@@ -31,9 +31,44 @@ struct Step {
     trailing: bool,
     /// Ends before the first slash, the start of the next value.
     at_slash: bool,
+    /// [`Step::only_end`] says where it ends.
+    is_sure: bool,
 }
 
 impl Step {
+    /// Where a value ends that can end in one way only; `None`: it may not, or does not end so.
+    #[inline(always)]
+    fn only_end(&self, rest: &[u8]) -> Option<usize> {
+        match self.directive.shape {
+            Shape::Word => Some(find(b' ', rest).unwrap_or(rest.len())),
+            Shape::Free => text::quote(rest, 0),
+            shape => match shape.take(rest) {
+                Taken::Len(len) => Some(len),
+                Taken::Wrong | Taken::Open => None,
+            },
+        }
+    }
+
+    /// Whether `only_end` says where it ends.
+    fn has_only_end(&self) -> bool {
+        let is_sure = match self.directive.shape {
+            Shape::Free => self.directive.escaped && self.literal.first() == Some(&b'"'),
+            Shape::Word => matches!(self.literal.first(), None | Some(b' ')),
+            _ => true,
+        };
+        is_sure && !self.trailing && !self.at_slash
+    }
+
+    #[inline(always)]
+    fn is_literal_at(&self, rest: &[u8]) -> bool {
+        match *self.literal {
+            [] => true,
+            [a] => rest.first() == Some(&a),
+            [a, b] => rest.first_chunk::<2>() == Some(&[a, b]),
+            _ => rest.starts_with(&self.literal),
+        }
+    }
+
     /// The first end at or after `from` of a value that has no shape of its own.
     fn end(&self, rest: &[u8], from: usize) -> Option<usize> {
         if self.at_slash {
@@ -114,6 +149,8 @@ fn bare_quote(text: &[u8], from: usize) -> Option<usize> {
 pub struct Spec {
     head: Vec<u8>,
     steps: Vec<Step>,
+    /// Each value ends in one way only.
+    is_plain: bool,
     carried: u64,
     /// Headers may follow (Squid's `log_mime_hdrs`), or a dash (Traffic Server's log of Squid's shape).
     tail: bool,
@@ -169,7 +206,8 @@ impl Spec {
                     }
                     let padded = directive.padding == Padding::Left || after_left;
                     let literal = Vec::new();
-                    steps.push(Step { directive, literal, padded, trailing: false, at_slash: false });
+                    let (trailing, at_slash, is_sure) = (false, false, false);
+                    steps.push(Step { directive, literal, padded, trailing, at_slash, is_sure });
                 }
             }
         }
@@ -186,7 +224,11 @@ impl Spec {
         let header = steps.iter().find_map(|step| step.directive.header);
         let slots = steps.iter().filter_map(|step| step.directive.slot);
         let carried = slots.fold(0, |carried, slot| carried | 1 << slot as u32);
-        Ok(Spec { head: head.into_bytes(), steps, carried, tail: false, is_end, unit, header })
+        for step in &mut steps {
+            step.is_sure = step.has_only_end();
+        }
+        let is_plain = steps.iter().all(|step| step.is_sure);
+        Ok(Spec { head: head.into_bytes(), steps, is_plain, carried, tail: false, is_end, unit, header })
     }
 
     pub fn carried(&self) -> u64 {
@@ -216,11 +258,35 @@ impl Spec {
     /// # Errors
     /// Where the line stops making sense.
     pub fn read<'a>(&self, line: &'a [u8], values: &mut Values<'a>) -> Result<(), Stop> {
+        if self.is_plain && self.plain(line, values).is_some() {
+            return Ok(());
+        }
         let mut reading = Reading::new(self, line, values);
         if reading.all() && reading.tries > 0 && !reading.two_readings {
             return Ok(());
         }
         Err(reading.stop())
+    }
+
+    /// Reads a line of which nothing is in doubt. `None`: [`Reading`] says what it is; for the others it says the same.
+    fn plain<'a>(&self, line: &'a [u8], values: &mut Values<'a>) -> Option<()> {
+        let mut rest = line.strip_prefix(&*self.head)?;
+        for step in &self.steps {
+            while step.padded
+                && let [b' ', after @ ..] = rest
+            {
+                rest = after;
+            }
+            let (value, after) = rest.split_at_checked(step.only_end(rest)?)?;
+            if !step.is_literal_at(after) {
+                return None;
+            }
+            if let Some(slot) = step.directive.slot {
+                values.set(slot, value);
+            }
+            rest = after.get(step.literal.len()..)?;
+        }
+        rest.is_empty().then_some(())
     }
 
     /// Each value as far as the line can be read.
@@ -327,7 +393,10 @@ impl<'f, 'a> Reading<'f, 'a> {
                 // Another reading of the same bytes, some of which may be looked at to the line's end.
                 self.spend(rest.len());
             }
-            let len = match step.directive.shape.take(rest) {
+            let sure = if step.is_sure { step.only_end(rest) } else { None };
+            let sure = sure.filter(|len| rest.get(*len..).is_some_and(|after| step.is_literal_at(after)));
+            let taken = sure.map_or_else(|| step.directive.shape.take(rest), Taken::Len);
+            let len = match taken {
                 Taken::Len(len) => len,
                 Taken::Wrong => return self.fail(i, at),
                 Taken::Open => {
@@ -345,7 +414,7 @@ impl<'f, 'a> Reading<'f, 'a> {
                 true => after.iter().take_while(|b| **b == b' ').count(),
                 false => 0,
             };
-            if !after.get(blanks..).is_some_and(|after| after.starts_with(&step.literal)) {
+            if !after.get(blanks..).is_some_and(|after| step.is_literal_at(after)) {
                 return self.fail(i, at + len);
             }
             self.keep(i, at, value);
