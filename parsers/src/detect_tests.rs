@@ -193,6 +193,36 @@ fn what_is_no_log() {
     }
 }
 
+/// nginx's combined line is Apache's: then the path decides, and of lines that differ it decides nothing.
+#[test]
+fn where_lines_are_the_same_the_path_tells_whose_they_are() {
+    let combined = b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 503 5 \"-\" \"UA\"\n";
+    let vhost = [b"shop.example:443 ", &combined[..]].concat();
+    let proxied =
+        b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET http://a/ HTTP/1.1\" 503 5 \"-\" \"UA\"\n";
+    let marked = b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 304 - \"-\" \"UA\"\n";
+    let (_, upstream) = corpus!("nginx-haproxy/nginx-upstream.log");
+    let (_, haproxy) = corpus!("nginx-haproxy/haproxy.raw.log");
+    let table: [(&str, &[u8], &str); 11] = [
+        ("", combined, "nginx:combined"),
+        ("/srv/access.log", combined, "nginx:combined"),
+        ("/var/log/nginx/access.log", combined, "nginx:combined"),
+        ("/var/log/apache2/access.log", combined, "apache:combined"),
+        ("/var/log/httpd/access_log", combined, "apache:combined"),
+        ("/var/log/apache2/other_vhosts_access.log", &vhost, "apache:vhost_combined"),
+        ("/var/log/varnish/varnishncsa.log", proxied, "varnish"),
+        ("/var/log/varnish/varnishncsa.log", combined, "nginx:combined"),
+        ("/var/log/nginx/access.log", marked, "apache:combined"),
+        ("/var/log/apache2/access.log", upstream, "nginx:combined_upstream"),
+        ("/var/log/apache2/access.log", haproxy, "haproxy"),
+    ];
+    for (path, text, name) in table {
+        let found = detect_at(path, &lines(text), &context());
+        assert_eq!(found.best().map(|best| best.format.name()), Some(name), "{path}");
+        assert!(found.ambiguous.is_empty(), "{path} {name}: {:?}", found.ambiguous);
+    }
+}
+
 /// What a writer without O_APPEND leaves amid a line, of a file that was truncated under it.
 #[test]
 fn a_hole_amid_lines_hides_none() {

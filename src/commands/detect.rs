@@ -48,7 +48,7 @@ pub fn run(args: &Detect) -> Exit {
 /// One file's paragraph; whether any format explains it.
 fn one(text: &mut String, path: &str, head: &[u8], context: &Context) -> bool {
     let sample: Vec<&[u8]> = Lines::new(head, true).take(LINES).collect();
-    let detection = detect::detect(&sample, context);
+    let detection = detect::detect_at(path, &sample, context);
     let _ = writeln!(text, "{}: {} lines looked at", printable(path), sample.len());
     for candidate in detection.candidates.iter().filter(|c| c.share > 0.0).take(5) {
         let _ = writeln!(

@@ -39,7 +39,7 @@ fn explain(args: &Explain) -> Result<String, (Exit, String)> {
     let format = match given {
         Some(format) => format,
         None => {
-            let mut detection = detect::detect(&sample, &context);
+            let mut detection = detect::detect_at(&args.what, &sample, &context);
             if detection.candidates.is_empty() {
                 let why = detection.note.unwrap_or_else(|| "no known format explains it".to_owned());
                 return Err((Exit::Unparsed, format!("{why}; say --log-format")));

@@ -214,6 +214,16 @@ pub fn compile(spec: &str) -> Compiled {
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
 }
 
+/// The labels, beside those that all formats share, that a format may give which was detected and not set.
+#[must_use]
+pub fn detected_labels() -> Vec<String> {
+    let built_in = FORMATS.iter().flat_map(|kind| (kind.built_in)());
+    let mut labels: Vec<String> = built_in.flat_map(|format| format.extra_labels().to_vec()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
+}
+
 /// Whether this is the name of an error log's format.
 #[must_use]
 pub fn is_error_log(name: &str) -> bool {
