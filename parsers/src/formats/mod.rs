@@ -53,10 +53,14 @@ impl Parsed<'_> {
     }
 }
 
+/// What is malformed where no field of a line is: the line as a whole.
+pub(crate) const LINE: &str = "line";
+
 /// Where a line stopped making sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed<'a> {
-    /// The field that was expected, in the format's own word (`$status`, `%ST`, `<time>`).
+    /// The field that was expected, in the format's own word (`$status`, `%ST`, `<time>`); where it was none of them,
+    /// [`LINE`] or `object`. Never empty.
     pub field: &'a str,
     /// Byte offset into the line.
     pub at: usize,

@@ -195,8 +195,10 @@ impl Json {
             }
             Err(broken) => {
                 // A name is what the line says: only a plain one is shown as a field's.
-                let plain = broken.member.iter().all(u8::is_ascii_graphic) && broken.member.len() <= NAME_MAX;
-                let field = if plain { str::from_utf8(broken.member).unwrap_or_default() } else { "" };
+                let is_plain = matches!(broken.member.len(), 1..=NAME_MAX)
+                    && broken.member.iter().all(u8::is_ascii_graphic);
+                let member = str::from_utf8(broken.member).ok().filter(|_| is_plain);
+                let field = member.unwrap_or("object");
                 Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
