@@ -281,11 +281,19 @@ fn note(found: &Detection, lines: &[&[u8]], context: &Context) -> String {
     }
     let names = lines.iter().map(|line| json::member_names(line)).find(|names| !names.is_empty());
     if let Some(names) = names.filter(|_| looks::is_json(first, context)) {
+        let lacks = match json::tells(&names) {
+            (false, false) => "names that are known for the time and the status",
+            (true, false) => "a name that is known for the status",
+            (false, true) => "a name that is known for the time",
+            (true, true) => "a time and a status that can be read",
+        };
         return format!(
-            "JSON without names that are known for the time and the status; it has {}. Map them: \
-             json:time=…,status=…,upstream=…",
+            "JSON without {lacks}; it has {}. Map them: json:time=…,status=…,upstream=…",
             names.join(", ")
         );
+    }
+    if let Some(note) = looks::json_of_many_lines(lines) {
+        return note;
     }
     let mut note = "no known format".to_owned();
     for part in found.parts.iter().filter(|part| part.title != "unknown") {

@@ -289,6 +289,12 @@ impl Format for Json {
         Err(malformed(line, unusable))
     }
 
+    /// Envoy may write of its servers to a file of its own.
+    fn is_own(&self, line: &[u8], context: &mut Context) -> bool {
+        let (text, sender) = object(line, context);
+        envoy::ejection(text, sender, context).is_some()
+    }
+
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
         let (text, _) = object(line, context);
         let from = offset_in(line, text);
@@ -330,6 +336,14 @@ fn is_message(text: &[u8]) -> bool {
 /// Every name that is known without a map, and what it gives.
 pub fn known_names() -> impl Iterator<Item = (&'static str, &'static str)> {
     names::documented()
+}
+
+/// Whether one of these names is known to give a time, and one a status.
+pub(crate) fn tells(names: &[String]) -> (bool, bool) {
+    let gives = |what: &[&str]| {
+        known_names().any(|(name, gives)| what.contains(&gives) && names.iter().any(|n| n == name))
+    };
+    (gives(&[Slot::Time.name(), Slot::StartTime.name()]), gives(&[Slot::Status.name()]))
 }
 
 /// The names in a line, dots between: for people who have to write a map. Empty if it is no JSON object.
