@@ -287,6 +287,38 @@ fn the_advised_log_format_is_one_that_is_known() {
     assert!(apache.knows_upstream());
 }
 
+/// A worker's URL and an error log's address are one server, by one name.
+#[test]
+fn apaches_workers_are_the_servers_of_its_error_log() {
+    let place = tempfile::tempdir().unwrap();
+    let (access, error) = (place.path().join("access.log"), place.path().join("error.log"));
+    let (mut requests, mut failures) = (String::new(), String::new());
+    for second in 0..30 {
+        requests += &format!(
+            "a:443 1.2.3.4 - - [22/Nov/2026:14:53:{second:02} +0000] \"GET / HTTP/1.1\" 503 5 1234 http://10.0.0.7:8080/app\n\
+             a:443 1.2.3.4 - - [22/Nov/2026:14:53:{second:02} +0000] \"GET / HTTP/1.1\" 200 5 1234 http://10.0.0.8:8080/app\n"
+        );
+        failures += &format!(
+            "[Sun Nov 22 14:53:{second:02}.092133 2026] [proxy:error] [pid 17007] (111)Connection refused: AH00957: http: \
+             attempt to connect to 10.0.0.7:8080 (10.0.0.7:8080) failed\n"
+        );
+    }
+    fs::write(&access, requests).unwrap();
+    fs::write(&error, failures).unwrap();
+    let format = r#"apache:%v:%p %h %l %u %t "%r" %>s %b %D %{BALANCER_WORKER_NAME}e"#;
+    let files = [access.to_str().unwrap(), error.to_str().unwrap()];
+    let report = json(&[files[0], files[1], "--log-format", format, "--timezone", "UTC"]);
+    let groups = report["groups"].as_array().unwrap();
+    let names: Vec<_> = groups.iter().map(|group| &group["labels"]["upstream"]).collect();
+    assert_eq!(names, ["10.0.0.7:8080", "10.0.0.8:8080"]);
+    assert_eq!(groups[0]["gateway_errors"], 30);
+    // Whether Apache made them the access log does not tell, so that the reason stands beside, at the same name.
+    let told = &report["diagnosed"];
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told:#}");
+    assert_eq!(told[0]["labels"]["upstream"], names[0].as_str().unwrap());
+    assert_eq!(told[0]["reasons"]["connection_refused"], 30, "{told:#}");
+}
+
 /// The same lines where Apache's package logs are Apache's: 503 counts, and nobody is told of nginx.
 #[test]
 fn a_combined_log_in_apaches_directory_is_apaches() {

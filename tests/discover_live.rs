@@ -7,7 +7,8 @@ mod support;
 
 use std::cell::RefCell;
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,7 +68,7 @@ impl Tree {
     /// An agent with what `init` wrote; beside it stands only what makes a test quick, and who is told.
     fn run(&self, group_by: &str, webhook: &Webhook) -> Process {
         let quick = format!(
-            "[agent]\nstate_dir = {:?}\nstep = \"1s\"\nlateness = \"1s\"\n\
+            "[agent]\nstate_dir = {:?}\nlisten = \"127.0.0.1:0\"\nstep = \"1s\"\nlateness = \"1s\"\n\
              [rule.ratio.live]\ngroup_by = [{group_by}]\nwindow = \"5s\"\nabove = {{ critical = \"5%\" }}\n\
              min_requests = 5\nmin_errors = 3\n{}",
             self.path("state"),
@@ -77,6 +78,19 @@ impl Tree {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gatewatch"));
         command.args(["run", "-c", "found.toml", "-c", "quick.toml"]).current_dir(self.folder.path());
         Process::start(command.stderr(fs::File::create(self.path("agent.log")).unwrap()))
+    }
+
+    /// What its agent counts.
+    fn metrics(&self) -> String {
+        let said = fs::read_to_string(self.path("agent.log")).unwrap();
+        let url = said.split("metrics are at http://").nth(1).unwrap_or_else(|| panic!("{said}"));
+        let address = url.split('/').next().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
     }
 }
 
@@ -180,6 +194,14 @@ fn nginx_as_it_is_configured_gives_an_alert_with_pool_server_and_cause() {
     let text = description(&alert);
     // The access log knows that no connection came about; why it did not stands in the error log alone.
     assert!(text.contains("connection_refused"), "{text}");
+    let metrics = tree.metrics();
+    let wanted = |line: &&str| {
+        line.starts_with("gatewatch_error_log_failures_total{")
+            && [format!("upstream=\"{}\"", servers[1]), "reason=\"connection_refused\"".to_owned()]
+                .iter()
+                .all(|part| line.contains(part))
+    };
+    assert_eq!(metrics.lines().filter(wanted).count(), 1, "{metrics}");
     ended(agent);
 }
 
