@@ -1,6 +1,8 @@
 //! The command line as typed → one command. What it means is the commands' business.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatewatch_parsers::formats::FORMATS;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Find which upstream, node or region is throwing 502s and 504s, from the access log you already have.
@@ -36,11 +38,38 @@ pub enum Command {
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
     Check(Check),
     /// Say which log format a file is, and how sure
+    #[command(after_help = formats(false), after_long_help = formats(true))]
     Detect(Detect),
     /// Show every field seen in a line, and where parsing stopped
+    #[command(after_help = formats(false), after_long_help = formats(true))]
     Explain(Explain),
     /// Watch a made-up upstream fail and the alert arrive; needs nothing
     Demo,
+}
+
+/// The kinds of formats, by name or with what they are.
+fn formats(is_long: bool) -> String {
+    if !is_long {
+        let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
+        return format!("Formats: {} (--help says what they are)", names.join(", "));
+    }
+    let mut text = "Formats, as --log-format takes them:\n".to_owned();
+    for kind in FORMATS {
+        let _ = write!(text, "  {:<13}", kind.name);
+        let mut column = 15;
+        for word in kind.summary.split(' ') {
+            let length = word.chars().count() + 1;
+            if column + length > 80 {
+                let _ = write!(text, "\n{:15}", "");
+                column = 15;
+            }
+            let _ = write!(text, " {word}");
+            column += length;
+        }
+        text.push('\n');
+    }
+    text.push_str("A product's own format string goes behind its name: nginx:$remote_addr […]");
+    text
 }
 
 /// Flags that several commands share.

@@ -237,6 +237,8 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     labels.retain(|l| (l != "region" || knows_region) && (l != "upstream" || knows_upstream));
     labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
     let around = rules::Surroundings {
+        // Files that only a command line names are detected, too.
+        is_detected: inputs.is_empty() || inputs.iter().any(|i| i.log_format.is_none()),
         step: agent.step,
         receivers: own.receivers.iter().map(|e| e.name).collect(),
         labels,

@@ -366,23 +366,22 @@ impl Engine {
         if changed.is_empty() {
             return;
         }
+        let mut gone = Vec::new();
+        for &id in &changed {
+            self.known.resize(self.known.len().max(id.index() + 1), None);
+            let now = self.buckets.labels(id);
+            let slot = self.known.get_mut(id.index());
+            gone.extend(slot.and_then(|slot| slot.take_if(|was| Some(&*was) != now)).map(|_| id));
+        }
+        self.rules.iter_mut().for_each(|(groups, _)| groups.remove(&gone));
         for id in changed {
-            if self.known.len() <= id.index() {
-                self.known.resize(id.index() + 1, None);
-            }
-            let (Some(slot), now) = (self.known.get_mut(id.index()), self.buckets.labels(id)) else {
+            let (Some(slot), Some(set)) = (self.known.get_mut(id.index()), self.buckets.labels(id)) else {
                 continue;
             };
-            if slot.as_ref() == now {
-                continue;
-            }
-            if slot.is_some() {
-                self.rules.iter_mut().for_each(|(groups, _)| groups.remove(id));
-            }
-            if let Some(set) = now {
+            if slot.is_none() {
                 self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
+                *slot = Some(set.clone());
             }
-            *slot = now.cloned();
         }
         self.keep_open();
     }

@@ -127,14 +127,21 @@ impl Groups {
         at
     }
 
-    /// A series has left.
-    pub fn remove(&mut self, id: SeriesId) {
-        let Some(slot) = self.of.get_mut(id.index()) else { return };
-        let at = std::mem::replace(slot, NONE);
-        if let Some(group) = self.group_mut(at) {
-            group.members.retain(|m| *m != id);
+    /// Series have left. All at once: of a flood's series tens of thousands go together, of one group perhaps.
+    pub fn remove(&mut self, ids: &[SeriesId]) {
+        let mut touched: Vec<u32> = Vec::new();
+        for id in ids {
+            touched.extend(self.of.get_mut(id.index()).map(|slot| std::mem::replace(slot, NONE)));
         }
-        self.drop_if_empty(at);
+        touched.sort_unstable();
+        touched.dedup();
+        for at in touched {
+            if let Some(Some(group)) = self.groups.get_mut(at as usize) {
+                let of = &self.of;
+                group.members.retain(|member| of.get(member.index()) == Some(&at));
+            }
+            self.drop_if_empty(at);
+        }
     }
 
     /// A group leaves once it has neither series nor an alert, nor is listed as active.

@@ -297,8 +297,15 @@ pub fn memory(config: &Config) -> u64 {
     let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
     let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
     let sockets = config.inputs.iter().filter(|i| matches!(i.stream, Some(Kind::Syslog(_)))).count();
-    let names_exits = |input: &Input| input.labels.iter().any(|label| label == EXIT || label == PROVIDER);
-    let pairs = if config.inputs.iter().any(names_exits) { PAIRS * PAIR_BYTES } else { 0 };
+    // What is detected may turn out to name exits.
+    let names_exits = |input: &Input| {
+        input.log_format.is_none() || input.labels.iter().any(|label| label == EXIT || label == PROVIDER)
+    };
+    let pairs = if config.inputs.is_empty() || config.inputs.iter().any(names_exits) {
+        PAIRS * PAIR_BYTES
+    } else {
+        0
+    };
     pairs
         + SERIES_MAX * series
         + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES

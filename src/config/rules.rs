@@ -5,7 +5,7 @@ use super::judge;
 use super::problem::{Log, Spot};
 use super::reader::{Reader, Section, in_order, refuse, shown};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
-use gatewatch_parsers::Millis;
+use gatewatch_parsers::{Millis, formats};
 use gatewatch_rules::detectors;
 use gatewatch_rules::matcher::Matcher;
 use gatewatch_rules::rule::{GROUP_BY_MAX, Rule, Severity};
@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'c> {
     pub receivers: Vec<&'c str>,
     /// Labels that records may bear.
     pub labels: Vec<String>,
+    /// Some lines' format is found out only when they are read.
+    pub is_detected: bool,
     /// Index of the presets among the sources.
     pub presets: usize,
 }
@@ -182,7 +184,11 @@ fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log
     if spot.file == around.presets || around.labels.iter().any(|known| known == label) {
         return;
     }
-    let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
+    let detected = if around.is_detected { formats::detected_labels() } else { Vec::new() };
+    if detected.iter().any(|known| known == label) {
+        return;
+    }
+    let known: Vec<_> = around.labels.iter().chain(&detected).map(String::as_str).collect();
     let hint = match label {
         "region" => "set it in [agent], [regions] or an input".to_owned(),
         "upstream" => "no log_format of the inputs has it".to_owned(),

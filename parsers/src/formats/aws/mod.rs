@@ -182,7 +182,9 @@ impl Balancer {
         }
         for field in [CLIENT, TARGET] {
             let value = values.get(field);
-            if value != b"-" && !value.contains(&b':') {
+            let port = memchr::memrchr(b':', value).and_then(|colon| value.get(colon + 1..));
+            // A byte in the place of the blank behind it would shift every field, the statuses among them.
+            if value != b"-" && !port.is_some_and(|port| port.iter().all(u8::is_ascii_digit)) {
                 return Err(self.bad(values, field, "no address with a port"));
             }
         }

@@ -195,8 +195,10 @@ impl Json {
             }
             Err(broken) => {
                 // A name is what the line says: only a plain one is shown as a field's.
-                let plain = broken.member.iter().all(u8::is_ascii_graphic) && broken.member.len() <= NAME_MAX;
-                let field = if plain { str::from_utf8(broken.member).unwrap_or_default() } else { "" };
+                let is_plain = matches!(broken.member.len(), 1..=NAME_MAX)
+                    && broken.member.iter().all(u8::is_ascii_graphic);
+                let member = str::from_utf8(broken.member).ok().filter(|_| is_plain);
+                let field = member.unwrap_or("object");
                 Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
@@ -294,6 +296,12 @@ impl Format for Json {
         Err(malformed(line, unusable))
     }
 
+    /// Envoy may write of its servers to a file of its own.
+    fn is_own(&self, line: &[u8], context: &mut Context) -> bool {
+        let (text, sender) = object(line, context);
+        envoy::ejection(text, sender, context).is_some()
+    }
+
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
         let (text, _) = object(line, context);
         let from = offset_in(line, text);
@@ -335,6 +343,14 @@ fn is_message(text: &[u8]) -> bool {
 /// Every name that is known without a map, and what it gives.
 pub fn known_names() -> impl Iterator<Item = (&'static str, &'static str)> {
     names::documented()
+}
+
+/// Whether one of these names is known to give a time, and one a status.
+pub(crate) fn tells(names: &[String]) -> (bool, bool) {
+    let gives = |what: &[&str]| {
+        known_names().any(|(name, gives)| what.contains(&gives) && names.iter().any(|n| n == name))
+    };
+    (gives(&[Slot::Time.name(), Slot::StartTime.name()]), gives(&[Slot::Status.name()]))
 }
 
 /// The names in a line, dots between: for people who have to write a map. Empty if it is no JSON object.

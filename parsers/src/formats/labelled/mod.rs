@@ -8,7 +8,7 @@ mod logfmt;
 mod ltsv;
 
 use super::json::{self, Entry, Known, Meaning, Seen};
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use super::{Field, Format, Kind, LINE, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{Slot, Unit, offset_in};
 use crate::syslog::{self, Header};
@@ -167,7 +167,7 @@ impl Format for Labelled {
             return Ok(Parsed::Other);
         }
         let Some(header) = self.text(line, context) else {
-            return Err(Malformed { field: "", at: 0, reason: "no name and value" });
+            return Err(Malformed { field: LINE, at: 0, reason: "no name and value" });
         };
         let (mut seen, mut router) = (Seen::new(line), heroku::Router::default());
         let read = self.grammar.pairs(header.rest, |name, value| {
@@ -180,7 +180,7 @@ impl Format for Labelled {
         });
         if let Err(stopped) = read {
             let at = offset_in(line, header.rest) + stopped.at;
-            return Err(Malformed { field: "", at, reason: stopped.reason });
+            return Err(Malformed { field: LINE, at, reason: stopped.reason });
         }
         seen.settle();
         if !header.host.is_empty() {
