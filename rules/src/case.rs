@@ -314,6 +314,7 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            hushed: None,
             undercount: self.lost.0.saturating_add(since),
             events: Vec::new(),
             in_rotation: None,

@@ -353,6 +353,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         share_of_requests: 0.0,
         samples: Vec::new(),
         detected_late: false,
+        hushed: None,
         undercount: 0,
         events: Vec::new(),
         in_rotation: None,

@@ -197,6 +197,9 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     if !rule.notify.is_empty() {
         out.list("notify", rule.notify.iter().map(|n| quoted(n)));
     }
+    if !rule.mutes.is_empty() {
+        out.list("mutes", rule.mutes.iter().map(|m| quoted(m)));
+    }
     out.time("repeat_interval", rule.repeat_interval);
     if !rule.labels.is_empty() {
         let labels: Vec<_> = rule.labels.iter().map(|(k, v)| format!("{k} = {}", quoted(v))).collect();

@@ -241,6 +241,8 @@ fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<
         }
     }
     rule.notify = notify.unwrap_or_default().into_iter().map(|n| n.value).collect();
+    rule.mutes =
+        reader.list("mutes", values::text).unwrap_or_default().into_iter().map(|m| m.value).collect();
     rule.labels = labels(reader, &rule.group_by);
     rule.runbook = reader.value("runbook", values::text);
 }
