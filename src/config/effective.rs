@@ -1,10 +1,12 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
+use super::mute::{self, Words};
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
+use crate::mute::maintenance::Window;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::pairs::PAIRS_MAX;
@@ -36,6 +38,9 @@ pub fn effective(config: &Config) -> String {
     }
     for receiver in &config.receivers {
         receiver_table(&mut out, receiver);
+    }
+    for window in &config.maintenance {
+        window_table(&mut out, window);
     }
     out.0
 }
@@ -257,6 +262,16 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     }
     if let Some(proxy) = &receiver.proxy {
         out.text("proxy", &proxy.to_string());
+    }
+}
+
+fn window_table(out: &mut Toml, window: &Window) {
+    out.table(&format!("maintenance.{}", key(&window.name)));
+    for (key, words) in mute::written(window) {
+        match words {
+            Words::One(text) => out.text(key, &text),
+            Words::List(list) => out.list(key, list.iter().map(|word| quoted(word))),
+        }
     }
 }
 

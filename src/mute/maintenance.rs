@@ -191,6 +191,26 @@ pub fn reading_at(zone: Zone, reading: NaiveDateTime) -> Option<(Millis, Millis)
     }
 }
 
+/// `2026-12-24 18:00`, `2026-12-24T18:00:00`, `2026-12-24`, or with an offset as RFC 3339 has it: the first moment and the
+/// last that it may mean.
+#[must_use]
+pub fn stamp(text: &str, zone: Zone) -> Option<(Millis, Millis)> {
+    let text = text.trim();
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some((at.timestamp_millis(), at.timestamp_millis()));
+    }
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(NaiveDateTime::from);
+    let patterns = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let read = |pattern: &&str| NaiveDateTime::parse_from_str(text, pattern).ok();
+    reading_at(zone, patterns.iter().find_map(read).or_else(day)?)
+}
+
+/// What the wall clock shows, for people: `2026-12-24 18:00`.
+#[must_use]
+pub fn reading_of(zone: Zone, at: Millis) -> String {
+    local(zone, at).map_or_else(|| "?".to_owned(), |reading| reading.format("%Y-%m-%d %H:%M").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -103,6 +103,11 @@ impl State {
         self.open.get(fingerprint)?.by.as_ref().map(|by| self.name(by))
     }
 
+    /// The alerts that are held back: of their newest state nobody was told.
+    pub fn held(&self) -> impl Iterator<Item = &Alert> {
+        self.open.values().filter_map(|open| open.held.as_ref()).map(|held| &held.change.alert)
+    }
+
     fn name(&self, reason: &Reason) -> String {
         match reason {
             Reason::Silence(id) => {
@@ -236,11 +241,6 @@ impl Mutes {
             (open.passed && open.by.is_some()).then_some(fingerprint)
         };
         std::mem::take(&mut self.changed).then(|| self.state.open.iter().filter_map(muted))
-    }
-
-    /// The alerts that nobody was told of yet.
-    pub fn held(&self) -> impl Iterator<Item = &Alert> {
-        self.state.open.values().filter_map(|open| open.held.as_ref()).map(|held| &held.change.alert)
     }
 
     /// Forgets alerts that nobody judges any more, by what they are about.

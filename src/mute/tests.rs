@@ -168,7 +168,7 @@ fn what_passes_is_marked_and_of_now() {
     let one = alert(1, "errors", "a");
     assert!(mutes.pass(vec![change(ChangeKind::Firing, &one, T)], T, &none).is_empty());
     assert_eq!(mutes.state().muted(&one.fingerprint).unwrap(), "silence 1 of anna (deploy)");
-    let held = mutes.held().next().unwrap();
+    let held = mutes.state().held().next().unwrap();
     assert!(held.samples.is_empty() && held.incident == one.incident);
     let later = Alert { window_errors: 77, ..one.clone() };
     let passed = mutes.pass(Vec::new(), T + HOUR, &|_| Some(later.clone()));
@@ -177,7 +177,7 @@ fn what_passes_is_marked_and_of_now() {
         passed,
         [Change { kind: ChangeKind::Firing, at: T, alert: Alert { hushed: Some(hushed), ..later } }]
     );
-    assert!(mutes.state().muted(&one.fingerprint).is_none() && mutes.held().next().is_none());
+    assert!(mutes.state().muted(&one.fingerprint).is_none() && mutes.state().held().next().is_none());
     let known = mutes.state().silences().get(silence.id).unwrap();
     assert_eq!((known.held, known.unseen), (1, 0));
     assert_eq!(mutes.state().counters(), Counters { held: 1, ..Counters::default() });
@@ -215,7 +215,7 @@ fn in_doubt_it_passes() {
     mutes.add(&wanted("rule=errors", T + HOUR), T).unwrap();
     let changes = (0..HELD_MAX as u32 + 5).map(|n| change(ChangeKind::Firing, &alert(n, "errors", "a"), T));
     assert_eq!(mutes.pass(changes.collect(), T, &none).len(), 5);
-    assert_eq!((mutes.held().count(), mutes.state().counters().overflow), (HELD_MAX, 5));
+    assert_eq!((mutes.state().held().count(), mutes.state().counters().overflow), (HELD_MAX, 5));
     // Those who were told are told the end.
     let ends = (0..HELD_MAX as u32 + 5).map(|n| change(ChangeKind::Resolved, &alert(n, "errors", "a"), T));
     assert_eq!(mutes.pass(ends.collect(), T, &none).len(), 5);
