@@ -108,7 +108,7 @@ fn silenced_killed_and_told_at_the_end() {
     ];
     let answer = said(&place, &line);
     assert!(
-        answer.starts_with("silence 1: rule=\"ten\" upstream=\"10.0.0.12:8080\", for 60 min, until 20"),
+        answer.starts_with("silence 1: rule=\"ten\" upstream=\"10.0.0.12:8080\", for 1 h, until 20"),
         "{answer}"
     );
     assert!(answer.ends_with("; nothing that fires now matches\n"), "{answer}");
@@ -181,7 +181,7 @@ fn the_end_is_told_to_those_who_know() {
         muted(&place).iter().any(|(upstream, by)| upstream == S13 && !by.is_empty()).then_some(())
     });
     let unseen = || {
-        append(&place, &lines(1, 11, 200));
+        append(&place, &(lines(1, 12, 200) + &lines(1, 13, 200)));
         let list = json(&place, &["silence", "list", "--state-dir", "state"]);
         (list["silences"][0]["unseen"] == 1).then_some(list)
     };
@@ -204,7 +204,10 @@ fn a_maintenance_window_and_a_reload() {
         (muted(&place) == [(S12.to_owned(), "maintenance now".to_owned())]).then_some(())
     });
     let list = said(&place, &["silence", "list", "-c", "gatewatch.toml"]);
-    assert!(list.contains("Maintenance now is open until 2100-01-01"), "{list}");
+    assert!(
+        list.contains("Maintenance now is open until 2100-01-01 00:00 Europe/Berlin (2099-12-31 23:00 UTC)."),
+        "{list}"
+    );
     let check = said(&place, &["check", "-c", "gatewatch.toml"]);
     assert!(
         check.contains(

@@ -114,7 +114,7 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "inputs", "mute",
+            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "figures", "inputs", "mute",
             "reports", "settings", "state", "status", "wiring",
         ],
     ),

@@ -239,6 +239,7 @@ fn table(silences: &[SilenceView], windows: &[WindowView], look: &Look, zone: Zo
     }
     for window in windows {
         let name = printable(&window.name).into_owned();
+        let zone = Zone::parse(&window.zone).unwrap_or(zone);
         let line = match (window.open, window.from, window.until) {
             (true, _, Some(until)) => format!("Maintenance {name} is open until {}.", both(until, zone)),
             (false, Some(from), _) => format!("Maintenance {name} opens next {}.", both(from, zone)),

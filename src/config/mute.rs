@@ -252,7 +252,7 @@ pub(super) fn mutes(rules: &[Rule], written: &[Entry<'_>], dropped: &[(String, S
                 log.missing(spot, format!("no rule `{}`", shown(&muted)), &label);
             }
         }
-        if circle.len() > 1 && circle.contains(&entry.name) && !std::mem::replace(&mut told, true) {
+        if circle.contains(&entry.name) && !std::mem::replace(&mut told, true) {
             let round = format!("{} → {}", circle.join(" → "), circle.first().unwrap_or(&""));
             log.error(spot, "`mutes` goes round in a circle".to_owned(), &round);
         }

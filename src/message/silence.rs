@@ -24,11 +24,21 @@ pub(super) fn facts(alert: &Alert, is_firing: bool, clock: &Clock) -> [Fact; 2] 
 /// The label of the line with the command.
 pub(super) const SILENCE: &str = "Silence";
 
-/// The command that silences this alert and no other of its rule. It is made to be pasted into a shell, and labels come
+/// The command that silences this alert and no other of its rule, but for the same group seen by another input. It is made to be pasted into a shell, and labels come
 /// from a log: what no shell reads as it stands is quoted, and of what cannot be shown as it is there is no command.
 fn command(alert: &Alert) -> Option<String> {
     let mut words = vec![word("rule", &alert.rule)?];
+    let upstream = alert.labels.iter().find(|(name, _)| name == "upstream").map_or("", |(_, value)| value);
     for (name, value) in &alert.labels {
+        // `be_img/srv3` says its pool; and what fails is not the log that shows it.
+        let is_said = match name.as_str() {
+            "pool" => upstream.strip_prefix(value.as_str()).is_some_and(|server| server.starts_with('/')),
+            "input" => alert.labels.len() > 1 && alert.note.is_none(),
+            _ => false,
+        };
+        if is_said {
+            continue;
+        }
         // These mean something else.
         if matches!(name.as_str(), "rule" | "alertname" | "severity") {
             return None;

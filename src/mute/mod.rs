@@ -173,7 +173,7 @@ impl Mutes {
         let timed = |window: &Window| Timed { window: window.clone(), is_open: false, from: 0, until: 0 };
         self.windows = windows.iter().map(timed).collect();
         self.inhibition = Inhibition::of(rules);
-        self.stale = true;
+        (self.stale, self.changed) = (true, true);
     }
 
     /// What to save.
