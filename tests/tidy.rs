@@ -114,8 +114,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "figures", "inputs", "mute",
-            "reports", "settings", "state", "status", "wiring",
+            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "figures", "inputs",
+            "mute", "reports", "settings", "state", "status", "wiring",
         ],
     ),
     (

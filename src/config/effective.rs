@@ -6,6 +6,7 @@ use super::{Config, Input};
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
+use crate::mute::HELD_MAX;
 use crate::mute::maintenance::Window;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
@@ -293,12 +294,14 @@ const PAIR_BYTES: u64 = 512;
 const PAIRS: u64 = 2 * PAIRS_MAX as u64;
 /// An alert or a notification of one, with samples and labels.
 const ALERT_BYTES: u64 = 6 << 10;
+/// An alert that is held back, without samples.
+const HELD_BYTES: u64 = 2 << 10;
 
 /// What `run` may hold at most: every series active and failing in every step, an alert of every rule on each group of
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
+/// 6 KiB + 2,000 alerts held back × 2 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
 /// 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
@@ -320,6 +323,7 @@ pub fn memory(config: &Config) -> u64 {
     pairs
         + SERIES_MAX * series
         + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES
+        + HELD_MAX as u64 * HELD_BYTES
         + IN_FLIGHT
         + sockets as u64 * RING as u64
 }

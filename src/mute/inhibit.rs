@@ -74,6 +74,12 @@ impl Inhibition {
         self.muters.is_empty()
     }
 
+    /// Whether alerts of this rule mute others.
+    #[must_use]
+    pub fn mutes(&self, rule: &str) -> bool {
+        self.muters.values().flatten().any(|(by, _)| by == rule)
+    }
+
     /// Those of less depth are to be judged first.
     #[must_use]
     pub fn depth(&self, rule: &str) -> usize {

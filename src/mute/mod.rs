@@ -24,6 +24,9 @@ use std::collections::BTreeMap;
 pub const HELD_MAX: usize = 2_000;
 /// Alerts that fire and are known at most; further ones pass, and mute nobody.
 const OPEN_MAX: usize = 20_000;
+/// An alert that mutes others does so for a while after its end: most of them are over soon, too, and who is told of each
+/// for those seconds wonders why.
+const LINGER: Millis = 60_000;
 /// Incidents that came and went muted, remembered in case they come back.
 const UNSEEN_MAX: usize = 1_000;
 
@@ -79,6 +82,8 @@ pub struct State {
     silences: Silences,
     /// By fingerprint.
     open: BTreeMap<String, Open>,
+    /// Alerts that muted others and are over, by fingerprint: until when they still do.
+    lingering: BTreeMap<String, (About, Millis)>,
     /// Incident → when it was over, and what had muted it.
     unseen: BTreeMap<String, (Millis, String)>,
     counters: Counters,
@@ -152,7 +157,7 @@ pub struct Mutes {
     windows: Vec<Timed>,
     /// Silences, windows or rules are not what they were when alerts were judged.
     stale: bool,
-    /// When the next silence is over.
+    /// When the next silence is over, or an alert that is over mutes no more.
     next_end: Option<Millis>,
     /// Which alerts are muted may have changed since it was asked.
     changed: bool,
@@ -255,9 +260,6 @@ impl Mutes {
             self.stale |= timed.turn(now);
         }
         self.stale |= self.next_end.is_some_and(|end| now >= end);
-        if self.stale {
-            self.next_end = self.state.silences.next_end(now);
-        }
     }
 
     /// That an alert fires, or is over.
@@ -300,7 +302,13 @@ impl Mutes {
                 open.quiet = quiet;
             }
         }
+        // A clock that was set back makes none of them last.
+        self.state.lingering.retain(|_, (_, until)| now < *until && *until - now <= LINGER);
+        let lingering = self.state.lingering.values();
+        self.next_end =
+            lingering.clone().map(|(_, until)| *until).chain(self.state.silences.next_end(now)).min();
         let mut muting = Muting::new();
+        lingering.for_each(|(about, _)| self.inhibition.fires(about, &mut muting));
         let mut open: Vec<&mut Open> = self.state.open.values_mut().collect();
         if !self.inhibition.is_empty() {
             open.sort_by_key(|open| self.inhibition.depth(&open.about.rule));
@@ -364,6 +372,10 @@ impl Mutes {
         };
         let Some(open) = open else { return Some(change) };
         self.changed = true;
+        if self.inhibition.mutes(&open.about.rule) && !matches!(open.by, Some(Reason::Rule(_))) {
+            let until = now.saturating_add(LINGER);
+            self.state.lingering.insert(change.alert.fingerprint.clone(), (open.about.clone(), until));
+        }
         let Some(held) = open.held.filter(|_| !open.passed) else { return Some(change) };
         if let Some(by) = &open.by {
             self.count(by, 0, 1);

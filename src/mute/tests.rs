@@ -139,7 +139,10 @@ fn episodes() {
             "silence=5; restart; +firing; restart; restart 5m > firing*; restart; +resolved > resolved",
         ),
         ("fired before, restarted", "+firing > firing; silence=5; restart; +resolved > resolved"),
-        ("muted by a rule", "node+firing > node firing; +firing; node+resolved > node resolved, firing*"),
+        (
+            "muted by a rule",
+            "node+firing > node firing; +firing; node+resolved > node resolved; 1m > firing*",
+        ),
         (
             "at once, whichever is first",
             "+firing node+firing > node firing; +resolved; node+resolved > node resolved",
@@ -148,10 +151,18 @@ fn episodes() {
             "fired before the one that mutes",
             "+firing > firing; node+firing > node firing; +resolved > resolved",
         ),
-        ("over at once", "node+firing > node firing; +firing; node+resolved +resolved > node resolved"),
+        ("over at once", "node+firing > node firing; +firing; node+resolved +resolved > node resolved; 2m"),
+        (
+            "over soon after",
+            "node+firing > node firing; +firing; node+resolved > node resolved; restart +resolved; 2m",
+        ),
+        (
+            "back soon after",
+            "node+firing > node firing; +firing; node+resolved > node resolved; node+reopened > node reopened; 2m",
+        ),
         (
             "silence over, rule goes on",
-            "silence=5; node+firing > node firing; +firing; 5m; node+resolved > node resolved, firing*",
+            "silence=5; node+firing > node firing; +firing; 5m; node+resolved > node resolved; 1m > firing*",
         ),
     ];
     let wrong: Vec<String> = episodes
@@ -258,6 +269,8 @@ struct World {
     windows: Vec<Window>,
     /// As an engine makes them.
     alerts: BTreeMap<u32, (Alert, bool)>,
+    /// When alerts were over.
+    over: BTreeMap<u32, Millis>,
     /// Fingerprints that somebody was told fire.
     told: BTreeSet<String>,
     /// Incidents of which somebody was told.
@@ -281,7 +294,10 @@ impl World {
                         alert.severity = Severity::Critical;
                     }
                     (ChangeKind::Reopened, false) if number > 1 => *fires = true,
-                    (ChangeKind::Resolved, true) => *fires = false,
+                    (ChangeKind::Resolved, true) => {
+                        *fires = false;
+                        self.over.insert(n, self.now);
+                    }
                     _ => return Vec::new(),
                 }
                 return vec![change(kind, alert, self.now)];
@@ -311,8 +327,11 @@ impl World {
         let about = About::of(alert);
         let silenced = self.mutes.state().silences().of(&about, self.now).is_some();
         let open = |window: &Window| window.next(self.now).is_some_and(|span| span.start <= self.now);
-        let node_fires = self.alerts.values().any(|(other, fires)| {
-            *fires && other.rule == "node" && about.value("node") == About::of(other).value("node")
+        let lingers = |n: &u32| self.over.get(n).is_some_and(|over| self.now < over + LINGER);
+        let node_fires = self.alerts.iter().any(|(n, (other, fires))| {
+            (*fires || lingers(n))
+                && other.rule == "node"
+                && about.value("node") == About::of(other).value("node")
         });
         silenced || self.windows.iter().any(open) || alert.rule == "errors" && node_fires
     }
@@ -353,9 +372,9 @@ impl World {
 proptest! {
     #[test]
     fn whatever_happens(acts in acts()) {
-        let (alerts, told, paged) = Default::default();
+        let (alerts, over, told, paged) = Default::default();
         let mutes = Mutes::restored(State::default(), &rules(), &[]);
-        let mut world = World { mutes, now: T, windows: Vec::new(), alerts, told, paged };
+        let mut world = World { mutes, now: T, windows: Vec::new(), alerts, over, told, paged };
         for act in acts {
             let changes = world.act(act);
             let passed = world.mutes.pass(changes, world.now, &none);
