@@ -89,6 +89,33 @@ fn started(place: &Place) -> Agent {
 const S12: &str = "10.0.0.12:8080";
 const S13: &str = "10.0.0.13:8080";
 
+/// The silence is ended by hand.
+fn expired(place: &Place, hook: &Webhook) {
+    let answer = said(place, &["silence", "expire", "1", "-c", "gatewatch.toml"]);
+    assert_eq!(answer, "silence 1 is over: it held back 1 alert\n");
+    let body = hook.wait("the one that was silenced", SOON, |body| is_about(body, "firing", S12));
+    let text = body["alerts"][0]["annotations"]["description"].as_str().unwrap();
+    assert!(
+        text.contains("Muted   nobody was told until ") && text.contains("silence 1 of anna (deploy)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Silence gatewatch silence add rule=ten upstream=10.0.0.12:8080 -d 1h\n"),
+        "{text}"
+    );
+    is_quiet(hook);
+    let again = gatewatch(place, &["silence", "expire", "1", "7", "--state-dir", "state"]);
+    let why = String::from_utf8(again.stderr).unwrap();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(why.contains("silence 1 is over already") && why.contains("there is no silence 7"), "{why}");
+    let list = said(place, &["silence", "list", "--expired", "--state-dir", "state"]);
+    assert!(
+        list.contains("over")
+            && said(place, &["silence", "list", "--state-dir", "state"]).contains("No silence"),
+        "{list}"
+    );
+}
+
 #[test]
 fn silenced_killed_and_told_at_the_end() {
     let (place, hook) = (Place::new(), Webhook::start());
@@ -140,29 +167,7 @@ fn silenced_killed_and_told_at_the_end() {
             .unwrap()
     );
 
-    let answer = said(&place, &["silence", "expire", "1", "-c", "gatewatch.toml"]);
-    assert_eq!(answer, "silence 1 is over: it held back 1 alert\n");
-    let body = hook.wait("the one that was silenced", SOON, |body| is_about(body, "firing", S12));
-    let text = body["alerts"][0]["annotations"]["description"].as_str().unwrap();
-    assert!(
-        text.contains("Muted   nobody was told until ") && text.contains("silence 1 of anna (deploy)"),
-        "{text}"
-    );
-    assert!(
-        text.contains("Silence gatewatch silence add rule=ten upstream=10.0.0.12:8080 -d 1h\n"),
-        "{text}"
-    );
-    is_quiet(&hook);
-    let again = gatewatch(&place, &["silence", "expire", "1", "7", "--state-dir", "state"]);
-    let why = String::from_utf8(again.stderr).unwrap();
-    assert_eq!(again.status.code(), Some(1));
-    assert!(why.contains("silence 1 is over already") && why.contains("there is no silence 7"), "{why}");
-    let list = said(&place, &["silence", "list", "--expired", "--state-dir", "state"]);
-    assert!(
-        list.contains("over")
-            && said(&place, &["silence", "list", "--state-dir", "state"]).contains("No silence"),
-        "{list}"
-    );
+    expired(&place, &hook);
     agent.ends("TERM");
 }
 

@@ -221,9 +221,8 @@ impl Mutes {
         }
         let mut passed = Vec::new();
         let mut changes = changes.into_iter().peekable();
-        loop {
-            // What happens at once is known at once: which rule is judged first must not matter.
-            let Some(first) = changes.next() else { break };
+        // What happens at once is known at once: which rule is judged first must not matter.
+        while let Some(first) = changes.next() {
             let mut together = vec![first];
             while let Some(next) = changes.next_if(|next| together.first().is_some_and(|f| f.at == next.at)) {
                 together.push(next);

@@ -101,71 +101,63 @@ fn episode(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+const EPISODES: &[(&str, &str)] = &[
+    ("unmuted", "+firing > firing; +escalated > escalated; +resolved > resolved"),
+    ("silenced, and fires at its end", "silence=60; +firing; 59m; 1m > firing*; +resolved > resolved"),
+    ("silenced, and over", "silence=60; +firing; +resolved; 60m"),
+    ("expired by hand", "silence=60; +firing; 5m; expire > firing*; +resolved > resolved"),
+    ("fired before", "+firing > firing; silence=60; +resolved > resolved; 60m"),
+    ("fired before, and goes on", "+firing > firing; silence=60; 60m; +resolved > resolved"),
+    ("fired before, worse meanwhile", "+firing > firing; silence=60; +escalated; 60m > escalated*"),
+    ("fired before, worse and over", "+firing > firing; silence=60; +escalated; +resolved > resolved; 60m"),
+    ("fired and worse meanwhile", "silence=60; +firing; +escalated; 60m > firing*"),
+    (
+        "back after its end was told",
+        "+firing > firing; +resolved > resolved; silence=60; +reopened; 60m > reopened*",
+    ),
+    (
+        "back and worse",
+        "+firing > firing; +resolved > resolved; silence=60; +reopened; +escalated; 60m > escalated*",
+    ),
+    (
+        "back and over",
+        "+firing > firing; +resolved > resolved; silence=60; +reopened; +resolved; 60m; +reopened > reopened",
+    ),
+    (
+        "nobody knows it, and it comes back",
+        "silence=5; +firing; +resolved; 5m; +reopened > firing*; +resolved > resolved",
+    ),
+    ("comes back while silenced", "silence=5; +firing; +resolved; +reopened; 5m > firing*"),
+    ("a second silence", "silence=5; +firing; silence=10; 5m; 5m > firing*"),
+    (
+        "restarted",
+        "silence=5; restart; +firing; restart; restart 5m > firing*; restart; +resolved > resolved",
+    ),
+    ("fired before, restarted", "+firing > firing; silence=5; restart; +resolved > resolved"),
+    ("muted by a rule", "node+firing > node firing; +firing; node+resolved > node resolved; 1m > firing*"),
+    (
+        "at once, whichever is first",
+        "+firing node+firing > node firing; +resolved; node+resolved > node resolved",
+    ),
+    ("fired before the one that mutes", "+firing > firing; node+firing > node firing; +resolved > resolved"),
+    ("over at once", "node+firing > node firing; +firing; node+resolved +resolved > node resolved; 2m"),
+    (
+        "over soon after",
+        "node+firing > node firing; +firing; node+resolved > node resolved; restart +resolved; 2m",
+    ),
+    (
+        "back soon after",
+        "node+firing > node firing; +firing; node+resolved > node resolved; node+reopened > node reopened; 2m",
+    ),
+    (
+        "silence over, rule goes on",
+        "silence=5; node+firing > node firing; +firing; 5m; node+resolved > node resolved; 1m > firing*",
+    ),
+];
+
 #[test]
 fn episodes() {
-    let episodes = [
-        ("unmuted", "+firing > firing; +escalated > escalated; +resolved > resolved"),
-        ("silenced, and fires at its end", "silence=60; +firing; 59m; 1m > firing*; +resolved > resolved"),
-        ("silenced, and over", "silence=60; +firing; +resolved; 60m"),
-        ("expired by hand", "silence=60; +firing; 5m; expire > firing*; +resolved > resolved"),
-        ("fired before", "+firing > firing; silence=60; +resolved > resolved; 60m"),
-        ("fired before, and goes on", "+firing > firing; silence=60; 60m; +resolved > resolved"),
-        ("fired before, worse meanwhile", "+firing > firing; silence=60; +escalated; 60m > escalated*"),
-        (
-            "fired before, worse and over",
-            "+firing > firing; silence=60; +escalated; +resolved > resolved; 60m",
-        ),
-        ("fired and worse meanwhile", "silence=60; +firing; +escalated; 60m > firing*"),
-        (
-            "back after its end was told",
-            "+firing > firing; +resolved > resolved; silence=60; +reopened; 60m > reopened*",
-        ),
-        (
-            "back and worse",
-            "+firing > firing; +resolved > resolved; silence=60; +reopened; +escalated; 60m > escalated*",
-        ),
-        (
-            "back and over",
-            "+firing > firing; +resolved > resolved; silence=60; +reopened; +resolved; 60m; +reopened > reopened",
-        ),
-        (
-            "nobody knows it, and it comes back",
-            "silence=5; +firing; +resolved; 5m; +reopened > firing*; +resolved > resolved",
-        ),
-        ("comes back while silenced", "silence=5; +firing; +resolved; +reopened; 5m > firing*"),
-        ("a second silence", "silence=5; +firing; silence=10; 5m; 5m > firing*"),
-        (
-            "restarted",
-            "silence=5; restart; +firing; restart; restart 5m > firing*; restart; +resolved > resolved",
-        ),
-        ("fired before, restarted", "+firing > firing; silence=5; restart; +resolved > resolved"),
-        (
-            "muted by a rule",
-            "node+firing > node firing; +firing; node+resolved > node resolved; 1m > firing*",
-        ),
-        (
-            "at once, whichever is first",
-            "+firing node+firing > node firing; +resolved; node+resolved > node resolved",
-        ),
-        (
-            "fired before the one that mutes",
-            "+firing > firing; node+firing > node firing; +resolved > resolved",
-        ),
-        ("over at once", "node+firing > node firing; +firing; node+resolved +resolved > node resolved; 2m"),
-        (
-            "over soon after",
-            "node+firing > node firing; +firing; node+resolved > node resolved; restart +resolved; 2m",
-        ),
-        (
-            "back soon after",
-            "node+firing > node firing; +firing; node+resolved > node resolved; node+reopened > node reopened; 2m",
-        ),
-        (
-            "silence over, rule goes on",
-            "silence=5; node+firing > node firing; +firing; 5m; node+resolved > node resolved; 1m > firing*",
-        ),
-    ];
-    let wrong: Vec<String> = episodes
+    let wrong: Vec<String> = EPISODES
         .iter()
         .filter_map(|(what, text)| episode(text).err().map(|e| format!("{what}: {e}")))
         .collect();
