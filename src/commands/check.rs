@@ -1,7 +1,7 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
 mod proxies;
-mod reader;
+pub(super) mod reader;
 mod windows;
 
 use crate::cli::Check;

@@ -1,6 +1,7 @@
 //! `gatewatch silence add|list|expire`: what people do not want to be told for a while.
 
 use super::asked::{folder, json, look, refused, seen};
+use super::check::reader::name_of;
 use super::status::table::{Look, span};
 use super::{complain, print};
 use crate::cli::{Form, Silence, SilenceAdd, SilenceExpire, SilenceList, Which};
@@ -174,7 +175,8 @@ fn until(written: &str, zone: Zone, now: Millis) -> Option<Millis> {
 fn user() -> String {
     let of = |name: &str| std::env::var(name).ok().filter(|user| !user.trim().is_empty());
     let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(of);
-    named.unwrap_or_else(|| format!("user id {}", rustix::process::getuid().as_raw()))
+    let uid = rustix::process::getuid().as_raw();
+    named.or_else(|| name_of("/etc/passwd", uid)).unwrap_or_else(|| format!("user id {uid}"))
 }
 
 /// Records are worth what stands in them, so whoever is there is asked; a script says it with -m.
