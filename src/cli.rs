@@ -35,6 +35,11 @@ pub enum Command {
     Test(Test),
     /// Show what a running agent is doing, or what its last snapshot holds
     Status(Status),
+    /// Show the alerts that fire now, and what keeps them from being told
+    Alerts(Alerts),
+    /// Tell nobody of some alerts for a while
+    #[command(subcommand)]
+    Silence(Silence),
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
     Check(Check),
     /// Say which log format a file is, and how sure
@@ -255,6 +260,94 @@ pub struct Status {
     /// table or json
     #[arg(long, value_enum, default_value_t)]
     pub format: Form,
+}
+
+/// Which agent is asked.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Which {
+    /// The agent's configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// The agent's state directory; needs no configuration
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `gatewatch alerts`.
+#[derive(Args, Debug)]
+pub struct Alerts {
+    /// Only those that match all of these: rule=errors, 'upstream=~"be/.*"', severity!=warning
+    #[arg(value_name = "MATCHERS")]
+    pub matchers: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence`.
+#[derive(Debug, Subcommand)]
+pub enum Silence {
+    /// Silence alerts, from now on: gatewatch silence add rule=errors upstream=be/s1 -d 1h -m 'deploy'
+    Add(SilenceAdd),
+    /// Show silences, and what each held back
+    List(SilenceList),
+    /// End silences now: what still fires is told
+    Expire(SilenceExpire),
+}
+
+/// `gatewatch silence add`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("end").required(true).args(["duration", "until"])))]
+pub struct SilenceAdd {
+    /// Alerts that match all of these: rule=errors, 'upstream=~"be/.*"', severity!=warning
+    #[arg(required = true, value_name = "MATCHERS")]
+    pub matchers: Vec<String>,
+    /// How long: 30m, 2h, 1d12h
+    #[arg(short, long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Until when: 2026-01-31T03:00Z, '2026-01-31 03:00' or 03:00 by the agent's timezone
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Why; asked for on a terminal
+    #[arg(short = 'm', long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Who [default: the user]
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence list`.
+#[derive(Args, Debug)]
+pub struct SilenceList {
+    /// Those that are over, too, for five days
+    #[arg(long)]
+    pub expired: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence expire`.
+#[derive(Args, Debug)]
+pub struct SilenceExpire {
+    /// The numbers of the silences
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<u64>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
 }
 
 /// `gatewatch check`.

@@ -10,6 +10,7 @@ mod effective;
 mod files;
 mod inputs;
 mod judge;
+mod mute;
 mod notify;
 mod problem;
 mod reader;
@@ -26,6 +27,7 @@ pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
 use crate::inputs::streams::Kind;
+use crate::mute::maintenance::Window;
 use crate::receiver::Receiver;
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
@@ -58,6 +60,8 @@ pub struct Config {
     pub dropped: Vec<(String, String)>,
     /// Empty: alerts are lines on standard error.
     pub receivers: Vec<Receiver>,
+    /// When nobody is told of some alerts.
+    pub maintenance: Vec<Window>,
     /// What loads, but will not do what it seems to.
     pub warnings: Vec<Problem>,
 }
@@ -247,11 +251,13 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let below = if agent.presets { below.rules.as_slice() } else { &[] };
     let (rules, dropped) = rules::rules(below, &own.rules, &around, &mut log);
     judge::told(&rules, &own.rules, &receivers, &mut log);
+    mute::mutes(&rules, &own.rules, &dropped, &mut log);
+    let maintenance = mute::windows(&own.maintenance, agent.timezone, &around, &rules, &mut log);
 
     let (errors, warnings) = log.finish();
     if errors.is_empty() {
         let receivers = receivers.into_iter().map(|r| r.0).collect();
-        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, warnings })
+        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, maintenance, warnings })
     } else {
         Err(Problems(errors))
     }

@@ -372,6 +372,8 @@ fn kept(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         ("gatewatch_input_waits", "Times that reading waited for counting.", losses.input_waits),
         ("gatewatch_deliveries_dropped", "Alerts whose news was given up.", losses.deliveries_dropped),
         ("gatewatch_incidents_dropped", "Incidents no longer remembered.", losses.incidents_dropped),
+        ("gatewatch_alerts_held_back", "Alerts that were muted when they fired.", view.muted.held),
+        ("gatewatch_alerts_unseen", "Of these, came and went untold.", view.muted.unseen),
         ("gatewatch_state_rebuilt", "Times that the state was lost and rebuilt.", losses.state_rebuilt),
     ] {
         counters(encoder, (name, help), one(n))?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use gatewatch::config::{Config, parse_str};
 use gatewatch::delivery::outbox::Outbox;
+use gatewatch::mute::Mutes;
 use gatewatch::state::{Snapshot, decode, encode, frame};
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
@@ -21,7 +22,7 @@ fn go_on(snapshot: Snapshot) {
     let written = encode(&snapshot);
     let again = decode(&frame::wrap(1, &written.unwrap_or_else(|e| panic!("{e}"))));
     assert!(again.is_ok());
-    let Snapshot { files, engine, outbox, .. } = snapshot;
+    let Snapshot { files, engine, outbox, mutes, .. } = snapshot;
     for file in files {
         let mut clock = file.clock.with(2_000, 5_000);
         let _ = (clock.admit(NOW), clock.idle(1_000, NOW), clock.finish());
@@ -32,6 +33,8 @@ fn go_on(snapshot: Snapshot) {
         let _ = (engine.advance(NOW), engine.advance(NOW + 60_000), engine.incidents(), engine.alerts());
         assert!(encode(&engine.state()).is_ok());
     }
+    let mut mutes = Mutes::restored(mutes, &CONFIG.rules, &CONFIG.maintenance);
+    let _ = (mutes.pass(Vec::new(), NOW, &|_| None), mutes.muted().map(Iterator::count));
     let mut outbox = Outbox::restored(outbox, &CONFIG.receivers, &CONFIG.rules, NOW);
     let _ = (outbox.due(NOW), outbox.next_due(), outbox.pending());
 }

@@ -76,6 +76,15 @@ pub struct Note {
     pub command: Option<String>,
 }
 
+/// That nobody was told of an alert for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hushed {
+    /// Why: `silence 3 of anna (deploy)`, `maintenance weekly`, `rule node`. Holds what people wrote.
+    pub by: String,
+    /// Up to when, by the wall clock.
+    pub until: Millis,
+}
+
 /// An alert as the world is told of it: the state of one group under one rule, with what is known of why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -145,6 +154,9 @@ pub struct Alert {
     pub samples: Vec<Sample>,
     /// More than 10 min old when found: the agent was catching up.
     pub detected_late: bool,
+    /// It fired before, and nobody was told until now.
+    #[serde(default)]
+    pub hushed: Option<Hushed>,
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,

@@ -3,6 +3,7 @@
 
 use crate::alert::{Alert, End, Labels, Sample, State};
 use crate::detectors::Detector;
+use crate::engine::Standing;
 use crate::life::{Event, Judgement, Life};
 use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
@@ -164,10 +165,6 @@ impl Case {
         self.last_bad
     }
 
-    pub fn severity(&self) -> Severity {
-        self.severity
-    }
-
     /// Adds what the group and its rule counted in the step that ends at `end`.
     pub fn count(&mut self, end: Millis, step: Totals, is_bad: bool) {
         if step.own.requests > 0 {
@@ -262,9 +259,20 @@ impl Case {
             && self.samples.iter().all(is_shown)
     }
 
-    /// Messages that were lost in its windows, up to the last closed step.
-    pub fn undercount(&self) -> u64 {
-        self.lost.0
+    /// As it stands.
+    pub fn standing<'a>(&self, rule: &'a str, labels: Labels) -> Standing<'a> {
+        let number = self.number.filter(|_| self.fired.is_some());
+        let name = || fingerprint(rule, &labels).get(..4).unwrap_or("").to_owned();
+        Standing {
+            rule,
+            state: self.life.state(),
+            severity: self.severity,
+            since: self.life.since(),
+            undercount: self.lost.0,
+            incident: number.map(|number| format!("{}-{number}", name())),
+            counted: (self.window.1.errors, self.window.1.requests),
+            labels,
+        }
     }
 
     /// As others are told of it; `since`: messages lost since the last closed step.
@@ -314,6 +322,7 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            hushed: None,
             undercount: self.lost.0.saturating_add(since),
             events: Vec::new(),
             in_rotation: None,

@@ -64,6 +64,10 @@ pub struct Standing<'a> {
     pub since: Millis,
     /// Messages that never arrived in what was judged: its counts are too low by up to so many.
     pub undercount: u64,
+    /// Which incident; `None`: it has not fired.
+    pub incident: Option<String>,
+    /// Errors and requests (or attempts) in the window it was judged over last.
+    pub counted: (u64, u64),
 }
 
 /// One owner of all counts and alerts.
@@ -230,14 +234,8 @@ impl Engine {
         let mut all = Vec::new();
         for (groups, _) in &self.rules {
             let standing = groups.with_case().filter(|(_, case)| case.life().state() != State::Resolved);
-            all.extend(standing.map(|(group, case)| Standing {
-                rule: &groups.rule.name,
-                labels: labels(&groups.rule, &group.key),
-                state: case.life().state(),
-                severity: case.severity(),
-                since: case.life().since(),
-                undercount: case.undercount(),
-            }));
+            let name = &groups.rule.name;
+            all.extend(standing.map(|(group, case)| case.standing(name, labels(&groups.rule, &group.key))));
         }
         all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));
         all

@@ -125,6 +125,8 @@ pub struct Rule {
     pub stale_after: Millis,
     /// Receivers; empty: every one.
     pub notify: Vec<String>,
+    /// Rules whose alerts are held back while an alert of this one fires, where the labels that both group by are equal.
+    pub mutes: Vec<String>,
     /// Sent again while firing, so often.
     pub repeat_interval: Millis,
     /// Passed on.
@@ -159,6 +161,7 @@ impl Rule {
             keep_firing_for: 120_000,
             stale_after: 600_000,
             notify: Vec::new(),
+            mutes: Vec::new(),
             repeat_interval: 4 * 3_600_000,
             labels: Vec::new(),
             runbook: None,

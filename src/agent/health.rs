@@ -120,9 +120,17 @@ impl Health {
         health
     }
 
+    /// Those that are told and not over.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.phases.values().filter_map(|phase| match phase {
+            Phase::Firing { alert, .. } => Some(&**alert),
+            Phase::Pending { .. } => None,
+        })
+    }
+
     /// How many are told and not over.
     pub fn firing(&self) -> usize {
-        self.phases.values().filter(|phase| matches!(phase, Phase::Firing { .. })).count()
+        self.alerts().count()
     }
 
     /// What happened to a path.
@@ -353,6 +361,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         share_of_requests: 0.0,
         samples: Vec::new(),
         detected_late: false,
+        hushed: None,
         undercount: 0,
         events: Vec::new(),
         in_rotation: None,

@@ -3,6 +3,7 @@
 
 pub mod files;
 mod health;
+mod hush;
 mod keeper;
 mod live;
 pub mod memory;
@@ -19,6 +20,7 @@ use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::inputs::streams::Streams;
 use crate::message::About;
+use crate::mute::Mutes;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
 use crate::service::Service;
@@ -32,6 +34,7 @@ use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use health::Health;
+use hush::Promised;
 use keeper::Keeper;
 use memory::Memory;
 use notices::Notices;
@@ -107,6 +110,10 @@ struct Agent {
     config: Config,
     engine: Engine,
     files: LiveFiles,
+    /// What is known and not told; what passes goes to the outbox.
+    mutes: Mutes,
+    /// Who has ordered something, and is answered once that is durable.
+    promised: Promised,
     outbox: Outbox,
     about: About,
     thread: Files,
@@ -159,13 +166,16 @@ impl Agent {
         files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
         files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
-        let health = Health::resume(outbox.open_alerts());
+        let mutes = Mutes::restored(past.mutes, &config.rules, &config.maintenance);
+        let health = Health::resume(outbox.open_alerts().chain(mutes.state().held()));
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
             replayed: past.is_rebuilt.then(BTreeMap::new),
             engine: past.engine,
             files,
+            mutes,
+            promised: Promised::default(),
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file },
             thread,
@@ -187,6 +197,7 @@ impl Agent {
         let of_rules = agent.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
         let orphans = past::orphans(of_rules, &agent.engine, clock.now());
         agent.tell(orphans, clock.now());
+        agent.forget_unjudged();
         Ok(agent)
     }
 
@@ -228,6 +239,7 @@ impl Agent {
             let held = if self.keeper.may_tell() { Vec::new() } else { self.due(now) };
             self.save(held, now);
         }
+        self.obey(now);
         self.answer(now);
     }
 
@@ -248,7 +260,7 @@ impl Agent {
         if !changes.is_empty() {
             self.keeper.change(Changed::Alert);
         }
-        for change in changes {
+        for change in self.unmuted(changes, now) {
             if self.config.receivers.is_empty() {
                 self.notices.change(&change);
             }
@@ -333,6 +345,7 @@ impl Agent {
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
         let changes = self.engine.reload(live.config.rules.clone(), Arc::clone(&plan));
         self.files.set_plan(plan);
+        self.mutes.reconfigure(&live.config.rules, &live.config.maintenance);
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
         self.thread.reconfigure(live.inputs.clone());
@@ -369,6 +382,7 @@ impl Agent {
             cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
+            mutes: self.mutes.state(),
             counters: Counters {
                 gone: self.files.gone(),
                 state_rebuilt: self.state_rebuilt,

@@ -79,13 +79,14 @@ impl Agent {
     fn view(&self, now: Millis, listen: Option<SocketAddr>) -> View {
         let buckets = self.engine.buckets();
         let counters = Counters { state_rebuilt: self.state_rebuilt, ..Counters::default() };
-        let view = View::of(self.files.shown(now), self.outbox.state(), &counters);
+        let view = View::of(self.files.shown(now), self.outbox.state(), self.mutes.state(), &counters, now);
         let (seq, saved) = self.keeper.durable();
         let told = self.answers.of_these(&self.config.receivers);
         View {
             series: buckets.len() as u64,
             series_overflow: buckets.series_overflow(),
-            alerts: self.engine.alerts().into_iter().map(status::alert).collect(),
+            alerts: status::alerts(self.engine.alerts(), self.health.alerts(), self.mutes.state()),
+            maintenance: self.config.maintenance.iter().map(|window| status::window(window, now)).collect(),
             snapshot: SnapshotView {
                 seq,
                 age: saved.map(|at| seconds(now.saturating_sub(at).max(0))),

@@ -1,6 +1,8 @@
 //! One file a verb. Data to stdout, talk to stderr.
 
+mod alerts;
 mod analyze;
+mod asked;
 pub mod check;
 mod demo;
 mod detect;
@@ -9,6 +11,7 @@ mod finished;
 pub mod init;
 mod replay;
 mod run;
+mod silence;
 mod status;
 mod test;
 
@@ -37,6 +40,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
+        Command::Silence(args) => silence::run(&args),
         Command::Check(args) => {
             printed(check::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))
         }

@@ -1,10 +1,13 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
+use super::mute::{self, Words};
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
+use crate::mute::HELD_MAX;
+use crate::mute::maintenance::Window;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::pairs::PAIRS_MAX;
@@ -36,6 +39,9 @@ pub fn effective(config: &Config) -> String {
     }
     for receiver in &config.receivers {
         receiver_table(&mut out, receiver);
+    }
+    for window in &config.maintenance {
+        window_table(&mut out, window);
     }
     out.0
 }
@@ -197,6 +203,9 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     if !rule.notify.is_empty() {
         out.list("notify", rule.notify.iter().map(|n| quoted(n)));
     }
+    if !rule.mutes.is_empty() {
+        out.list("mutes", rule.mutes.iter().map(|m| quoted(m)));
+    }
     out.time("repeat_interval", rule.repeat_interval);
     if !rule.labels.is_empty() {
         let labels: Vec<_> = rule.labels.iter().map(|(k, v)| format!("{k} = {}", quoted(v))).collect();
@@ -257,6 +266,16 @@ fn receiver_table(out: &mut Toml, receiver: &Receiver) {
     }
 }
 
+fn window_table(out: &mut Toml, window: &Window) {
+    out.table(&format!("maintenance.{}", key(&window.name)));
+    for (key, words) in mute::written(window) {
+        match words {
+            Words::One(text) => out.text(key, &text),
+            Words::List(list) => out.list(key, list.iter().map(|word| quoted(word))),
+        }
+    }
+}
+
 /// Active series at most.
 pub const SERIES_MAX: u64 = 2_000;
 /// Notifications waiting at most.
@@ -275,12 +294,14 @@ const PAIR_BYTES: u64 = 512;
 const PAIRS: u64 = 2 * PAIRS_MAX as u64;
 /// An alert or a notification of one, with samples and labels.
 const ALERT_BYTES: u64 = 6 << 10;
+/// An alert that is held back, without samples.
+const HELD_BYTES: u64 = 2 << 10;
 
 /// What `run` may hold at most: every series active and failing in every step, an alert of every rule on each group of
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
+/// 6 KiB + 2,000 alerts held back × 2 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
 /// 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
@@ -309,6 +330,7 @@ pub fn memory(config: &Config) -> u64 {
     pairs
         + SERIES_MAX * series
         + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES
+        + HELD_MAX as u64 * HELD_BYTES
         + IN_FLIGHT
         + sockets as u64 * RING as u64
 }

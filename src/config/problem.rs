@@ -271,6 +271,11 @@ impl<'a> Log<'a> {
         Log { sources, doubts: Vec::new(), errors: Vec::new(), warnings: Vec::new(), unsaid: 0 }
     }
 
+    /// How many mistakes there are so far.
+    pub fn errors(&self) -> usize {
+        self.errors.len() + self.unsaid
+    }
+
     /// A mistake.
     pub fn error(&mut self, spot: Spot, message: String, label: &str) {
         if self.has_room() && !self.is_doubtful(spot) {

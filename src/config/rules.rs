@@ -180,7 +180,7 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
 }
 
 /// A rule of one's own by a label that nothing gives is a mistake; a preset is just silent.
-fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
+pub(super) fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
     if spot.file == around.presets || around.labels.iter().any(|known| known == label) {
         return;
     }
@@ -197,7 +197,7 @@ fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log
     log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
 }
 
-fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
+pub(super) fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
     const WANTS: &str = "a list of matchers";
     let Some(text) = value.as_str() else { return Err(Refusal::new(WANTS, type_of(value))) };
     Matcher::parse(text).map_err(|e| Refusal { wants: WANTS.to_owned(), label: e.message, at: Some(e.at) })
@@ -247,6 +247,8 @@ fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<
         }
     }
     rule.notify = notify.unwrap_or_default().into_iter().map(|n| n.value).collect();
+    rule.mutes =
+        reader.list("mutes", values::text).unwrap_or_default().into_iter().map(|m| m.value).collect();
     rule.labels = labels(reader, &rule.group_by);
     rule.runbook = reader.value("runbook", values::text);
 }

@@ -9,7 +9,7 @@ use gatewatch_rules::alert::Alert;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A message that is told again after longer than this is put together anew: nobody remembers its key.
@@ -89,8 +89,15 @@ impl Flight {
     }
 
     /// Whether it should not go out again: nothing that it says holds any more. Whoever has it hears of that all the same.
-    pub(super) fn is_stale(&self, alerts: &BTreeMap<String, Alert>, now: Millis) -> bool {
-        self.missed.is_empty() && !self.items.iter().any(|item| item.is_true(alerts))
+    /// Nor if all of it is `muted` since.
+    pub(super) fn is_stale(
+        &self,
+        alerts: &BTreeMap<String, Alert>,
+        muted: &BTreeSet<String>,
+        now: Millis,
+    ) -> bool {
+        let is_muted = |item: &Flown| item.news.is_firing() && muted.contains(&item.fingerprint);
+        self.missed.is_empty() && !self.items.iter().any(|item| item.is_true(alerts) && !is_muted(item))
             || now.saturating_sub(self.at) > SAME_FOR
     }
 

@@ -68,6 +68,11 @@ impl State {
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    /// The alerts that are not over, as last told of.
+    pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values().filter(|alert| !is_over(alert))
+    }
 }
 
 /// Less is dropped first.
@@ -86,6 +91,8 @@ pub struct Outbox {
     routes: BTreeMap<String, Route>,
     state: State,
     catching_up: bool,
+    /// Alerts that nobody is to be told of for now, but of their end.
+    muted: BTreeSet<String>,
     next_id: u64,
 }
 
@@ -99,8 +106,14 @@ impl Outbox {
     /// As it was when `state` was saved, under what is configured now.
     #[must_use]
     pub fn restored(state: State, receivers: &[Receiver], rules: &[Rule], now: Millis) -> Outbox {
-        let mut outbox =
-            Outbox { terms: BTreeMap::new(), routes: BTreeMap::new(), state, catching_up: false, next_id: 1 };
+        let mut outbox = Outbox {
+            terms: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            state,
+            catching_up: false,
+            muted: BTreeSet::new(),
+            next_id: 1,
+        };
         outbox.set_now(now.min(outbox.state.now));
         outbox.state.alerts.retain(|fingerprint, alert| *fingerprint == alert.fingerprint);
         for queue in outbox.state.queues.values_mut() {
@@ -157,6 +170,12 @@ impl Outbox {
     /// While it is catching up, alerts that were detected late wait: they may be over before the end of the log.
     pub fn set_catching_up(&mut self, catching_up: bool) {
         self.catching_up = catching_up;
+    }
+
+    /// These alerts, by fingerprint, are muted from now on and no others: whoever knows that they fire hears no more of
+    /// it, but of their end.
+    pub fn set_muted(&mut self, muted: BTreeSet<String>) {
+        self.muted = muted;
     }
 
     /// Takes what the engine says.
@@ -233,7 +252,7 @@ impl Outbox {
 
     /// The alerts that are not over, as last told of.
     pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.state.alerts.values().filter(|alert| !is_over(alert))
+        self.state.open_alerts()
     }
 
     /// The alerts of which something is due that is no news of the moment: a reminder, or what has waited. Figures of
@@ -348,9 +367,9 @@ impl Outbox {
     }
 
     fn is_held(&self, fingerprint: &str, entry: &Entry) -> bool {
-        self.catching_up
-            && entry.told.is_none()
-            && self.state.alerts.get(fingerprint).is_some_and(|alert| alert.detected_late)
+        let Some(alert) = self.state.alerts.get(fingerprint) else { return false };
+        let is_muted = self.muted.contains(fingerprint) && !is_over(alert);
+        is_muted || self.catching_up && entry.told.is_none() && alert.detected_late
     }
 
     /// Gives up the news that matters least; `false`: all of it must stay.

@@ -5,6 +5,7 @@ mod beside;
 pub mod figures;
 mod note;
 mod section;
+mod silence;
 pub mod words;
 
 pub use section::{Fact, Section, Tone};
@@ -59,6 +60,7 @@ impl Message {
             section.samples.clear();
             section.command = None;
             section.runbook = None;
+            section.facts.retain(|fact| fact.label != silence::SILENCE);
         }
         let rule = match &notification.subject {
             Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),

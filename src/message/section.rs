@@ -3,6 +3,7 @@
 use super::About;
 use super::beside::{clues, impact, not_affected};
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
+use super::silence;
 use super::words::{clean, made_by, of, past, place, plural, share_of};
 use crate::causes::{rotation, server_name, why};
 use crate::findings::sentence;
@@ -79,11 +80,12 @@ impl Section {
             Fact { label: "Again", text: again(item) },
             Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
+        let facts = facts.into_iter().chain(silence::facts(alert, item.news.is_firing(), &clock));
         Section {
             tone: tone(item),
             head: head(item, at),
             lead: if item.news.is_firing() { lead(item, &clock) } else { lead_of_the_past(alert, &clock) },
-            facts: facts.into_iter().filter(|fact| !fact.text.is_empty()).collect(),
+            facts: facts.filter(|fact| !fact.text.is_empty()).collect(),
             command: Some(command(alert, item.news.is_firing(), about)),
             samples: alert.samples.iter().filter(|_| item.news != News::Resolved).map(sample).collect(),
             runbook: alert.runbook.as_deref().map(|runbook| clean(runbook, 500)),

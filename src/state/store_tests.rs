@@ -47,6 +47,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         cursors: [("journal".to_owned(), "s=1;i=2".to_owned())].into(),
         engine: engine(),
         outbox: Default::default(),
+        mutes: Default::default(),
         counters: Counters {
             gone: [("edge".to_owned(), lines)].into(),
             state_rebuilt: 1,

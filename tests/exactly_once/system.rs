@@ -223,6 +223,7 @@ impl System {
             cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
+            mutes: gatewatch::mute::State::default(),
             counters: Counters { gone: self.files.gone(), ..Counters::default() },
         };
         encode(&snapshot).unwrap()

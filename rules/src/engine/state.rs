@@ -96,14 +96,7 @@ impl EngineState<'_> {
             for remembered in &judging.groups {
                 let Some(case) = remembered.case.as_deref() else { continue };
                 if case.life().state() != State::Resolved {
-                    all.push(Standing {
-                        rule: judging.rule.name(),
-                        labels: labels(&rule, &remembered.key),
-                        state: case.life().state(),
-                        severity: case.severity(),
-                        since: case.life().since(),
-                        undercount: case.undercount(),
-                    });
+                    all.push(case.standing(judging.rule.name(), labels(&rule, &remembered.key)));
                 }
             }
         }

@@ -58,6 +58,7 @@ impl Judged {
             repeat_interval: _,
             labels: _,
             runbook: _,
+            mutes: _,
         } = rule;
         Judged {
             name: name.clone(),

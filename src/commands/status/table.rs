@@ -26,11 +26,11 @@ pub struct Look {
 }
 
 impl Look {
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub fn paint(&self, code: &str, text: &str) -> String {
         if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn since(&self, at: Millis) -> String {
+    pub fn since(&self, at: Millis) -> String {
         span(seconds(self.now.saturating_sub(at)))
     }
 }
@@ -194,9 +194,10 @@ fn alerts(view: &View, look: &Look) -> Vec<String> {
 }
 
 /// Where messages were lost, more may have happened than was counted.
-fn state(alert: &AlertView) -> String {
-    let word = alert.state.name();
-    if alert.undercount > 0 { format!("{word}, undercount") } else { word.to_owned() }
+pub fn state(alert: &AlertView) -> String {
+    let undercount = if alert.undercount > 0 { ", undercount" } else { "" };
+    let muted = if alert.muted.is_some() { ", muted" } else { "" };
+    format!("{}{undercount}{muted}", alert.state.name())
 }
 
 fn inputs(view: &View, look: &Look) -> Vec<String> {
@@ -319,9 +320,33 @@ fn sums(view: &View, look: &Look) -> Vec<String> {
     if let Some(at) = &view.agent.listen {
         kept.push(format!("http://{at}/metrics"));
     }
-    [("REQUESTS", counted), ("BESIDE", beside), ("KEPT", kept)]
+    let lines = [("REQUESTS", counted), ("BESIDE", beside), ("KEPT", kept), ("MUTED", muted(view))];
+    let lines = lines.iter().filter(|(_, parts)| !parts.is_empty());
+    lines
         .map(|(title, parts)| text::wrap(&format!("{title:<8}  {}", parts.join(" · ")), look.width, 10))
-        .to_vec()
+        .collect()
+}
+
+/// What is not told; nothing where nothing ever was.
+fn muted(view: &View) -> Vec<String> {
+    let active = view.silences.iter().filter(|silence| silence.active).count() as u64;
+    let open = view.maintenance.iter().filter(|window| window.open);
+    let mut parts: Vec<String> = Vec::new();
+    if active > 0 {
+        parts.push(format!("{} in force", plural(active, "silence")));
+    }
+    parts.extend(open.map(|window| format!("maintenance {} is open", printable(&window.name))));
+    let counts = &view.muted;
+    for (n, what) in [
+        (counts.held, "held back"),
+        (counts.unseen, "came and went untold"),
+        (counts.overflow, "told all the same, too many"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{} {what}", plural(n, "alert")));
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -358,6 +383,10 @@ mod tests {
                 since: Some(NOW - 52_000),
                 severity: Severity::Critical,
                 undercount: 0,
+                incident: Some("4f2a-1".into()),
+                errors: 20,
+                requests: 60,
+                muted: None,
             }],
             receivers: vec![ReceiverView {
                 name: "ops".into(),

@@ -33,7 +33,7 @@ impl Outbox {
             return None;
         }
         if let Some(flight) = &queue.flight
-            && flight.is_stale(&self.state.alerts, now)
+            && flight.is_stale(&self.state.alerts, &self.muted, now)
         {
             self.ground(receiver, now);
         }

@@ -339,6 +339,37 @@ fn at_the_cap_undelivered_firings_go_and_ends_stay() {
 }
 
 #[test]
+fn of_a_muted_alert_only_the_end_is_told() {
+    let one = alert(1, "errors", Severity::Critical);
+    let muted = || BTreeSet::from([one.fingerprint.clone()]);
+    const DAY: Millis = 86_400_000;
+
+    // Told before: no reminder, but its end.
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &one), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &Outcome::Sent, T);
+    outbox.set_muted(muted());
+    assert!(outbox.due(T + DAY).is_empty() && outbox.next_due().is_none());
+    outbox.push(change(ChangeKind::Resolved, &one), T + DAY);
+    assert_eq!(said(&outbox.due(T + DAY)), [[News::Resolved]]);
+
+    // Not told yet, or perhaps not: nothing, until it is muted no more.
+    for answer in [None, Some(retry(None)), Some(unclear())] {
+        let mut outbox = super::tests::outbox();
+        outbox.push(change(ChangeKind::Firing, &one), T);
+        if let Some(answer) = &answer {
+            let due = outbox.due(T);
+            outbox.done(due[0].id, answer, T);
+        }
+        outbox.set_muted(muted());
+        assert!(outbox.due(T + 10 * MINUTE).is_empty(), "{answer:?}");
+        outbox.set_muted(BTreeSet::new());
+        assert_eq!(said(&outbox.due(T + 10 * MINUTE)), [[News::Firing]], "{answer:?}");
+    }
+}
+
+#[test]
 fn a_flood_of_alerts_is_kept_in_little_space() {
     let mut outbox = outbox();
     let mut firing = |n| {
