@@ -138,15 +138,16 @@ impl Tailer {
         let listed = names(&siblings);
         let mut streams = self.streams(live, why);
         let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
+        let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
         if !matches!(why, Why::Empty | Why::Ended(_)) {
             // A listing may miss what is renamed meanwhile.
             let is_missing = streams.iter().any(|stream| stream.is_wanted && !stream.located);
             if is_missing && siblings::of(live).is_ok_and(|now| names(&now) != listed) {
                 return Err(Trouble::from(&io::Error::from(io::ErrorKind::Interrupted)));
             }
-            let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
             self.say_lost(live, &streams, why, new, out);
         } else {
+            self.settle_empty(live, &streams, new, out);
             let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
             let keys = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
             self.say_refilled(live, &streams, &keys, out);

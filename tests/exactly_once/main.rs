@@ -248,6 +248,17 @@ fn what_went_wrong_once() {
         // One byte is how many lines begin: it proves no place, and no file.
         vec![AppendPartial(0, 1), Crash(NotBegun), Start, Poll(0), Recreate(0), Rotate(0)],
         vec![Delete(1), Poll(838), AppendPartial(1, 1), Poll(162), Poll(10_000)],
+        // Nobody may read it when it is rotated, and then it is compressed: it lies in the archive.
+        vec![
+            Crash(NotBegun),
+            Start,
+            AppendLong(0, 10),
+            Rotate(0),
+            Reopen(0),
+            Chmod(0),
+            Compress(0, 1),
+            Poll(0),
+        ],
     ];
     for actions in cases {
         for quiet in [false, true] {
