@@ -12,7 +12,7 @@ use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Stat};
 use super::open::{Found, open_regular};
 use super::scan::Opening;
 use super::siblings::{self, Sibling};
-use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_newer, is_of, mark};
+use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_newer, is_of, mark, want_refilled};
 use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
 use super::{Position, Tailer};
 use gatewatch_parsers::Millis;
@@ -139,6 +139,9 @@ impl Tailer {
         let mut streams = self.streams(live, why);
         let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
         let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
+        let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
+        let refilled = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
+        want_refilled(&mut streams, &refilled);
         if !matches!(why, Why::Empty | Why::Ended(_)) {
             // A listing may miss what is renamed meanwhile.
             let is_missing = streams.iter().any(|stream| stream.is_wanted && !stream.located);
@@ -148,9 +151,7 @@ impl Tailer {
             self.say_lost(live, &streams, why, new, out);
         } else {
             self.settle_empty(live, &streams, new, out);
-            let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
-            let keys = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
-            self.say_refilled(live, &streams, &keys, out);
+            self.say_refilled(live, &streams, &refilled, out);
         }
         // Never one that came after the file that will wait, or waits for it itself.
         let may_wait_for = |file: &&Tracked| {

@@ -259,6 +259,8 @@ fn what_went_wrong_once() {
             Compress(0, 1),
             Poll(0),
         ],
+        // Truncated while nobody looked, and it goes on under its other name.
+        vec![Append(0, 1), Poll(1000), Stop, Append(0, 1), Hole(0), HardLink(0), Rotate(0)],
     ];
     for actions in cases {
         for quiet in [false, true] {
