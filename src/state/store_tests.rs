@@ -82,7 +82,7 @@ fn engine() -> EngineState<'static> {
     collector.take(&mut block);
     engine.absorb(&block, Millis::MIN);
     assert!(!engine.advance(NOW + 12 * OPTIONS.step).is_empty(), "an alert");
-    postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap()
+    postcard::from_bytes(&plain(&engine.state()).unwrap()).unwrap()
 }
 
 /// Goes on with it: nothing may panic, whatever it says.
@@ -144,7 +144,7 @@ fn what_is_written_is_read() {
 
 #[test]
 fn every_cut_and_every_flipped_bit_is_seen() {
-    let bytes = frame::wrap(3, &small());
+    let bytes = frame::wrap(3, &pack(&small()).unwrap());
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }
@@ -160,15 +160,15 @@ fn every_cut_and_every_flipped_bit_is_seen() {
 fn a_hostile_payload_is_refused_or_harmless() {
     let payload = small();
     for length in 0..payload.len() {
-        assert!(decode(&frame::wrap(3, &payload[..length])).is_err(), "cut at {length}");
+        assert!(decode(&frame::wrap(3, &pack(&payload[..length]).unwrap())).is_err(), "cut at {length}");
     }
     let mut more = payload.clone();
     more.push(0);
-    assert!(decode(&frame::wrap(3, &more)).is_err(), "there is more than it says");
+    assert!(decode(&frame::wrap(3, &pack(&more).unwrap())).is_err(), "there is more than it says");
     for bit in 0..payload.len() * 8 {
         changed(&payload, bit);
     }
-    let large = self::payload(NOW);
+    let large = plain(&snapshot(NOW)).unwrap();
     for bit in (0..large.len() * 8).step_by(large.len() * 8 / 300 + 1) {
         changed(&large, bit);
     }
@@ -177,7 +177,7 @@ fn a_hostile_payload_is_refused_or_harmless() {
 fn changed(payload: &[u8], bit: usize) {
     let mut flipped = payload.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
-    if let Ok((_, read)) = decode(&frame::wrap(3, &flipped)) {
+    if let Ok((_, read)) = decode(&frame::wrap(3, &pack(&flipped).unwrap())) {
         assert!(encode(&read).is_ok(), "bit {bit}");
         go_on(read);
     }
@@ -186,8 +186,8 @@ fn changed(payload: &[u8], bit: usize) {
 /// The payload of a snapshot whose engine has counted nothing.
 fn small() -> Vec<u8> {
     let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), OPTIONS);
-    let engine = postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap();
-    encode(&Snapshot { engine, ..snapshot(NOW) }).unwrap()
+    let engine = postcard::from_bytes(&plain(&engine.state()).unwrap()).unwrap();
+    plain(&Snapshot { engine, ..snapshot(NOW) }).unwrap()
 }
 
 #[test]
@@ -373,5 +373,5 @@ fn seeds() {
     let folder = PathBuf::from(folder);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("whole"), frame::wrap(3, &payload(NOW))).unwrap();
-    fs::write(folder.join("payload"), payload(NOW)).unwrap();
+    fs::write(folder.join("payload"), plain(&snapshot(NOW)).unwrap()).unwrap();
 }
