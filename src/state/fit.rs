@@ -40,3 +40,7 @@ pub fn fit<O: Serialize>(snapshot: &mut Snapshot<EngineState<'_>, O>, last: usiz
         }
     }
 }
+
+#[cfg(test)]
+#[path = "fit_tests.rs"]
+mod tests;

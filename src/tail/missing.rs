@@ -141,8 +141,13 @@ impl Tailer {
         logs.extend(missing.map(|position| self.live_of(&position.path).unwrap_or(position.path.clone())));
         for live in logs {
             let at_path = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_none());
+            let why = match at_path {
+                // Nothing was read of it: what was rotated before it may be new, too.
+                Some(file) if file.cursor.offset() == 0 => Why::New,
+                Some(_) => Why::Known,
+                None => Why::Empty,
+            };
             let at_path = at_path.map(|file| file.id);
-            let why = if at_path.is_some() { Why::Known } else { Why::Empty };
             match self.catch_up(&live, &why, at_path, now, out) {
                 Ok(Some(last)) => at_path.into_iter().for_each(|id| self.come_after(id, Some(last), now)),
                 Ok(None) => {}

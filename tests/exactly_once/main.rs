@@ -259,6 +259,17 @@ fn what_went_wrong_once() {
             Compress(0, 1),
             Poll(0),
         ],
+        // As above, but it has its place among the rotated ones when it is looked at first.
+        vec![
+            Crash(NotBegun),
+            Append(0, 1),
+            Start,
+            Chmod(0),
+            RotateCreate(0),
+            Poll(0),
+            Reopen(0),
+            Compress(0, 1),
+        ],
         // Truncated while nobody looked, and it goes on under its other name.
         vec![Append(0, 1), Poll(1000), Stop, Append(0, 1), Hole(0), HardLink(0), Rotate(0)],
     ];
