@@ -122,7 +122,8 @@ fn every_line_exactly_once_and_none_after_it() {
 fn what_went_wrong_once() {
     use Action::{
         Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, FinishPartial,
-        Glance, HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
+        Glance, HardLink, Hole, Look, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop,
+        Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -269,6 +270,23 @@ fn what_went_wrong_once() {
             Poll(0),
             Reopen(0),
             Compress(0, 1),
+        ],
+        // Copied and truncated twice, the second time while what was copied first was still being read.
+        vec![
+            Append(1, 1),
+            Poll(1000),
+            Stop,
+            AppendLong(1, 59),
+            AppendLong(1, 59),
+            Copy(1),
+            Truncate(1, Refill::Nothing),
+            Append(1, 9),
+            Start,
+            Look(1000),
+            Copy(1),
+            Truncate(1, Refill::Nothing),
+            Append(1, 3),
+            Poll(1000),
         ],
         // Truncated while nobody looked, and it goes on under its other name.
         vec![Append(0, 1), Poll(1000), Stop, Append(0, 1), Hole(0), HardLink(0), Rotate(0)],
