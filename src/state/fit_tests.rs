@@ -162,12 +162,12 @@ fn engine(full: Full, dice: &mut Dice) -> (Engine, Outbox) {
     let mut collector = Collector::new(plan, STEP, false);
     let mut block = Block::default();
     // Without optimisation a part of the time suffices: the size grows with it.
-    let minutes: i64 = if cfg!(debug_assertions) { 24 } else { 366 };
+    let (minutes, held): (i64, i64) = if cfg!(debug_assertions) { (12, 16) } else { (366, 72) };
     // More than there is room for: those that find none are folded.
     let all: Vec<Named> = (0..2_200).map(|i| named(full, dice, i)).collect();
     events(full, dice, &mut collector);
     // Steps older than those that are held come to minutes: one a minute is as good as twelve.
-    let steps = (0..minutes * 12).filter(|step| step % 12 == 0 || *step > (minutes - 6) * 12);
+    let steps = (0..minutes * 12).filter(|step| step % 12 == 0 || *step > minutes * 12 - held);
     for step in steps {
         for named in &all {
             let end = T + step * STEP + 1;
@@ -175,7 +175,7 @@ fn engine(full: Full, dice: &mut Dice) -> (Engine, Outbox) {
             for _ in 0..=dice.below(3) {
                 count(full, exits, dice, named, end, &mut collector);
             }
-            if step > (minutes - 6) * 12
+            if step > minutes * 12 - 8
                 && let Some(series) = collector.last_series()
             {
                 let usual = format!(

@@ -9,8 +9,10 @@ pub const PLAIN_MAX: usize = 32 << 20;
 
 /// The fastest: an engine's thread waits for it.
 const LEVEL: i32 = 1;
-/// What unpacking may need beside the payload, as a power of two; packing needs less.
-const WINDOW_LOG_MAX: u32 = 23;
+/// A large one names the same series in many places, far from each other: such repeats are looked for.
+const LARGE: usize = 1 << 20;
+/// How far back, as a power of two; so much unpacking may need beside the payload.
+const WINDOW_LOG: u32 = 23;
 
 /// Packs it.
 ///
@@ -20,7 +22,14 @@ pub fn pack(plain: &[u8]) -> Result<Vec<u8>, Flaw> {
     if plain.len() > PLAIN_MAX {
         return Err(Flaw::TooLarge(plain.len()));
     }
-    zstd::bulk::compress(plain, LEVEL).map_err(|e| Flaw::Payload(e.to_string()))
+    let packed = zstd::bulk::Compressor::new(LEVEL).and_then(|mut packer| {
+        if plain.len() >= LARGE {
+            packer.long_distance_matching(true)?;
+            packer.window_log(WINDOW_LOG)?;
+        }
+        packer.compress(plain)
+    });
+    packed.map_err(|e| Flaw::Payload(e.to_string()))
 }
 
 /// What was packed.
@@ -30,7 +39,7 @@ pub fn pack(plain: &[u8]) -> Result<Vec<u8>, Flaw> {
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, Flaw> {
     let flaw = |e: std::io::Error| Flaw::Payload(e.to_string());
     let mut decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(flaw)?;
-    decoder.window_log_max(WINDOW_LOG_MAX).map_err(flaw)?;
+    decoder.window_log_max(WINDOW_LOG).map_err(flaw)?;
     let mut plain = Vec::new();
     decoder.take(PLAIN_MAX as u64 + 1).read_to_end(&mut plain).map_err(flaw)?;
     if plain.len() > PLAIN_MAX { Err(Flaw::TooLarge(plain.len())) } else { Ok(plain) }

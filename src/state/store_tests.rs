@@ -366,6 +366,43 @@ fn a_directory_that_others_may_write_in_is_closed_to_them() {
     assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o755);
 }
 
+/// A snapshot that an earlier build of this format wrote is read to the same: whoever changes a type in it raises
+/// [`frame::VERSION`], and writes the file anew with `UPDATE_GOLDEN=1`.
+#[test]
+fn what_an_earlier_build_of_this_format_wrote_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/golden.snapshot");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, frame::wrap(502, &payload(NOW))).unwrap();
+    }
+    let written = fs::read(&path).unwrap();
+    let advice = "a type in the snapshot changed: raise frame::VERSION, then UPDATE_GOLDEN=1";
+    let (seq, read) = decode(&written).unwrap_or_else(|flaw| panic!("{flaw}: {advice}"));
+    assert_eq!(seq, 502);
+    // What is in it means what it meant.
+    let whole = |snapshot: &Snapshot| plain(snapshot).unwrap();
+    assert_eq!(whole(&read), whole(&snapshot(NOW)), "{advice}");
+    go_on(read);
+}
+
+/// Said, moved aside, and counted anew: nothing of another format is guessed at.
+#[test]
+fn an_older_format_is_refused_in_words() {
+    let (folder, _) = written(&[1, 2]);
+    for name in GENERATIONS {
+        let older = frame::of_version(&fs::read(path(&folder, name)).unwrap(), frame::VERSION - 1);
+        fs::write(path(&folder, name), older).unwrap();
+    }
+    let (newest, found) = found(&folder);
+    assert!(newest.is_none() && found.lost, "it is rebuilt from the logs");
+    let word = format!("is of format {}, this program knows {} only", frame::VERSION - 1, frame::VERSION);
+    assert!(
+        found.troubles.len() == 2 && found.troubles.iter().all(|said| said.contains(&word)),
+        "{:?}",
+        found.troubles
+    );
+}
+
 /// What `fuzz/snapshot` begins with: it says where.
 #[test]
 fn seeds() {

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// `**` goes so many directories down, at most: a bind mount can hold itself.
 const DEEPEST: usize = 16;
 /// So many files are followed at once, at most, over all patterns: where each stands goes into the snapshot.
-pub const FOUND_MAX: usize = 20_000;
+pub const FOUND_MAX: usize = 10_000;
 /// And with so many bytes of paths.
-pub const PATHS_MAX: usize = 2 << 20;
+pub const PATHS_MAX: usize = 1 << 20;
 /// So many names of a directory are looked at.
 const NAMES_MAX: usize = 100_000;
 
