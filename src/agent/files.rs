@@ -295,16 +295,12 @@ impl LiveFiles {
     fn close(&mut self, file: FileId) {
         let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
-        match self.files.remove(&file) {
-            Some(f) => {
-                self.holding = self.holding.saturating_sub(f.holding);
-                if file.is_stream() {
-                    self.memory.count(f.live.input(), f.live.lines);
-                } else {
-                    self.memory.keep(f.state(mark));
-                }
-            }
-            None => {}
+        let Some(f) = self.files.remove(&file) else { return };
+        self.holding = self.holding.saturating_sub(f.holding);
+        if file.is_stream() {
+            self.memory.count(f.live.input(), f.live.lines);
+        } else {
+            self.memory.keep(f.state(mark));
         }
     }
 
