@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use gatewatch::config::{Config, parse_str};
 use gatewatch::delivery::outbox::Outbox;
 use gatewatch::mute::Mutes;
-use gatewatch::state::{Snapshot, decode, encode, frame};
+use gatewatch::state::{Snapshot, decode, encode, frame, pack};
 use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::series::Plan;
 use libfuzzer_sys::fuzz_target;
@@ -43,9 +43,12 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok((_, snapshot)) = decode(bytes) {
         go_on(snapshot);
     }
-    // A mutation hardly ever makes the checksum right: the payload comes without it.
-    let payload = frame::unwrap(bytes).map_or(bytes, |(_, payload)| payload);
-    if let Ok((_, snapshot)) = decode(&frame::wrap(1, payload)) {
-        go_on(snapshot);
+    // A mutation hardly ever makes the checksum right: what is packed comes without it, and what is in that as it is.
+    let packed = frame::unwrap(bytes).map_or(bytes, |(_, payload)| payload);
+    let again = pack::pack(bytes);
+    for payload in [Some(packed), again.as_deref().ok()].into_iter().flatten() {
+        if let Ok((_, snapshot)) = decode(&frame::wrap(1, payload)) {
+            go_on(snapshot);
+        }
     }
 });

@@ -235,6 +235,11 @@ impl Case {
         SAMPLES_MAX - self.samples.len().min(SAMPLES_MAX)
     }
 
+    /// Forgets the lines that show it.
+    pub fn forget_samples(&mut self) {
+        self.samples.clear();
+    }
+
     /// Takes lines that show it, oldest first; those that it has or that came before it are left.
     pub fn offer_samples(&mut self, lines: Vec<Sample>) {
         let newest = self.samples.last().map_or(Millis::MIN, |s| s.end);

@@ -370,7 +370,7 @@ impl Agent {
 
     /// Takes a snapshot. `held` tells of changes that no snapshot has held yet, and waits for it.
     fn save(&mut self, held: Vec<Notification>, now: Millis) {
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             agent: AgentState {
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 node: self.config.agent.node.clone(),
@@ -389,7 +389,7 @@ impl Agent {
                 told: self.answers.of_these(&self.config.receivers),
             },
         };
-        if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
+        if let Err(flaw) = self.keeper.save(&mut snapshot, held, now, &mut self.notices) {
             self.notices.snapshot(Err(io::Error::other(flaw)));
         }
     }

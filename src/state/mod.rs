@@ -2,17 +2,19 @@
 //! and positions stand in the same file, so that a restart, reading on from the positions, adds each line once to just
 //! the counts that had not seen it.
 //!
-//! - [`cadence`] when one is due (pure) · [`frame`] whole or not · [`store`] two generations in a directory ·
+//! - [`cadence`] when one is due (pure) · [`fit`] within its size · [`pack`] with zstd · [`frame`] whole or not · [`store`] two generations in a directory ·
 //!   [`writer`] the thread that waits for the disk · [`former`] what older programs left · [`lock`] whose directory it is
 
 pub mod cadence;
+pub mod fit;
 pub mod former;
 pub mod frame;
 pub mod lock;
+pub mod pack;
 pub mod store;
 pub mod writer;
 
-pub use store::{Found, Refused, Store, decode, encode, peek};
+pub use store::{Found, Refused, Store, decode, encode, peek, plain};
 
 use crate::delivery::outbox;
 use crate::mute;

@@ -143,7 +143,12 @@ impl System {
         let next = self.tailer.poll(now, &mut |event| {
             handed.take(&event);
             if self.is_traced {
-                eprintln!("{now}: {event:?}");
+                match event {
+                    Event::Chunk { file, offset, bytes, .. } => {
+                        eprintln!("{now}: Chunk {{ {file:?}, {offset}, {} bytes }}", bytes.len());
+                    }
+                    event => eprintln!("{now}: {event:?}"),
+                }
             }
             messages.push(Message { at: now, what: Happening::owned(event) });
         });

@@ -54,6 +54,19 @@ struct Remembered<'a> {
     case: Option<Cow<'a, Box<Case>>>,
 }
 
+/// What a saved state can do without, and in which order: what is missed least goes first. No count of an alert and no
+/// total is among it.
+type LeaveOut = (&'static str, fn(&mut EngineState<'_>));
+const LEFT_OUT: [LeaveOut; 7] = [
+    ("sample lines of series", |state| state.samples.clear()),
+    ("exits and targets", |state| state.recent = RecentState::default()),
+    ("sample lines of alerts", |state| state.forget_samples()),
+    ("minutes before the last 180", |state| state.buckets.leave_out_minutes(180)),
+    ("minutes before the last 90", |state| state.buckets.leave_out_minutes(90)),
+    ("minutes before the last 30", |state| state.buckets.leave_out_minutes(30)),
+    ("minutes", |state| state.buckets.leave_out_minutes(0)),
+];
+
 impl Judging<'_> {
     /// Hands what is remembered to the groups of the rule that goes on; steps are closed up to there.
     fn hand_over(self, groups: &mut Groups, closed: Option<Millis>) -> Result<(), Unsound> {
@@ -126,6 +139,19 @@ impl EngineState<'_> {
     #[must_use]
     pub fn incidents_dropped(&self) -> u64 {
         self.incidents_dropped
+    }
+
+    /// Leaves out the `nth` of what a state that is too large to be written every few seconds can do without, those before
+    /// it being left out already; says what that is. `None`: there is nothing more.
+    pub fn leave_out(&mut self, nth: usize) -> Option<&'static str> {
+        let (what, leave_out) = LEFT_OUT.get(nth)?;
+        leave_out(self);
+        Some(what)
+    }
+
+    fn forget_samples(&mut self) {
+        let cases = self.rules.iter_mut().flat_map(|rule| &mut rule.groups).filter_map(|of| of.case.as_mut());
+        cases.for_each(|case| case.to_mut().forget_samples());
     }
 
     fn check(&self) -> Result<(), Unsound> {
