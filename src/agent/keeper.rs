@@ -71,9 +71,9 @@ impl Keeper {
     ///
     /// # Errors
     /// It cannot be encoded.
-    pub fn save<O: Serialize>(
+    pub fn save<O: Serialize, M: Serialize>(
         &mut self,
-        snapshot: &mut Snapshot<EngineState<'_>, O>,
+        snapshot: &mut Snapshot<EngineState<'_>, O, M>,
         held: Vec<Notification>,
         now: Millis,
         notices: &mut Notices,

@@ -23,7 +23,10 @@ pub struct Fitted {
 ///
 /// # Errors
 /// Even what cannot be left out is more than can be read again.
-pub fn fit<O: Serialize>(snapshot: &mut Snapshot<EngineState<'_>, O>, last: usize) -> Result<Fitted, Flaw> {
+pub fn fit<O: Serialize, M: Serialize>(
+    snapshot: &mut Snapshot<EngineState<'_>, O, M>,
+    last: usize,
+) -> Result<Fitted, Flaw> {
     let mut left_out = Vec::new();
     while left_out.len() + 1 < last
         && let Some(what) = snapshot.engine.leave_out(left_out.len())

@@ -283,6 +283,7 @@ fn measure(full: Full) -> Fitted {
         engine: engine.state(),
         outbox: outbox.state(),
         counters: Counters::default(),
+        mutes: crate::mute::State::default(),
     };
     let parts = [
         ("engine", take(&engine).len()),
