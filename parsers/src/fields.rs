@@ -403,16 +403,10 @@ fn time(value: &[u8], context: &mut Context) -> Option<Millis> {
 
 /// A length of time in milliseconds, rounded: `0.001`, `2.7e-06`, `12`, `50ms`, `1m30.5s`.
 pub fn duration(value: &[u8], unit: Unit) -> Option<Millis> {
-    match (unit, value) {
-        (Unit::Seconds, [_, b'.', _, _, _]) => {
-            if let Some(millis) = text::millis(value) {
-                return Some(millis.into());
-            }
-        }
-        (Unit::Millis, [_, ..]) if value.len() < DIGITS_SAFE && value.iter().all(u8::is_ascii_digit) => {
-            return Some(value.iter().fold(0, |n, b| n * 10 + Millis::from(b - b'0')));
-        }
-        _ => {}
+    if let (Unit::Seconds, [_, b'.', _, _, _]) = (unit, value)
+        && let Some(millis) = text::millis(value)
+    {
+        return Some(millis.into());
     }
     let mut rest = value;
     let mut total = 0;

@@ -8,11 +8,10 @@ use crate::regions::By;
 use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
 use crate::servers::Seen;
 use crate::tally::Detail;
+use adding::{Tried, count_in};
 use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{
-    Attempt, Attempts, Diagnosis, Effect, Event, Millis, Outcome, Parsed, Reason, Record, Status,
-};
+use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Event, Millis, Parsed, Record, Status};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tables::Tables;
@@ -20,6 +19,7 @@ use values::{Carried, Key, Values, is_set};
 
 pub use of::Of;
 
+mod adding;
 mod exits;
 mod of;
 mod tables;
@@ -77,20 +77,6 @@ struct Known {
     epoch: u32,
     cell: u32,
     latency: Latency,
-}
-
-/// What an attempt adds.
-#[derive(Clone, Copy)]
-enum Tried {
-    No,
-    Well,
-    Failed(Reason),
-}
-
-impl Tried {
-    fn of(attempt: &Attempt<'_>) -> Tried {
-        attempt.failure.map_or(Tried::Well, |cause| Tried::Failed(cause.reason))
-    }
 }
 
 /// No shortcut: no series has this place.
@@ -475,66 +461,5 @@ impl Collector {
         for known in known {
             latencies.merge(known);
         }
-    }
-}
-
-/// An attempt, and the request if this is its last one (`Some`: whether any attempt failed).
-#[inline(always)]
-fn count_in(
-    block: &mut Block,
-    cell: u32,
-    plan: &Plan,
-    record: &Record<'_>,
-    tried: Tried,
-    request: Option<bool>,
-) {
-    let Some(numbers) = block.numbers(cell) else { return };
-    numbers.attempts += u32::from(!matches!(tried, Tried::No));
-    numbers.requests += u32::from(request.is_some());
-    let is_watched = request.is_some() && plan.watches(record.status);
-    // Of nearly all requests this is all.
-    if is_watched
-        || request == Some(true)
-        || matches!(tried, Tried::Failed(_))
-        || !matches!(record.outcome, Outcome::Fine)
-    {
-        count_details(block, cell, is_watched, record, tried, request);
-    }
-}
-
-/// What there is to count beside an attempt and a request.
-#[inline(never)]
-fn count_details(
-    block: &mut Block,
-    cell: u32,
-    is_watched: bool,
-    record: &Record<'_>,
-    tried: Tried,
-    request: Option<bool>,
-) {
-    let Some(numbers) = block.numbers(cell) else { return };
-    if let Tried::Failed(_) = tried {
-        numbers.failed_attempts += 1;
-    }
-    match (request, record.outcome) {
-        (Some(true), Outcome::Fine) => numbers.masked += 1,
-        (Some(_), Outcome::Aborted) => numbers.aborted += 1,
-        (Some(_), Outcome::Abandoned) => numbers.abandoned += 1,
-        (Some(_), Outcome::GatewayError(_)) => numbers.gateway_errors += 1,
-        (_, Outcome::Fine) | (None, _) => {}
-    }
-    if let Tried::Failed(reason) = tried {
-        block.add_detail(cell, Detail::failed(reason));
-    }
-    if request.is_none() {
-        return;
-    }
-    let cause = record.outcome.gateway_error();
-    if let Some(cause) = cause {
-        block.add_detail(cell, Detail::reason(cause.reason));
-        block.add_detail(cell, Detail::origin(cause.origin));
-    }
-    if is_watched || cause.is_some() {
-        block.add_detail(cell, Detail::status(record.status));
     }
 }
