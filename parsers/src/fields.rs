@@ -403,6 +403,11 @@ fn time(value: &[u8], context: &mut Context) -> Option<Millis> {
 
 /// A length of time in milliseconds, rounded: `0.001`, `2.7e-06`, `12`, `50ms`, `1m30.5s`.
 pub fn duration(value: &[u8], unit: Unit) -> Option<Millis> {
+    if let (Unit::Seconds, [_, b'.', _, _, _]) = (unit, value)
+        && let Some(millis) = text::millis(value)
+    {
+        return Some(millis.into());
+    }
     let mut rest = value;
     let mut total = 0;
     loop {

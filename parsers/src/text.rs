@@ -346,6 +346,9 @@ pub struct RequestLine<'a> {
 /// `GET /a b HTTP/1.1` → its three parts. Scanners send everything else, too; nothing is refused.
 #[must_use]
 pub fn request_line(line: &[u8]) -> RequestLine<'_> {
+    if line.is_empty() {
+        return RequestLine { method: b"", target: b"", protocol: b"" };
+    }
     usual_request_line(line).unwrap_or_else(|| any_request_line(line))
 }
 

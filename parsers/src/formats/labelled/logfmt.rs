@@ -31,7 +31,7 @@ fn value(rest: &[u8]) -> Piece<'_> {
     Ok((rest, value))
 }
 
-/// Calls `each` for every name and its value; it tells whether it knows the name, which need not be looked at then.
+/// Calls `each` for every name and its value. All names are looked at, known or not: their ends are found so.
 #[inline(always)]
 pub(super) fn pairs<'a>(
     text: &'a [u8],
@@ -46,28 +46,19 @@ pub(super) fn pairs<'a>(
             return Ok(());
         }
         let stopped = |rest: &[u8], reason| Err(Stopped { at: text.len() - rest.len(), reason });
-        let (after, is_pair) = match word(rest).map(|(word, text)| (word, text, value(text))) {
-            Some((word, _, Ok((after, value)))) => (after, each(word, value) || is_name(word)),
-            Some((word, text, Err(_))) if is_name(word) => return stopped(text, "a quote that does not end"),
-            _ => (rest, false),
-        };
-        rest = match is_pair {
-            true => after,
-            // A name alone, or none.
-            false => match name(rest) {
-                Ok((after, _)) => after,
-                Err(_) => return stopped(rest, "a name was expected"),
+        let Ok((after, name)) = name(rest) else { return stopped(rest, "a name was expected") };
+        rest = match after.strip_prefix(b"=") {
+            Some(text) => match value(text) {
+                Ok((after, value)) => {
+                    each(name, value);
+                    after
+                }
+                Err(_) => return stopped(text, "a quote that does not end"),
             },
+            None => after,
         };
         if !matches!(rest.first(), None | Some(b' ' | b'\t')) {
             return stopped(rest, "a blank was expected");
         }
     }
-}
-
-/// What stands before a sign of equality that comes before any blank, and what stands behind it.
-#[inline(always)]
-fn word(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (word, after) = rest.split_at_checked(text::find_either(b'=', b' ', rest)?)?;
-    Some((word, after.strip_prefix(b"=")?))
 }

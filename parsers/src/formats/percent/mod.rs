@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod letters;
+mod plain;
 mod shape;
 mod steps;
 mod values;

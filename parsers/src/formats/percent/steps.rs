@@ -22,53 +22,20 @@ const TRY_COSTS: usize = 64;
 
 /// A value and the text after it.
 #[derive(Debug)]
-struct Step {
-    directive: Directive,
-    literal: Vec<u8>,
+pub(super) struct Step {
+    pub(super) directive: Directive,
+    pub(super) literal: Vec<u8>,
     /// Blanks before the value are no part of it.
-    padded: bool,
+    pub(super) padded: bool,
     /// So may blanks after it be.
-    trailing: bool,
+    pub(super) trailing: bool,
     /// Ends before the first slash, the start of the next value.
-    at_slash: bool,
+    pub(super) at_slash: bool,
     /// [`Step::only_end`] says where it ends.
-    is_sure: bool,
+    pub(super) is_sure: bool,
 }
 
 impl Step {
-    /// Where a value ends that can end in one way only; `None`: it may not, or does not end so.
-    #[inline(always)]
-    fn only_end(&self, rest: &[u8]) -> Option<usize> {
-        match self.directive.shape {
-            Shape::Word => Some(find(b' ', rest).unwrap_or(rest.len())),
-            Shape::Free => text::quote(rest, 0),
-            shape => match shape.take(rest) {
-                Taken::Len(len) => Some(len),
-                Taken::Wrong | Taken::Open => None,
-            },
-        }
-    }
-
-    /// Whether `only_end` says where it ends.
-    fn has_only_end(&self) -> bool {
-        let is_sure = match self.directive.shape {
-            Shape::Free => self.directive.escaped && self.literal.first() == Some(&b'"'),
-            Shape::Word => matches!(self.literal.first(), None | Some(b' ')),
-            _ => true,
-        };
-        is_sure && !self.trailing && !self.at_slash
-    }
-
-    #[inline(always)]
-    fn is_literal_at(&self, rest: &[u8]) -> bool {
-        match *self.literal {
-            [] => true,
-            [a] => rest.first() == Some(&a),
-            [a, b] => rest.first_chunk::<2>() == Some(&[a, b]),
-            _ => rest.starts_with(&self.literal),
-        }
-    }
-
     /// The first end at or after `from` of a value that has no shape of its own.
     fn end(&self, rest: &[u8], from: usize) -> Option<usize> {
         if self.at_slash {
@@ -147,8 +114,8 @@ fn bare_quote(text: &[u8], from: usize) -> Option<usize> {
 /// A format string taken apart.
 #[derive(Debug)]
 pub struct Spec {
-    head: Vec<u8>,
-    steps: Vec<Step>,
+    pub(super) head: Vec<u8>,
+    pub(super) steps: Vec<Step>,
     /// Each value ends in one way only.
     is_plain: bool,
     carried: u64,
@@ -266,27 +233,6 @@ impl Spec {
             return Ok(());
         }
         Err(reading.stop())
-    }
-
-    /// Reads a line of which nothing is in doubt. `None`: [`Reading`] says what it is; for the others it says the same.
-    fn plain<'a>(&self, line: &'a [u8], values: &mut Values<'a>) -> Option<()> {
-        let mut rest = line.strip_prefix(&*self.head)?;
-        for step in &self.steps {
-            while step.padded
-                && let [b' ', after @ ..] = rest
-            {
-                rest = after;
-            }
-            let (value, after) = rest.split_at_checked(step.only_end(rest)?)?;
-            if !step.is_literal_at(after) {
-                return None;
-            }
-            if let Some(slot) = step.directive.slot {
-                values.set(slot, value);
-            }
-            rest = after.get(step.literal.len()..)?;
-        }
-        rest.is_empty().then_some(())
     }
 
     /// Each value as far as the line can be read.
