@@ -3,6 +3,7 @@
 use crate::matcher::Op;
 use crate::rule::Rule;
 use crate::saved::Bytes;
+use crate::tally::slow_units;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 
@@ -12,6 +13,8 @@ pub use crate::source::{Regions, Source, Table};
 pub const LABELS_MAX: usize = 64;
 /// Longer label values are cut.
 pub const VALUE_MAX: usize = 128;
+/// So many lengths of time are watched at most.
+const SLOW_RULES_MAX: usize = 1_000;
 /// What stands for all values of a label once there are too many series.
 pub const OTHER: &str = "__other__";
 
@@ -58,6 +61,8 @@ pub struct Plan {
     families: Vec<u64>,
     /// By `Status::index`: counted by status in each series.
     watched: Vec<bool>,
+    /// Requests that took longer than so many hundredths of a second are counted in each series; sorted.
+    slow: Vec<u16>,
 }
 
 /// A plan as it is saved.
@@ -68,6 +73,7 @@ struct PlanState {
     without_upstream: u64,
     families: Vec<u64>,
     watched: Vec<u16>,
+    slow: Vec<u16>,
 }
 
 impl From<Plan> for PlanState {
@@ -75,6 +81,7 @@ impl From<Plan> for PlanState {
         let watched = (0u16..).zip(&plan.watched).filter(|(_, is)| **is).map(|(status, _)| status);
         PlanState {
             watched: watched.collect(),
+            slow: plan.slow,
             names: plan.names,
             with_upstream: plan.with_upstream,
             without_upstream: plan.without_upstream,
@@ -95,12 +102,16 @@ impl TryFrom<PlanState> for Plan {
         if state.families.len() >= FAMILIES_MAX || has_label == state.families.is_empty() {
             return Err("the families of series");
         }
+        if state.slow.len() > SLOW_RULES_MAX || !state.slow.is_sorted() {
+            return Err("the times that are watched");
+        }
         Ok(Plan {
             labels: state.names.iter().map(|name| label(name)).collect(),
             with_upstream: state.with_upstream,
             without_upstream: state.without_upstream,
             families: state.families,
             watched: watched(state.watched.into_iter()),
+            slow: state.slow,
             names: state.names,
         })
     }
@@ -133,7 +144,9 @@ impl Plan {
             }
         }
         let families = families(apart.iter().map(|rule| needs(rule).collect()).collect());
-        Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()))
+        let mut plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+        plan.slow = slow(rules);
+        plan
     }
 
     /// As [`Plan::new`], and what `analyze` shows: node, pool and upstream, and `by`; without `by`, the site of records
@@ -156,6 +169,7 @@ impl Plan {
             let families: Vec<Vec<&str>> =
                 plan.families.iter().map(|mask| plan.names_in(*mask).collect()).collect();
             plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+            plan.slow = slow(rules);
         }
         plan
     }
@@ -187,6 +201,7 @@ impl Plan {
             without_upstream,
             families,
             watched: watched(statuses.chain([502, 503, 504])),
+            slow: Vec::new(),
             names,
         }
     }
@@ -262,6 +277,11 @@ impl Plan {
         self.watched.get(status.index()).copied().unwrap_or(false)
     }
 
+    /// Requests that took longer than so many hundredths of a second are counted in each series.
+    pub(crate) fn slow(&self) -> &[u16] {
+        &self.slow
+    }
+
     pub(crate) fn labels(&self) -> &[Label] {
         &self.labels
     }
@@ -283,6 +303,15 @@ impl Plan {
             None => self.without_upstream,
         }
     }
+}
+
+/// The times that rules watch, sorted.
+fn slow(rules: &[Rule]) -> Vec<u16> {
+    let mut slow: Vec<u16> = rules.iter().filter_map(|rule| slow_units(rule.longer_than?)).collect();
+    slow.sort_unstable();
+    slow.dedup();
+    slow.truncate(SLOW_RULES_MAX);
+    slow
 }
 
 /// What a family's series have as [`FAMILY`].

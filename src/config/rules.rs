@@ -67,10 +67,15 @@ fn rule<'a>(
     let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
     let detector = detectors::find(entry.kind)?;
     let above = above(&mut reader, detector);
-    if above.is_none() && enabled && reader.get("above").is_none() {
-        reader.lacks("above", if detector.is_count { "like above = 20" } else { "like above = \"5%\"" });
+    let like = if detector.is_count { "like above = 20" } else { "like above = \"5%\"" };
+    let needs = [("above", like), ("slo", "like slo = \"99.9%\""), ("longer_than", "like longer_than = \"2s\"")];
+    let mut judged = enabled && above.is_some();
+    for (key, like) in needs.into_iter().filter(|(key, _)| detector.keys.contains(key)) {
+        if enabled && reader.get(key).is_none() && (key != "above" || above.is_none()) {
+            reader.lacks(key, like);
+            judged = false;
+        }
     }
-    let judged = enabled && above.is_some();
     let mut rule = Rule::new(entry.name, entry.kind, above.unwrap_or_default());
     what_counts(&mut reader, &mut rule, detector, around);
     time_spans(&mut reader, &mut rule, detector);
@@ -91,8 +96,17 @@ type Above = Vec<(Severity, f64)>;
 fn above(reader: &mut Reader<'_, '_, '_>, detector: &Detector) -> Option<Above> {
     let read = if detector.is_count { values::quantity } else { below_all };
     let severity = reader.value("severity", values::severity);
+    if detector.above == Threshold::None {
+        // Of burn_rate, both pairs of windows are those that page.
+        let default = if detector.name == "burn_rate" { Severity::Critical } else { Severity::Warning };
+        return Some(vec![(severity.unwrap_or(default), 0.0)]);
+    }
     let Some(written) = reader.get("above") else {
-        return (detector.above == Threshold::Floor).then(|| vec![(severity.unwrap_or_default(), 0.0)]);
+        return match (detector.above, detector.name) {
+            (Threshold::Floor, _) => Some(vec![(severity.unwrap_or_default(), 0.0)]),
+            (_, "stall") => Some(vec![(severity.unwrap_or_default(), 0.5)]),
+            _ => None,
+        };
     };
     let DeValue::Table(table) = written.value else {
         let above = reader.value("above", read)?;
@@ -236,8 +250,9 @@ fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
 
 fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
     rule.stretch = some(reader, detector, "stretch", values::duration_or_off).flatten();
+    rule.window = some(reader, detector, "window", values::duration).unwrap_or(rule.window);
+    rule.longer_than = some(reader, detector, "longer_than", values::duration);
     for (key, length) in [
-        ("window", &mut rule.window),
         ("for", &mut rule.for_),
         ("keep_firing_for", &mut rule.keep_firing_for),
         ("stale_after", &mut rule.stale_after),
@@ -262,11 +277,14 @@ fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detec
 
 /// What is normal for a group, and how far beyond it is bad.
 fn normal(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    if let Some(slo) = some(reader, detector, "slo", values::ratio) {
+        rule.set_slo(slo);
+    }
     rule.baseline = some(reader, detector, "baseline", values::duration_or_off).unwrap_or(rule.baseline);
     rule.alpha = some(reader, detector, "alpha", values::quantity).unwrap_or(rule.alpha);
     rule.times = some(reader, detector, "times", values::quantity).unwrap_or(rule.times);
     rule.ceiling = some(reader, detector, "ceiling", values::share_or_off).unwrap_or(rule.ceiling);
-    if rule.baseline.is_some() {
+    if rule.baseline.is_some() || !detector.keys.contains(&"baseline") {
         return;
     }
     for key in ["alpha", "times", "ceiling"].into_iter().filter(|key| detector.keys.contains(key)) {

@@ -5,6 +5,8 @@ use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
 pub(super) const KEYS: &[&str] = &[
+    "window",
+    "above",
     "counts",
     "status",
     "stretch",
@@ -27,10 +29,9 @@ pub const DETECTOR: Detector = Detector {
     is_count: false,
     above: Above::Share,
     keys: KEYS,
-    way: Way::Window,
+    way: Way::Window(judge),
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,
-    judge,
     problems,
 };
 
