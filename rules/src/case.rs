@@ -9,7 +9,7 @@ use crate::detectors::pace::Pace;
 use crate::life::{Event, Judgement, Life};
 use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
-use crate::rule::{Counts, Rule, Severity};
+use crate::rule::{Rule, Severity};
 use crate::samples::SAMPLES_MAX;
 use crate::saved::{is_count, is_time};
 use crate::series::{LabelSet, SeriesId};
@@ -36,7 +36,7 @@ impl Totals {
     pub fn count(&mut self, rule: &Rule, tally: &Tally) {
         self.own += crate::groups::counted(rule, tally);
         // Requests that are no gateway errors have neither origins nor reasons.
-        if rule.counts == Counts::GatewayErrors {
+        if rule.has_reasons() {
             tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
         }
         for (status, n) in tally.statuses() {

@@ -198,11 +198,7 @@ fn silence() {
             name: "missed after 2 min of nothing, or when 14 are missing; over when they come again",
             rule: absent(),
             deeds,
-            told: &[
-                "35:20 firing warning u1",
-                "35:20 firing warning thin",
-                "43:45 recovered warning u1",
-            ],
+            told: &["35:20 firing warning u1", "35:20 firing warning thin", "43:45 recovered warning u1"],
         },
         Episode {
             name: "who made a request every 2 min is not missed",
@@ -246,7 +242,12 @@ fn silence() {
                 (450..451, U1, 1, 0, ""),
                 (580..900, U1, 1, 0, ""),
             ],
-            told: &["35:05 firing warning u1", "39:35 recovered warning u1", "47:35 reopened warning u1", "50:25 recovered warning u1"],
+            told: &[
+                "35:05 firing warning u1",
+                "39:35 recovered warning u1",
+                "47:35 reopened warning u1",
+                "50:25 recovered warning u1",
+            ],
         },
         Episode {
             name: "over after stale_after, and not again",

@@ -161,13 +161,7 @@ impl View<'_> {
 
     /// And what is normal for the group, as far as it was asked. Of a group whose incident has resolved, a stretched window
     /// reaches no further back than that, lest one whose traffic stops reopens for what it fired for.
-    fn by_window(
-        &self,
-        judge: Judge,
-        group: &Group,
-        case: Option<&mut Case>,
-        scratch: &mut Scratch,
-    ) -> Seen {
+    fn by_window(&self, judge: Judge, group: &Group, case: Option<&mut Case>, scratch: &mut Scratch) -> Seen {
         let rule = &self.groups.rule;
         let known = case.as_deref();
         let over = known.filter(|case| case.life().has_resolved()).map(Case::last_bad);
@@ -284,10 +278,8 @@ impl View<'_> {
     /// What is known of a group that is bad now and was not before; its window is rolled up already.
     fn beginning(&self, group: &Group, seen: &Seen, scratch: &mut Scratch) -> Beginning {
         let span = scratch.window.span();
-        let (started, last_bad) = scratch
-            .window
-            .bad_between(|p| self.is_bad(p, seen))
-            .unwrap_or((span.from, span.to));
+        let (started, last_bad) =
+            scratch.window.bad_between(|p| self.is_bad(p, seen)).unwrap_or((span.from, span.to));
         let before = Span { from: self.held_from(), to: started, unit: self.buckets.step() };
         let mut normal = Point::default();
         if before.from < before.to {
@@ -331,6 +323,7 @@ impl View<'_> {
                 totals.count(rule, tally);
                 let (told, nobody) = (tally.diagnosed(), std::iter::empty());
                 match rule.counts {
+                    _ if rule.longer_than.is_some() => {}
                     Counts::GatewayErrors => why.add(upstream, tally.reasons(), told, tally.origins()),
                     // Of attempts nobody counts the origins.
                     Counts::FailedAttempts => why.add(upstream, tally.failed_reasons(), told, nobody),

@@ -201,6 +201,12 @@ impl Rule {
         self.above.iter_mut().for_each(|above| above.1 = limit);
     }
 
+    /// Whether what it counts has origins and reasons: requests that are no gateway errors have none.
+    #[must_use]
+    pub fn has_reasons(&self) -> bool {
+        self.counts == Counts::GatewayErrors && self.longer_than.is_none()
+    }
+
     /// The length of time before a window that says what is normal for a group's ratio; `None`: nobody asks.
     #[must_use]
     pub fn normal_of(&self) -> Option<Millis> {
@@ -351,7 +357,10 @@ impl Rule {
         // Of silence, 1 says: do not ask how likely it is.
         let most = if self.detector == "absent" { 1.0 } else { 0.1 };
         if !(self.alpha > 0.0 && self.alpha <= most) {
-            found.push(Problem::new("alpha", format!("must be a probability above 0, at most {most}; 1e-6 is usual")));
+            found.push(Problem::new(
+                "alpha",
+                format!("must be a probability above 0, at most {most}; 1e-6 is usual"),
+            ));
         }
         if !(self.times.is_finite() && self.times >= 1.0) {
             found.push(Problem::new("times", "must be a number from 1"));

@@ -283,7 +283,10 @@ impl Tally {
     /// Whether there is a request with a watched status, or one that took longer than a rule watches.
     #[must_use]
     pub(crate) fn has_watched(&self) -> bool {
-        self.details.as_deref().and_then(|details| details.last()).is_some_and(|(detail, _)| detail.is_coarse())
+        self.details
+            .as_deref()
+            .and_then(|details| details.last())
+            .is_some_and(|(detail, _)| detail.is_coarse())
     }
 
     /// Requests by such statuses, ascending.

@@ -7,7 +7,7 @@ use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
-use gatewatch_rules::detectors::burn_rate::{EXPORTED, PAIRS, Pair};
+use gatewatch_rules::detectors::burn_rate::{self, EXPORTED, Pair};
 use gatewatch_rules::detectors::{self, Detector};
 use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
@@ -196,12 +196,12 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
 }
 
 /// What is judged of an SLO, and what Prometheus can judge of it.
-fn burns(out: &mut Toml, rule: &Rule) {
+fn burns(out: &mut Toml) {
     let both = |pair: &Pair| {
         let (long, short) = (print_duration(pair.long), print_duration(pair.short));
         format!("{long} and {short} above {} times the budget", pair.burn)
     };
-    let judged: Vec<_> = PAIRS.iter().map(both).collect();
+    let judged: Vec<_> = burn_rate::PAIRS.iter().map(both).collect();
     let _ = writeln!(out.0, "# bad: {}", judged.join("; or "));
     let exported: Vec<_> = EXPORTED.iter().map(both).collect();
     let _ = writeln!(
@@ -258,7 +258,7 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
         out.text("baseline", &rule.baseline.map_or("off".to_owned(), print_duration));
     }
     if rule.slo.is_some() {
-        burns(out, rule);
+        burns(out);
     }
     if rule.baseline.is_none() && is_read("baseline") {
         return;

@@ -68,7 +68,8 @@ fn rule<'a>(
     let detector = detectors::find(entry.kind)?;
     let above = above(&mut reader, detector);
     let like = if detector.is_count { "like above = 20" } else { "like above = \"5%\"" };
-    let needs = [("above", like), ("slo", "like slo = \"99.9%\""), ("longer_than", "like longer_than = \"2s\"")];
+    let needs =
+        [("above", like), ("slo", "like slo = \"99.9%\""), ("longer_than", "like longer_than = \"2s\"")];
     let mut judged = enabled && above.is_some();
     for (key, like) in needs.into_iter().filter(|(key, _)| detector.keys.contains(key)) {
         if enabled && reader.get(key).is_none() && (key != "above" || above.is_none()) {

@@ -70,7 +70,10 @@ fn problems(rule: &Rule) -> Vec<Problem> {
     match rule.slo {
         Some(slo) if is_sound(slo) && lowest_limit(slo) < 1.0 => Vec::new(),
         Some(slo) if is_sound(slo) => {
-            vec![Problem::new("slo", "is so low that its budget cannot burn six times too fast; use [rule.ratio.…]")]
+            vec![Problem::new(
+                "slo",
+                "is so low that its budget cannot burn six times too fast; use [rule.ratio.…]",
+            )]
         }
         _ => vec![Problem::new("slo", "must be a share between 0 % and 100 %, like \"99.9%\"")],
     }

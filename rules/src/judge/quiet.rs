@@ -66,7 +66,8 @@ impl View<'_> {
     /// Bad while far too few requests are completed for chance, and for what the group was like before.
     pub(super) fn by_stall(&self, group: &Group, case: Option<&Case>, scratch: &mut Scratch) -> Seen {
         let rule = &self.groups.rule;
-        let span = Span::ending(self.end, rule.window.min(STEPS_HELD * self.buckets.step()), self.buckets.step());
+        let span =
+            Span::ending(self.end, rule.window.min(STEPS_HELD * self.buckets.step()), self.buckets.step());
         let length = span.to - span.from;
         let came = self.requests(group, span.from, span.to);
         let pace = match case {
