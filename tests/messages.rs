@@ -154,6 +154,11 @@ fn kinds() -> Vec<(&'static str, Notification)> {
     (was_absent.requests, was_absent.errors) = (1_012, 1_012);
     let mut was_stalled = over(stall.clone(), End::Usual);
     (was_stalled.errors, was_stalled.requests) = (9_000, 24_000);
+    let silent = |alert: Alert| Alert { reasons: Vec::new(), origins: Vec::new(), ..alert };
+    let (was_absent, was_stalled) = (silent(was_absent), silent(was_stalled));
+    let mut unheard = silent(over(absent.clone(), End::Expired));
+    (unheard.requests, unheard.errors) = (146_000, 146_000);
+    let was_slow = silent(over(slow.clone(), End::Recovered));
     let fires = |alert| notification(vec![item(News::Firing, alert)]);
     let ends = |alert| notification(vec![item(News::Resolved, alert)]);
     vec![
@@ -161,12 +166,12 @@ fn kinds() -> Vec<(&'static str, Notification)> {
         ("firing_burn_rate", fires(burn.clone())),
         ("firing_absent", fires(absent.clone())),
         ("firing_stall", fires(stall)),
-        ("firing_slow", fires(slow.clone())),
-        ("repeated_absent", notification(vec![item(News::Repeated, absent.clone())])),
+        ("firing_slow", fires(slow)),
+        ("repeated_absent", notification(vec![item(News::Repeated, absent)])),
         ("resolved_burn_rate", ends(over(burn, End::Recovered))),
         ("resolved_absent", ends(was_absent)),
-        ("resolved_slow", ends(over(slow, End::Recovered))),
-        ("expired_absent", ends(over(absent, End::Expired))),
+        ("resolved_slow", ends(was_slow)),
+        ("expired_absent", ends(unheard)),
         ("usual", ends(over(alert(), End::Usual))),
         ("usual_stall", ends(was_stalled)),
     ]

@@ -181,6 +181,7 @@ fn an_slo_burns() {
 const CLOCK: &str = "j//p/u9/";
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table")]
 fn silence() {
     let absent = || {
         let mut rule = Rule::new("r", "absent", warning(0.0));

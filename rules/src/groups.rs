@@ -18,6 +18,9 @@ pub(crate) const SPANS_MAX: usize = 8;
 /// From, to.
 pub(crate) type Stretch = (Millis, Millis);
 
+/// The same, by reference.
+pub(crate) type Shown<'a> = Memory<&'a Box<Case>>;
+
 /// Everything that has the same values of the rule's `group_by`.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -205,7 +208,7 @@ impl Groups {
     }
 
     /// What is remembered of the groups to judge, by their labels.
-    pub fn remembered(&self) -> Vec<(&LabelSet, Memory<&Box<Case>>)> {
+    pub fn remembered(&self) -> Vec<(&LabelSet, Shown<'_>)> {
         let groups = self.active.iter().filter_map(|at| self.group(*at));
         let memory = |group: &'_ Group| (group.last_error, group.spans.clone());
         let mut all: Vec<_> = groups

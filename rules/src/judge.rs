@@ -133,6 +133,7 @@ impl View<'_> {
             Way::Burn => self.by_burn(group, case.as_deref(), scratch),
             Way::Silence => self.by_silence(group, case.as_deref(), scratch),
             Way::Stall => self.by_stall(group, case.as_deref(), scratch),
+            Way::Lines => return Vec::new(),
         };
         let judgement = seen.judgement;
         match case {

@@ -188,6 +188,7 @@ impl Rule {
                 (rule.window, rule.baseline, rule.stale_after) =
                     (2 * MINUTE, Some(30 * MINUTE), 24 * 60 * MINUTE);
             }
+            "unparsed" => (rule.min_requests, rule.keep_firing_for) = (10, 5 * MINUTE),
             "stall" => (rule.window, rule.min_requests) = (15_000, 30),
             _ => {}
         }

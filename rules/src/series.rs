@@ -1,5 +1,6 @@
 //! Series: a record's full label set. A [`Plan`] says which labels are carried, a [`LabelSet`] holds one series' values.
 
+use crate::detectors;
 use crate::matcher::Op;
 use crate::rule::Rule;
 use crate::saved::Bytes;
@@ -130,10 +131,11 @@ impl Plan {
     /// an upstream ask for is carried by those alone, so that `site` does not multiply the upstreams' series.
     #[must_use]
     pub fn new(rules: &[Rule], by: &[String]) -> Plan {
+        // The matchers of one about lines ask for no label of a record.
+        let judged = || rules.iter().filter(|rule| detectors::find_of_counts(rule.detector).is_some());
         let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
-        let has_captures = rules.iter().any(|rule| asks_for_captures(rule, by));
-        let (apart, together) =
-            rules.iter().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
+        let has_captures = judged().any(|rule| asks_for_captures(rule, by));
+        let (apart, together) = judged().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
         for rule in together {
             let when = when(rule);
             asked.extend(rule.group_by.iter().map(|name| (name.as_str(), when)));

@@ -174,7 +174,9 @@ fn stream_keys(out: &mut Toml, stream: &Kind) {
 
 fn rule_table(out: &mut Toml, rule: &Rule) {
     out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
-    out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
+    if rule.detector != "unparsed" {
+        out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
+    }
     out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
     if let Some(detector) = detectors::find(rule.detector) {
         judged_keys(out, rule, detector);
@@ -264,7 +266,7 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
         return;
     }
     for (key, value) in [
-        ("alpha", format!("{:e}", rule.alpha)),
+        ("alpha", if rule.alpha < 0.001 { format!("{:e}", rule.alpha) } else { rule.alpha.to_string() }),
         ("times", rule.times.to_string()),
         ("ceiling", percent(rule.ceiling)),
     ] {

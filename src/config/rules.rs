@@ -191,7 +191,7 @@ fn foreign(reader: &mut Reader<'_, '_, '_>, detector: &Detector) {
         let Some(written) = reader.get(key) else { continue };
         let kinds: Vec<&str> = DETECTORS.iter().filter(|d| d.keys.contains(&key)).map(|d| d.name).collect();
         let message = format!("`{key}` belongs to rules of kind {}", kinds.join(", "));
-        reader.log.error(written.key, message, &format!("a {} rule: {}", detector.name, detector.summary));
+        reader.log.error(written.key, message, &format!("{}: {}", detector.name, detector.summary));
     }
 }
 
@@ -201,7 +201,11 @@ fn what_counts(
     detector: &Detector,
     around: &Surroundings<'_>,
 ) {
-    let groups = reader.list("group_by", values::label_name).unwrap_or_default();
+    let groups = if detector.keys.contains(&"group_by") {
+        reader.list("group_by", values::label_name).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     for (i, group) in groups.iter().enumerate() {
         if i == GROUP_BY_MAX {
             let message = format!("`group_by` must be at most {GROUP_BY_MAX} labels");
@@ -215,7 +219,7 @@ fn what_counts(
     }
     rule.group_by = groups.into_iter().map(|g| g.value).collect();
     let matchers = reader.list("match", matcher).unwrap_or_default();
-    for matcher in &matchers {
+    for matcher in matchers.iter().filter(|_| detector.keys.contains(&"group_by")) {
         known_label(&matcher.value.label, matcher.written, around, reader.log);
     }
     rule.matchers = matchers.into_iter().map(|m| m.value).collect();

@@ -19,7 +19,7 @@ pub const DETECTOR: Detector = Detector {
     summary: "a group that had requests has none any more",
     is_count: false,
     above: Above::None,
-    keys: &["window", "baseline", "alpha", "min_requests"],
+    keys: &["group_by", "match", "window", "baseline", "alpha", "min_requests"],
     way: Way::Silence,
     level: Point::ratio,
     bad_point: |_, point| point.requests == 0,

@@ -15,7 +15,7 @@ pub const DETECTOR: Detector = Detector {
     summary: "the error budget of an SLO is used up too fast",
     is_count: false,
     above: Above::None,
-    keys: &["counts", "status", "slo", "min_requests", "min_errors"],
+    keys: &["group_by", "match", "counts", "status", "slo", "min_requests", "min_errors"],
     way: Way::Burn,
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,

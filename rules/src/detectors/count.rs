@@ -11,6 +11,8 @@ pub const DETECTOR: Detector = Detector {
     is_count: true,
     above: Above::Number,
     keys: &[
+        "group_by",
+        "match",
         "window",
         "above",
         "counts",

@@ -12,6 +12,7 @@ pub mod ratio;
 pub mod slow;
 pub mod spike;
 pub mod stall;
+pub mod unparsed;
 
 /// Every detector, by the word in `[rule.<word>.<name>]`.
 pub const DETECTORS: &[Detector] = &[
@@ -22,6 +23,7 @@ pub const DETECTORS: &[Detector] = &[
     absent::DETECTOR,
     stall::DETECTOR,
     slow::DETECTOR,
+    unparsed::DETECTOR,
 ];
 
 /// What `above` is to a detector.
@@ -51,6 +53,8 @@ pub enum Way {
     Silence,
     /// How few there were lately.
     Stall,
+    /// Lines, not requests: no engine judges them.
+    Lines,
 }
 
 impl Way {
@@ -88,6 +92,11 @@ pub struct Detector {
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Detector> {
     DETECTORS.iter().find(|d| d.name == name)
+}
+
+/// Finds a detector that judges what is counted.
+pub(crate) fn find_of_counts(name: &str) -> Option<&'static Detector> {
+    find(name).filter(|detector| !matches!(detector.way, Way::Lines))
 }
 
 /// Bad, or the first thing that spared it.

@@ -5,6 +5,8 @@ use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
 pub(super) const KEYS: &[&str] = &[
+    "group_by",
+    "match",
     "window",
     "above",
     "counts",

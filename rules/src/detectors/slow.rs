@@ -12,6 +12,8 @@ pub const DETECTOR: Detector = Detector {
     is_count: false,
     above: Above::Share,
     keys: &[
+        "group_by",
+        "match",
         "window",
         "above",
         "longer_than",

@@ -19,7 +19,7 @@ pub const DETECTOR: Detector = Detector {
     summary: "requests stop being completed: a hang before its first 504",
     is_count: false,
     above: Above::Share,
-    keys: &["window", "above", "alpha", "min_requests", "recover_below"],
+    keys: &["group_by", "match", "window", "above", "alpha", "min_requests", "recover_below"],
     way: Way::Stall,
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,
