@@ -1,10 +1,12 @@
 //! Series: a record's full label set. A [`Plan`] says which labels are carried, a [`LabelSet`] holds one series' values.
 
-use crate::detectors;
+use crate::detectors::{
+    find_of_counts,
+    slow::{WATCHED_MAX, watched_times},
+};
 use crate::matcher::Op;
 use crate::rule::Rule;
 use crate::saved::Bytes;
-use crate::tally::slow_units;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Borrow;
 
@@ -14,8 +16,6 @@ pub use crate::source::{Regions, Source, Table};
 pub const LABELS_MAX: usize = 64;
 /// Longer label values are cut.
 pub const VALUE_MAX: usize = 128;
-/// So many lengths of time are watched at most.
-const SLOW_RULES_MAX: usize = 1_000;
 /// What stands for all values of a label once there are too many series.
 pub const OTHER: &str = "__other__";
 
@@ -103,7 +103,7 @@ impl TryFrom<PlanState> for Plan {
         if state.families.len() >= FAMILIES_MAX || has_label == state.families.is_empty() {
             return Err("the families of series");
         }
-        if state.slow.len() > SLOW_RULES_MAX || !state.slow.is_sorted() {
+        if state.slow.len() > WATCHED_MAX || !state.slow.is_sorted() {
             return Err("the times that are watched");
         }
         Ok(Plan {
@@ -132,7 +132,7 @@ impl Plan {
     #[must_use]
     pub fn new(rules: &[Rule], by: &[String]) -> Plan {
         // The matchers of one about lines ask for no label of a record.
-        let judged = || rules.iter().filter(|rule| detectors::find_of_counts(rule.detector).is_some());
+        let judged = || rules.iter().filter(|rule| find_of_counts(rule.detector).is_some());
         let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
         let has_captures = judged().any(|rule| asks_for_captures(rule, by));
         let (apart, together) = judged().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
@@ -147,7 +147,7 @@ impl Plan {
         }
         let families = families(apart.iter().map(|rule| needs(rule).collect()).collect());
         let mut plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
-        plan.slow = slow(rules);
+        plan.slow = watched_times(rules);
         plan
     }
 
@@ -171,7 +171,7 @@ impl Plan {
             let families: Vec<Vec<&str>> =
                 plan.families.iter().map(|mask| plan.names_in(*mask).collect()).collect();
             plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
-            plan.slow = slow(rules);
+            plan.slow = watched_times(rules);
         }
         plan
     }
@@ -305,15 +305,6 @@ impl Plan {
             None => self.without_upstream,
         }
     }
-}
-
-/// The times that rules watch, sorted.
-fn slow(rules: &[Rule]) -> Vec<u16> {
-    let mut slow: Vec<u16> = rules.iter().filter_map(|rule| slow_units(rule.longer_than?)).collect();
-    slow.sort_unstable();
-    slow.dedup();
-    slow.truncate(SLOW_RULES_MAX);
-    slow
 }
 
 /// What a family's series have as [`FAMILY`].

@@ -3,6 +3,7 @@
 
 use super::{Above, Detector, Verdict, Way, judge_shared, ratio};
 use crate::rule::{Problem, Rule};
+use crate::tally::slow_units;
 use crate::window::{Point, Window};
 
 /// Slow requests ÷ requests.
@@ -35,13 +36,25 @@ pub const DETECTOR: Detector = Detector {
     problems,
 };
 
+/// So many lengths of time are watched at most.
+pub(crate) const WATCHED_MAX: usize = 1_000;
+
+/// The times that rules watch, in hundredths of a second, sorted.
+pub(crate) fn watched_times(rules: &[Rule]) -> Vec<u16> {
+    let mut times: Vec<u16> = rules.iter().filter_map(|rule| slow_units(rule.longer_than?)).collect();
+    times.sort_unstable();
+    times.dedup();
+    times.truncate(WATCHED_MAX);
+    times
+}
+
 fn judge(rule: &Rule, above: f64, window: &Window) -> Verdict {
     ratio::sure(rule, above, window, judge_shared(rule, above, window, &DETECTOR))
 }
 
 fn problems(rule: &Rule) -> Vec<Problem> {
     let mut found = ratio::problems(rule);
-    let is_counted = |longer_than| crate::tally::slow_units(longer_than).is_some();
+    let is_counted = |longer_than| slow_units(longer_than).is_some();
     if !rule.longer_than.is_some_and(is_counted) {
         let message = "must be whole hundredths of a second, from 10ms to 10m, like \"2s\"";
         found.push(Problem::new("longer_than", message));
