@@ -202,6 +202,12 @@ impl Rule {
         self.above.iter_mut().for_each(|above| above.1 = limit);
     }
 
+    /// Whether it judges what an engine counts, and not lines as an agent reads them (`unparsed`).
+    #[must_use]
+    pub fn judges_requests(&self) -> bool {
+        detectors::find_of_counts(self.detector).is_some()
+    }
+
     /// Whether what it counts has origins and reasons: requests that are no gateway errors have none.
     #[must_use]
     pub fn has_reasons(&self) -> bool {
