@@ -89,7 +89,7 @@ impl Surroundings {
         let span = Span::ending(end, rule.window, buckets.step());
         let mut all =
             Surroundings { groups: Vec::new(), pools: BTreeMap::new(), all: Point::default(), span };
-        for (at, group) in groups.all() {
+        for (at, group) in groups.placed() {
             let mut own = Point::default();
             for &id in &group.members {
                 let pool = buckets.labels(id).and_then(|labels| pool_of(buckets, labels));

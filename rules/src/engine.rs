@@ -97,13 +97,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that has seen nothing. Rules of a detector that is not known are left out: [`Rule::problems`] names them.
+    /// An engine that has seen nothing. Rules of a detector that is not known are left out
+    /// ([`Rule::problems`] names them), and those about lines: they are no business of counts.
     #[must_use]
     pub fn new(rules: Vec<Rule>, plan: Arc<Plan>, options: EngineOptions) -> Engine {
         let step = options.step.max(1);
         let minutes = minutes(&rules, step);
         let with_detector = |rule: Rule| {
-            let detector = detectors::find(rule.detector)?;
+            let detector = detectors::find_of_counts(rule.detector)?;
             Some((Groups::new(rule, &plan, step), detector))
         };
         let rules = rules.into_iter().filter_map(with_detector).collect();
@@ -266,7 +267,7 @@ impl Engine {
         let mut kept: Vec<(Groups, &'static Detector)> = Vec::new();
         self.buckets.hold_minutes(minutes(&rules, step));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             match old.iter().position(|(groups, _)| groups.rule.judges_like(&rule)) {
                 Some(at) => {
                     let (mut groups, _) = old.remove(at);
@@ -409,8 +410,10 @@ impl Engine {
 /// How many minutes the rules look back over.
 fn minutes(rules: &[Rule], step: Millis) -> usize {
     let of = |rule: &Rule| {
-        let span = Span::ending(0, rule.longest_window(), step);
-        if span.is_minutes(step) { (span.to - span.from) / MINUTE } else { 0 }
+        let span = Span::ending(0, rule.look_back(), step);
+        // A baseline ends with its window, not with a minute.
+        let more = i64::from(rule.baseline.is_some());
+        if span.is_minutes(step) { (span.to - span.from) / MINUTE + more } else { more }
     };
     let most = rules.iter().map(of).max().unwrap_or(0).min(MINUTES_HELD);
     usize::try_from(most).unwrap_or(0)
@@ -419,6 +422,10 @@ fn minutes(rules: &[Rule], step: Millis) -> usize {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "engine_kinds_tests.rs"]
+mod kinds;
 
 #[cfg(test)]
 #[path = "engine_invariant_tests.rs"]

@@ -67,7 +67,7 @@ impl Engine {
             let of = |group: &Group| fingerprint(&groups.rule.name, &labels(&groups.rule, &group.key));
             let mut open = groups.with_case().filter(|(_, case)| case.life().is_open());
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
-                let place = groups.all().find(|(_, other)| other.key == group.key);
+                let place = groups.placed().find(|(_, other)| other.key == group.key);
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);

@@ -167,7 +167,8 @@ impl Agent {
         files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
         let mutes = Mutes::restored(past.mutes, &config.rules, &config.maintenance);
-        let health = Health::resume(outbox.open_alerts().chain(mutes.state().held()));
+        let mut health = Health::resume(outbox.open_alerts().chain(mutes.state().held()));
+        health.take_rules(&config.rules);
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
@@ -348,6 +349,7 @@ impl Agent {
         self.mutes.reconfigure(&live.config.rules, &live.config.maintenance);
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
+        self.health.take_rules(&live.config.rules);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
         self.files.set_streams(counted);

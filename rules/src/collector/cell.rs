@@ -42,6 +42,18 @@ pub(super) fn count_in(
     {
         count_details(block, cell, is_watched, record, tried, request);
     }
+    if !plan.slow().is_empty() && request.is_some() {
+        count_slow(block, cell, plan, record);
+    }
+}
+
+/// By the times that rules watch.
+#[inline(never)]
+fn count_slow(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>) {
+    let Some(time) = record.request_time.filter(|_| !record.is_tunnel()) else { return };
+    for units in plan.slow().iter().filter(|units| time > u32::from(**units) * 10) {
+        block.add_detail(cell, Detail::slow(*units));
+    }
 }
 
 /// Nearly no request does.

@@ -7,7 +7,7 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::clues::Clues;
 use crate::detectors;
-use crate::groups::Groups;
+use crate::groups::{Groups, Memory, SPANS_MAX};
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -50,6 +50,7 @@ struct Judging<'a> {
 struct Remembered<'a> {
     key: Cow<'a, LabelSet>,
     last_error: Millis,
+    spans: Vec<(Millis, Millis)>,
     /// Boxed, so that a byte read does not become hundreds.
     case: Option<Cow<'a, Box<Case>>>,
 }
@@ -71,11 +72,14 @@ impl Judging<'_> {
     /// Hands what is remembered to the groups of the rule that goes on; steps are closed up to there.
     fn hand_over(self, groups: &mut Groups, closed: Option<Millis>) -> Result<(), Unsound> {
         let labels = self.rule.group_by();
-        for Remembered { key, last_error, case } in self.groups {
+        for Remembered { key, last_error, spans, case } in self.groups {
             let closed = closed.ok_or(Unsound("a group before anything was judged"))?;
             ensure(key.len() == labels && last_error <= closed, "a group")?;
             ensure(case.as_deref().is_none_or(|case| case.is_sound(closed)), "an alert")?;
-            let is_new = groups.remember(key.into_owned(), last_error, case.map(Cow::into_owned));
+            let is_past = |span: &(Millis, Millis)| is_time(span.0) && is_time(span.1) && span.1 <= closed;
+            ensure(spans.len() <= SPANS_MAX && spans.iter().all(is_past), "a group's incidents")?;
+            let memory = Memory { last_error, spans, case: case.map(Cow::into_owned) };
+            let is_new = groups.remember(key.into_owned(), memory);
             ensure(is_new, "a group is there twice")?;
         }
         Ok(())
@@ -84,7 +88,11 @@ impl Judging<'_> {
 
 /// The words of rules that can be judged.
 fn words(rules: &[Rule]) -> Vec<RuleState> {
-    rules.iter().filter(|rule| detectors::find(rule.detector).is_some()).map(RuleState::of).collect()
+    rules
+        .iter()
+        .filter(|rule| detectors::find_of_counts(rule.detector).is_some())
+        .map(RuleState::of)
+        .collect()
 }
 
 impl EngineState<'_> {
@@ -172,10 +180,11 @@ impl Engine {
     /// Everything that it owns, to be saved: equal engines give equal bytes.
     #[must_use]
     pub fn state(&self) -> EngineState<'_> {
-        let remembered = |(key, last_error, case)| Remembered {
+        let remembered = |(key, memory): (_, Memory<_>)| Remembered {
             key: Cow::Borrowed(key),
-            last_error,
-            case: Option::map(case, Cow::Borrowed),
+            last_error: memory.last_error,
+            spans: memory.spans,
+            case: memory.case.map(Cow::Borrowed),
         };
         let rules = self.rules.iter().map(|(groups, _)| Judging {
             rule: RuleState::of(&groups.rule),
@@ -251,7 +260,7 @@ impl Engine {
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let known = saved.iter().position(|saved| goes_on && saved.rule.judges_like(&rule));
             let mut groups = Groups::new(rule, &saved_plan, step);
             if let Some(at) = known {
@@ -279,7 +288,7 @@ impl Engine {
         let mut changes = Vec::new();
         for saved in saved {
             let rule = saved.rule.clone().over();
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let mut groups = Groups::new(rule, plan, self.buckets.step());
             saved.hand_over(&mut groups, closed)?;
             changes.append(&mut self.close_rule(groups, detector));

@@ -25,6 +25,12 @@ pub(crate) struct Judged {
     confidence: Option<f64>,
     min_bad_steps: u32,
     times_rest: f64,
+    baseline: Option<Millis>,
+    alpha: f64,
+    times: f64,
+    ceiling: f64,
+    slo: Option<f64>,
+    longer_than: Option<Millis>,
     recover_below: Option<f64>,
     for_: Millis,
     keep_firing_for: Millis,
@@ -50,6 +56,12 @@ impl Judged {
             confidence,
             min_bad_steps,
             times_rest,
+            baseline,
+            alpha,
+            times,
+            ceiling,
+            slo,
+            longer_than,
             recover_below,
             for_,
             keep_firing_for,
@@ -75,6 +87,12 @@ impl Judged {
             confidence: *confidence,
             min_bad_steps: *min_bad_steps,
             times_rest: *times_rest,
+            baseline: *baseline,
+            alpha: *alpha,
+            times: *times,
+            ceiling: *ceiling,
+            slo: *slo,
+            longer_than: *longer_than,
             recover_below: *recover_below,
             for_: *for_,
             keep_firing_for: *keep_firing_for,
@@ -123,10 +141,11 @@ impl RuleState {
     /// What is told of it when it is over. It judges nothing, so that what it looked for does not matter, even if its
     /// kind is not known any more.
     pub fn over(self) -> Rule {
-        let Judged { name, detector, group_by, counts, above, .. } = self.judged;
+        let Judged { name, detector, group_by, counts, above, times, slo, longer_than, .. } = self.judged;
         let kind = detectors::find(&detector).map_or("ratio", |detector| detector.name);
         let mut rule = Rule::new(&name, kind, above);
         (rule.group_by, rule.counts) = (group_by, counts);
+        (rule.times, rule.slo, rule.longer_than) = (times, slo, longer_than);
         (rule.notify, rule.repeat_interval) = (self.notify, self.repeat_interval);
         (rule.labels, rule.runbook) = (self.labels, self.runbook);
         rule
