@@ -41,8 +41,18 @@ pub struct Item {
     pub news: News,
     /// How often it has come back since it first fired.
     pub reopened: u32,
+    /// What the receiver called the first message about this incident; to answer there.
+    pub thread: Option<String>,
     /// The alert as it stands.
     pub alert: Alert,
+}
+
+impl Item {
+    /// An alert of which the receiver has no thread, and which has not come back.
+    #[must_use]
+    pub fn new(news: News, alert: Alert) -> Item {
+        Item { news, reopened: 0, thread: None, alert }
+    }
 }
 
 /// What a notification's alerts have in common.
@@ -124,6 +134,8 @@ impl Notification {
 pub enum Outcome {
     /// The receiver has it.
     Sent,
+    /// The receiver has it, and calls it so.
+    SentAs(String),
     /// It may do later.
     Retry {
         /// Not before so long, as the receiver says.
@@ -138,6 +150,14 @@ pub enum Outcome {
         /// What happened; without secrets.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Whether the receiver has it.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        matches!(self, Outcome::Sent | Outcome::SentAs(_))
+    }
 }
 
 /// Whether an alert is over.

@@ -39,12 +39,12 @@ impl Receiver {
     pub fn new(name: &str, kind: ReceiverKind) -> Receiver {
         Receiver {
             name: name.to_owned(),
+            rate_limit: kind.usual_rate(),
             kind,
             severity: Vec::new(),
             send_resolved: true,
             group_wait: None,
             ca_file: None,
-            rate_limit: Some(Rate::DEFAULT),
             fallback: None,
             fallback_only: false,
             proxy: None,
@@ -99,6 +99,75 @@ pub enum ReceiverKind {
         /// Where to; the URL is the credential.
         url: Secret,
     },
+    /// A Slack app's bot: it answers in threads and changes what it said.
+    SlackBot {
+        /// The API; `https://slack.com/api` but for tests and gateways.
+        url: Secret,
+        /// `xoxb-…`
+        token: Secret,
+        /// `C0123456789`, or `#ops`.
+        channel: String,
+    },
+    /// A workflow of Microsoft Teams.
+    Teams {
+        /// Where to; the URL is the credential.
+        url: Secret,
+    },
+    /// Discord's webhook.
+    Discord {
+        /// Where to; the URL is the credential.
+        url: Secret,
+    },
+    /// PagerDuty's Events API, version 2.
+    PagerDuty {
+        /// Where to: that of the region.
+        url: Secret,
+        /// The service's integration key.
+        routing_key: Secret,
+    },
+    /// A Telegram bot.
+    Telegram {
+        /// The API; `https://api.telegram.org` but for a server of one's own.
+        url: Secret,
+        /// `123456:ABC…`
+        token: Secret,
+        /// A number, negative for groups, or `@channel`.
+        chat: String,
+        /// The topic of a forum.
+        topic: Option<i64>,
+    },
+    /// A topic of an ntfy server.
+    Ntfy {
+        /// The server, without the topic.
+        url: Secret,
+        /// Who knows it may read it.
+        topic: Secret,
+        /// `tk_…`
+        token: Option<Secret>,
+    },
+    /// Alertmanager's API, version 2.
+    Alertmanager {
+        /// Every peer of a cluster, without `/api/v2/alerts`.
+        urls: Vec<Secret>,
+        /// For `Authorization: Bearer`.
+        bearer_token: Option<Secret>,
+        /// What fires is told again so often.
+        resend: Millis,
+    },
+    /// A program on this host.
+    Exec {
+        /// Its path.
+        program: PathBuf,
+        /// As they are: no shell reads them. They may carry a token.
+        args: Vec<Secret>,
+        /// Longer, and it is killed.
+        timeout: Millis,
+    },
+    /// The host's journal.
+    Journald {
+        /// Where journald listens.
+        socket: PathBuf,
+    },
     /// Mail.
     Email(EmailSettings),
 }
@@ -115,8 +184,59 @@ impl ReceiverKind {
     pub fn name(&self) -> &'static str {
         match self {
             ReceiverKind::Webhook { .. } => "webhook",
-            ReceiverKind::Slack { .. } => "slack",
+            ReceiverKind::Slack { .. } | ReceiverKind::SlackBot { .. } => "slack",
             ReceiverKind::Email(_) => "email",
+            ReceiverKind::Teams { .. } => "teams",
+            ReceiverKind::Discord { .. } => "discord",
+            ReceiverKind::PagerDuty { .. } => "pagerduty",
+            ReceiverKind::Telegram { .. } => "telegram",
+            ReceiverKind::Ntfy { .. } => "ntfy",
+            ReceiverKind::Alertmanager { .. } => "alertmanager",
+            ReceiverKind::Exec { .. } => "exec",
+            ReceiverKind::Journald { .. } => "journald",
+        }
+    }
+
+    /// Every middle word, in the order of the documentation.
+    pub const NAMES: [&str; 11] = [
+        "webhook",
+        "slack",
+        "email",
+        "teams",
+        "discord",
+        "pagerduty",
+        "telegram",
+        "ntfy",
+        "alertmanager",
+        "exec",
+        "journald",
+    ];
+
+    /// How much it is sent at most, unless said otherwise: machines take all.
+    #[must_use]
+    pub fn usual_rate(&self) -> Option<Rate> {
+        match self {
+            ReceiverKind::Alertmanager { .. } | ReceiverKind::Journald { .. } => None,
+            _ => Some(Rate::DEFAULT),
+        }
+    }
+
+    /// How often what stands is told again, to a receiver that forgets.
+    #[must_use]
+    pub fn resend(&self) -> Option<Millis> {
+        match self {
+            ReceiverKind::Alertmanager { resend, .. } => Some(*resend),
+            _ => None,
+        }
+    }
+
+    /// Alerts of one message at most; what is left goes into the next. PagerDuty takes each as an event of its own, 120 a
+    /// minute: so many, ten times.
+    #[must_use]
+    pub fn items_max(&self) -> usize {
+        match self {
+            ReceiverKind::PagerDuty { .. } => 10,
+            _ => usize::MAX,
         }
     }
 }

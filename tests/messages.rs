@@ -3,13 +3,15 @@
 
 use gatewatch::message::{About, Message};
 use gatewatch::notification::{Item, News, Notification, Subject, Totals};
-use gatewatch::notifiers::{Payload, html, render};
+use gatewatch::notifiers::{Payload, Post, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -56,7 +58,7 @@ fn exits() -> Alert {
 }
 
 fn item(news: News, alert: Alert) -> Item {
-    Item { news, reopened: 0, alert }
+    Item::new(news, alert)
 }
 
 fn notification(items: Vec<Item>) -> Notification {
@@ -224,19 +226,61 @@ fn email() -> Receiver {
     }))
 }
 
-fn posted(notification: &Notification, kind: ReceiverKind) -> serde_json::Value {
+fn secret(text: &str) -> Secret {
+    Secret::new(text.into())
+}
+
+fn teams() -> ReceiverKind {
+    ReceiverKind::Teams { url: url() }
+}
+
+fn discord() -> ReceiverKind {
+    ReceiverKind::Discord { url: url() }
+}
+
+fn pagerduty() -> ReceiverKind {
+    ReceiverKind::PagerDuty { url: url(), routing_key: secret("routing-key") }
+}
+
+fn telegram() -> ReceiverKind {
+    let (token, chat) = (secret("123456:t0ken"), "-1001234567890".into());
+    ReceiverKind::Telegram { url: secret("https://api.telegram.example"), token, chat, topic: Some(7) }
+}
+
+fn ntfy() -> ReceiverKind {
+    ReceiverKind::Ntfy { url: secret("https://ntfy.example"), topic: secret("gatewatch"), token: None }
+}
+
+fn slack() -> ReceiverKind {
+    ReceiverKind::Slack { url: url() }
+}
+
+fn posts(notification: &Notification, kind: ReceiverKind) -> Vec<Post> {
     match render(notification, &receiver(kind), &about()).unwrap().payload {
-        Payload::Post { body, .. } => serde_json::from_str(&body).unwrap(),
-        Payload::Mail { .. } => panic!("a mail"),
+        Payload::Posts(posts) => posts,
+        other => panic!("{other:?}"),
     }
+}
+
+fn bodies(notification: &Notification, kind: ReceiverKind) -> Vec<Value> {
+    posts(notification, kind).iter().map(|post| serde_json::from_str(&post.body).unwrap()).collect()
+}
+
+fn posted(notification: &Notification, kind: ReceiverKind) -> Value {
+    let bodies = bodies(notification, kind);
+    assert_eq!(bodies.len(), 1);
+    bodies[0].clone()
 }
 
 fn mailed(notification: &Notification) -> String {
     match render(notification, &email(), &about()).unwrap().payload {
         Payload::Mail { message, .. } => String::from_utf8(message.formatted()).unwrap(),
-        Payload::Post { .. } => panic!("a POST"),
+        other => panic!("{other:?}"),
     }
 }
+
+/// The words are those of all kinds; what is each kind's own shows in these.
+const FORMS: [&str; 6] = ["firing", "firing_twelve", "resolved", "mixed", "while_down", "hostile"];
 
 #[test]
 fn golden() {
@@ -245,14 +289,24 @@ fn golden() {
     let mut wrong = Vec::new();
     for (name, notification) in cases() {
         let message = Message::of(&notification, &about());
-        let pretty = |value: &serde_json::Value| serde_json::to_string_pretty(value).unwrap() + "\n";
-        let files = [
-            ("webhook.json", pretty(&posted(&notification, ReceiverKind::webhook(URL)))),
-            ("slack.json", pretty(&posted(&notification, ReceiverKind::Slack { url: url() }))),
+        let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap() + "\n";
+        let posted = |kind| pretty(&posted(&notification, kind));
+        let mut files = vec![
+            ("webhook.json", posted(ReceiverKind::webhook(URL))),
+            ("slack.json", posted(slack())),
             ("txt", format!("Subject: {}\n\n{}\n{}", message.subject, message.headline, message.text())),
             ("html", html::page(&message)),
             ("eml", mailed(&notification).replace("\r\n", "\n")),
         ];
+        if FORMS.contains(&name) {
+            files.extend([
+                ("teams.json", posted(teams())),
+                ("discord.json", posted(discord())),
+                ("telegram.json", posted(telegram())),
+                ("ntfy.json", posted(ntfy())),
+                ("pagerduty.json", pretty(&bodies(&notification, pagerduty()).into())),
+            ]);
+        }
         for (extension, text) in files {
             let path = folder.join(format!("{name}.{extension}"));
             if update {
@@ -274,7 +328,7 @@ fn limits() {
         assert!(message.headline.chars().count() <= 150, "{name}");
         assert!(message.subject.chars().count() <= 120, "{name}");
         assert!(!message.subject.contains(['\r', '\n']), "{name}");
-        let slack = posted(&notification, ReceiverKind::Slack { url: url() });
+        let slack = posted(&notification, slack());
         let blocks = slack["blocks"].as_array().unwrap();
         assert!(blocks.len() <= 50, "{name}");
         for block in blocks {
@@ -317,4 +371,162 @@ fn what_is_not_an_error_of_the_proxy_has_its_own_words() {
         assert!(message.headline.contains(head), "{}", message.headline);
         assert!(message.sections[0].lead.join("\n").contains(lead), "{:?}", message.sections[0].lead);
     }
+}
+
+fn text<'v>(value: &'v Value, at: &str) -> &'v str {
+    value.pointer(at).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn utf16(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// All cases, and one that is as long as a message can be.
+fn worst() -> Vec<(&'static str, Notification)> {
+    let mut all = cases();
+    let many = (0..200_u32).map(|n| {
+        let mut one = hostile().items.remove(0);
+        one.alert.labels.push(("upstream".into(), format!("{n}{}", "<&>\"\u{1f525}*_`".repeat(40))));
+        one.alert.fingerprint = format!("{n:016x}");
+        one
+    });
+    all.push(("many_hostile", Notification { subject: Subject::Several, ..notification(many.collect()) }));
+    all
+}
+
+/// 28 KB, and no markdown at all: text stands in runs, which read none.
+#[test]
+fn limits_of_teams() {
+    for (name, notification) in worst() {
+        let post = posts(&notification, teams()).remove(0);
+        assert!(post.body.len() <= 28 << 10, "{name}: {}", post.body.len());
+        if let Some(instead) = &post.instead {
+            assert!(instead.len() < post.body.len(), "{name}: {}", instead.len());
+        }
+        for body in [Some(&post.body), post.instead.as_ref()].into_iter().flatten() {
+            let card: Value = serde_json::from_str(body).unwrap();
+            let content = &card["attachments"][0]["content"];
+            assert_eq!(card["attachments"][0]["contentType"], "application/vnd.microsoft.card.adaptive");
+            assert_eq!((text(content, "/type"), text(content, "/version")), ("AdaptiveCard", "1.2"));
+            for block in content["body"].as_array().unwrap() {
+                assert_eq!(block["type"], "RichTextBlock", "{name}");
+                for run in block["inlines"].as_array().unwrap() {
+                    assert_eq!(run["type"], "TextRun", "{name}");
+                    let link = text(run, "/selectAction/url");
+                    assert!(link.is_empty() || link.starts_with("https://"), "{name}: {link}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_of_discord() {
+    for (name, notification) in worst() {
+        let body = posted(&notification, discord());
+        assert_eq!(body["allowed_mentions"], serde_json::json!({ "parse": [] }), "{name}");
+        assert!(utf16(text(&body, "/content")) <= 2_000, "{name}");
+        let embeds = body["embeds"].as_array().unwrap();
+        assert!((1..=10).contains(&embeds.len()), "{name}");
+        let mut total = 0;
+        for embed in embeds {
+            let [title, description, footer] =
+                ["/title", "/description", "/footer/text"].map(|at| utf16(text(embed, at)));
+            assert!(title <= 256 && description <= 4_096 && footer <= 2_048, "{name}: {embed}");
+            total += title + description + footer;
+            // Nothing from a log is markup: every such sign outside of code stands behind a backslash.
+            let outside: String = text(embed, "/description").split("```").step_by(2).collect();
+            let prose = outside.replace("**", "").replace("[Runbook](", "");
+            for sign in ['<', '[', '`', '_', '|'] {
+                let escaped = prose.replace(&format!("\\{sign}"), "");
+                assert!(!escaped.contains(sign), "{name}: {sign} in {prose}");
+            }
+        }
+        assert!(total <= 6_000, "{name}: {total}");
+    }
+}
+
+#[test]
+fn limits_of_telegram() {
+    for (name, notification) in worst() {
+        let post = posts(&notification, telegram()).remove(0);
+        assert_eq!(post.url.expose(), "https://api.telegram.example/bot123456:t0ken/sendMessage");
+        let body: Value = serde_json::from_str(&post.body).unwrap();
+        let html = text(&body, "/text");
+        assert!((1..=4_096).contains(&utf16(html)), "{name}: {}", utf16(html));
+        assert_eq!((text(&body, "/parse_mode"), &body["message_thread_id"]), ("HTML", &7.into()), "{name}");
+        // Only our tags, each closed, in order.
+        let mut open = Vec::new();
+        for tag in html.split('<').skip(1).map(|rest| rest.split_once('>').unwrap().0) {
+            match tag.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "{name}: {html}"),
+                None => {
+                    let word = tag.split(' ').next().unwrap();
+                    assert!(["b", "i", "pre", "a"].contains(&word), "{name}: <{tag}>");
+                    open.push(word);
+                }
+            }
+        }
+        assert!(open.is_empty(), "{name}: {html}");
+        let plain: Value = serde_json::from_str(post.instead.as_ref().unwrap()).unwrap();
+        assert!(plain.get("parse_mode").is_none() && utf16(text(&plain, "/text")) <= 4_096, "{name}");
+    }
+}
+
+#[test]
+fn limits_of_ntfy() {
+    for (name, notification) in worst() {
+        let post = posts(&notification, ntfy()).remove(0);
+        // To the root: the topic is in the JSON, and nothing in a header.
+        assert_eq!(post.url.expose(), "https://ntfy.example/");
+        let body: Value = serde_json::from_str(&post.body).unwrap();
+        assert!((1..=4_096).contains(&text(&body, "/message").len()), "{name}");
+        assert!(
+            !text(&body, "/title").contains(['\r', '\n']) && text(&body, "/title").len() <= 1_000,
+            "{name}"
+        );
+        assert!((1..=5).contains(&body["priority"].as_u64().unwrap()), "{name}");
+        assert!(body["actions"].as_array().is_none_or(|actions| actions.len() <= 3), "{name}");
+        assert!(text(&body, "/click").is_empty() || text(&body, "/click").starts_with("https://"), "{name}");
+    }
+}
+
+#[test]
+fn limits_of_pagerduty() {
+    for (name, notification) in worst() {
+        let bodies = bodies(&notification, pagerduty());
+        let alerts: BTreeSet<&str> =
+            notification.items.iter().map(|item| item.alert.fingerprint.as_str()).collect();
+        assert_eq!(bodies.len(), notification.items.len(), "{name}");
+        let mut keys = BTreeSet::new();
+        for (body, item) in bodies.iter().zip(&notification.items) {
+            assert!(serde_json::to_string(body).unwrap().len() <= 512 << 10, "{name}");
+            let key = text(body, "/dedup_key");
+            keys.insert(key.to_owned());
+            assert!((1..=255).contains(&key.len()), "{name}: {key}");
+            assert_eq!(text(body, "/routing_key"), "routing-key");
+            if !item.news.is_firing() {
+                assert_eq!((text(body, "/event_action"), body.get("payload")), ("resolve", None), "{name}");
+                continue;
+            }
+            assert_eq!(text(body, "/event_action"), "trigger", "{name}");
+            assert!((1..=1_024).contains(&text(body, "/payload/summary").chars().count()), "{name}");
+            assert!(!text(body, "/payload/source").is_empty(), "{name}");
+            let severity = text(body, "/payload/severity");
+            assert!(["critical", "warning"].contains(&severity), "{name}: {severity}");
+            let links = body["links"].as_array().unwrap();
+            assert!(links.iter().all(|link| text(link, "/href").starts_with("https://")), "{name}");
+        }
+        assert_eq!(keys.len(), alerts.len(), "{name}");
+    }
+}
+
+/// The end of an incident closes what its beginning opened, whatever happened between.
+#[test]
+fn one_key_an_incident() {
+    let key = |item: Item| text(&posted(&notification(vec![item]), pagerduty()), "/dedup_key").to_owned();
+    let firing = key(item(News::Firing, alert()));
+    assert_eq!(firing, key(item(News::Escalated { from: Severity::Warning }, alert())));
+    assert_eq!(firing, key(item(News::Resolved, over(alert(), End::Recovered))));
+    assert_ne!(firing, key(item(News::Firing, Alert { incident: "4f2a-2".into(), ..alert() })));
 }

@@ -108,7 +108,7 @@ fn slack(url: &str) -> Receiver {
 }
 
 fn delivery(receiver: &Receiver) -> Delivery {
-    let item = Item { news: News::Firing, reopened: 0, alert: alert() };
+    let item = Item::new(News::Firing, alert());
     let (name, key) = ("ops".into(), "gw-00c0ffee00c0ffee".into());
     let subject = Subject::Rule("errors".into());
     let notification =
@@ -191,6 +191,109 @@ fn answers_of_slack() {
         assert_eq!(body["text"], "FIRING critical: be_img/srv3 fails 20.9 % (normal 0.4 %)");
         assert_eq!(body["blocks"][0]["type"], "header");
     }
+}
+
+/// What a receiver of this kind makes of an answer, and what it was sent.
+fn exchange(kind: impl Fn(Secret) -> ReceiverKind, answers: &[&str]) -> (Outcome, Vec<Request>) {
+    let loopback = Loopback::new(answers);
+    let outcome = sent(&receiver(kind(Secret::new(loopback.url.clone()))), LONG);
+    let requests = answers.iter().map(|_| loopback.next()).collect();
+    assert!(loopback.is_quiet());
+    (outcome, requests)
+}
+
+#[test]
+fn answers_of_teams() {
+    let teams = |url| ReceiverKind::Teams { url };
+    let busy = answer("429 Too Many Requests", "");
+    let too_large = answer("413 Request Entity Too Large", "");
+    let ok = answer("202 Accepted", "");
+    assert_eq!(exchange(teams, &[&ok]).0, Outcome::Sent);
+    assert_eq!(exchange(teams, &[&busy]).0, retry(None, "answered 429"));
+    let (outcome, requests) = exchange(teams, &[&too_large, &ok]);
+    assert_eq!(outcome, Outcome::Sent);
+    assert!(requests[1].text.len() < requests[0].text.len());
+    assert!(requests[1].text.contains("be_img/srv3 fails 20.9 %"));
+    assert_eq!(exchange(teams, &[&too_large, &too_large]).0, failed("answered 413"));
+}
+
+#[test]
+fn answers_of_discord() {
+    let discord = |url| ReceiverKind::Discord { url };
+    let (outcome, requests) = exchange(discord, &[&answer("200 OK", r#"{"id":"1"}"#)]);
+    assert_eq!(outcome, Outcome::Sent);
+    assert_eq!(requests[0].line, "POST /services/T0AA/B0BB/s3cret?wait=true HTTP/1.1");
+    let limited = r#"{"message": "You are being rate limited.", "retry_after": 64.57, "global": false}"#;
+    let limited = answer("429 Too Many Requests\r\nRetry-After: 65", limited);
+    let Outcome::Retry { after, may_have_arrived: false, .. } = exchange(discord, &[&limited]).0 else {
+        panic!()
+    };
+    assert_eq!(after, Some(65_000));
+    let unknown = answer("404 Not Found", r#"{"message": "Unknown Webhook", "code": 10015}"#);
+    assert!(matches!(exchange(discord, &[&unknown]).0, Outcome::Failed { .. }));
+}
+
+#[test]
+fn answers_of_pagerduty() {
+    let pagerduty = |url| ReceiverKind::PagerDuty { url, routing_key: Secret::new("r0uting-key".into()) };
+    let taken = answer("202 Accepted", r#"{"status":"success","dedup_key":"x"}"#);
+    let (outcome, requests) = exchange(pagerduty, &[&taken]);
+    assert_eq!(outcome, Outcome::Sent);
+    assert_eq!(requests[0].body["event_action"], "trigger");
+    let invalid =
+        answer("400 Bad Request", r#"{"status":"invalid event","errors":["r0uting-key is no key"]}"#);
+    let Outcome::Failed { why } = exchange(pagerduty, &[&invalid]).0 else { panic!() };
+    assert!(why.contains("invalid event") && !why.contains("r0uting"), "{why}");
+    assert_eq!(exchange(pagerduty, &[&answer("429 Too Many Requests", "")]).0, retry(None, "answered 429"));
+    assert_eq!(exchange(pagerduty, &[&answer("500 Oops", "")]).0, perhaps(None, "answered 500"));
+}
+
+#[test]
+fn answers_of_telegram() {
+    let telegram = |url| ReceiverKind::Telegram {
+        url,
+        token: Secret::new("123456:t0ken".into()),
+        chat: "-100".into(),
+        topic: None,
+    };
+    let ok = answer("200 OK", r#"{"ok":true,"result":{"message_id":4711,"text":"…"}}"#);
+    let (outcome, requests) = exchange(telegram, &[&ok]);
+    assert_eq!(outcome, Outcome::SentAs("4711".into()));
+    assert_eq!(requests[0].line, "POST /services/T0AA/B0BB/s3cret/bot123456:t0ken/sendMessage HTTP/1.1");
+    let busy =
+        r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":35}}"#;
+    let Outcome::Retry { after, .. } = exchange(telegram, &[&answer("429 Too Many", busy)]).0 else {
+        panic!()
+    };
+    assert_eq!(after, Some(35_000));
+    // HTML that it cannot read arrives as plain text.
+    let entities =
+        answer("400 Bad Request", r#"{"ok":false,"error_code":400,"description":"can't parse entities"}"#);
+    let (outcome, requests) = exchange(telegram, &[&entities, &ok]);
+    assert_eq!(outcome, Outcome::SentAs("4711".into()));
+    assert_eq!(
+        (&requests[0].body["parse_mode"], &requests[1].body["parse_mode"]),
+        (&"HTML".into(), &Value::Null)
+    );
+    let wrong = answer("401 Unauthorized", r#"{"ok":false,"description":"bot123456:t0ken"}"#);
+    let Outcome::Failed { why } = exchange(telegram, &[&wrong]).0 else { panic!() };
+    assert!(!why.contains("t0ken"), "{why}");
+}
+
+#[test]
+fn answers_of_ntfy() {
+    let ntfy = |url| {
+        let (topic, token) = (Secret::new("t0pic-3f9c".into()), Some(Secret::new("tk_s3cret".into())));
+        ReceiverKind::Ntfy { url, topic, token }
+    };
+    let (outcome, requests) = exchange(ntfy, &[&answer("200 OK", r#"{"id":"1"}"#)]);
+    assert_eq!(outcome, Outcome::Sent);
+    assert_eq!(requests[0].body["topic"], "t0pic-3f9c");
+    assert_eq!(requests[0].headers["authorization"], "Bearer tk_s3cret");
+    let busy =
+        answer("429 Too Many Requests", r#"{"code":42901,"http":429,"error":"limit reached: t0pic-3f9c"}"#);
+    let Outcome::Retry { why, .. } = exchange(ntfy, &[&busy]).0 else { panic!() };
+    assert!(!why.contains("3f9c"), "{why}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::problem::{Doubt, Log, Source, Spot};
 use super::reader::{Section, in_order, shown};
 use super::values::{did_you_mean, type_of};
+use crate::receiver::ReceiverKind;
 use gatewatch_rules::detectors::DETECTORS;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -48,12 +49,8 @@ const RULE: Family = Family {
     called: "detector",
     kinds: || DETECTORS.iter().map(|detector| detector.name).collect(),
 };
-const NOTIFY: Family = Family {
-    word: "notify",
-    one: "a receiver",
-    called: "notifier",
-    kinds: || vec!["webhook", "slack", "email"],
-};
+const NOTIFY: Family =
+    Family { word: "notify", one: "a receiver", called: "notifier", kinds: || ReceiverKind::NAMES.to_vec() };
 const TABLES: [&str; 6] = ["agent", "regions", "pools", "input", "rule", "notify"];
 
 /// A syntax tree, as far as the text goes, and what was wrong with the rest.

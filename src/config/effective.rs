@@ -1,11 +1,12 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
+mod receivers;
+
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
-use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
@@ -35,7 +36,7 @@ pub fn effective(config: &Config) -> String {
         out.put("enabled", "false");
     }
     for receiver in &config.receivers {
-        receiver_table(&mut out, receiver);
+        receivers::table(&mut out, receiver);
     }
     out.0
 }
@@ -204,56 +205,6 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     }
     if let Some(runbook) = &rule.runbook {
         out.text("runbook", runbook);
-    }
-}
-
-fn receiver_table(out: &mut Toml, receiver: &Receiver) {
-    out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
-    match &receiver.kind {
-        ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
-        ReceiverKind::Webhook { url, bearer_token, secret } => {
-            out.text("url", &url.to_string());
-            if let Some(token) = bearer_token {
-                out.text("bearer_token", &token.to_string());
-            }
-            if let Some(secret) = secret {
-                out.text("secret", &format!("{secret:?}"));
-            }
-        }
-        ReceiverKind::Email(mail) => {
-            let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
-            let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
-            out.text("smtp", &format!("{scheme}://{host}:{}", mail.port));
-            out.text("tls", mail.tls.name());
-            if let Some(username) = &mail.username {
-                out.text("username", username);
-            }
-            if let Some(password) = &mail.password {
-                out.text("password", &password.to_string());
-            }
-            out.text("from", &mail.from);
-            out.list("to", mail.to.iter().map(|t| quoted(t)));
-        }
-    }
-    if !receiver.severity.is_empty() {
-        out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
-    }
-    out.put("send_resolved", receiver.send_resolved);
-    if let Some(file) = &receiver.ca_file {
-        out.text("ca_file", &file.display().to_string());
-    }
-    if let Some(wait) = receiver.group_wait {
-        out.time("group_wait", wait);
-    }
-    out.text("rate_limit", &receiver.rate_limit.map_or("off".to_owned(), |rate| rate.to_string()));
-    if let Some(fallback) = &receiver.fallback {
-        out.text("fallback", fallback);
-    }
-    if receiver.fallback_only {
-        out.put("fallback_only", true);
-    }
-    if let Some(proxy) = &receiver.proxy {
-        out.text("proxy", &proxy.to_string());
     }
 }
 

@@ -101,11 +101,11 @@ impl Flight {
         alerts: &BTreeMap<String, Alert>,
     ) -> Option<Notification> {
         let of_item = |item: &Flown| {
-            Some(Item { news: item.news, reopened: item.reopened, alert: item.alert(alerts)?.clone() })
+            let alert = item.alert(alerts)?.clone();
+            Some(Item { reopened: item.reopened, ..Item::new(item.news, alert) })
         };
         let missed = self.missed.worst().iter();
-        let missed =
-            missed.map(|alert| Item { news: News::FiredAndResolved, reopened: 0, alert: alert.clone() });
+        let missed = missed.map(|alert| Item::new(News::FiredAndResolved, alert.clone()));
         let items: Vec<Item> = self.items.iter().filter_map(of_item).chain(missed).collect();
         (!items.is_empty()).then(|| Notification {
             id: self.id,

@@ -110,7 +110,7 @@ fn foot(out: &mut String, section: &Section) {
 }
 
 /// Safe in text and in a quoted attribute.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

@@ -1,11 +1,17 @@
 //! How a notification is put for each kind of receiver. Pure: what comes out is sent by [`crate::delivery::send`].
 
+mod discord;
 mod email;
+mod fit;
 pub mod html;
+mod ntfy;
+mod pagerduty;
 mod slack;
+mod teams;
+mod telegram;
 mod webhook;
 
-use crate::message::About;
+use crate::message::{About, Message};
 use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, Secret, SigningSecret};
 use std::path::PathBuf;
@@ -22,26 +28,22 @@ pub struct Notifier {
 }
 
 /// Every kind of receiver.
-pub const NOTIFIERS: &[Notifier] = &[webhook::NOTIFIER, slack::NOTIFIER, email::NOTIFIER];
+pub const NOTIFIERS: &[Notifier] = &[
+    webhook::NOTIFIER,
+    slack::NOTIFIER,
+    email::NOTIFIER,
+    teams::NOTIFIER,
+    discord::NOTIFIER,
+    pagerduty::NOTIFIER,
+    telegram::NOTIFIER,
+    ntfy::NOTIFIER,
+];
 
-/// What goes over the network, and where to.
+/// What goes out, and where to.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// A POST of JSON.
-    Post {
-        /// Where to.
-        url: Secret,
-        /// The idempotency key, for receivers that know such a thing.
-        key: Option<String>,
-        /// JSON.
-        body: String,
-        /// Which answer means that it was taken.
-        answer: Answer,
-        /// For `Authorization: Bearer`.
-        bearer_token: Option<Secret>,
-        /// Signs it, at each try anew.
-        secret: Option<SigningSecret>,
-    },
+    /// Requests, one after the other; each must be taken.
+    Posts(Vec<Post>),
     /// A mail.
     Mail {
         /// The server.
@@ -51,6 +53,40 @@ pub enum Payload {
     },
 }
 
+impl Payload {
+    fn one(post: Post) -> Payload {
+        Payload::Posts(vec![post])
+    }
+}
+
+/// A POST of JSON.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Where to.
+    pub url: Secret,
+    /// The idempotency key, for receivers that know such a thing.
+    pub key: Option<String>,
+    /// JSON.
+    pub body: String,
+    /// What is sent in its place if the receiver finds the body too large, or cannot read it.
+    pub instead: Option<String>,
+    /// Which answer means that it was taken.
+    pub answer: Answer,
+    /// For `Authorization: Bearer`.
+    pub bearer_token: Option<Secret>,
+    /// Signs it, at each try anew.
+    pub secret: Option<SigningSecret>,
+    /// Secrets that stand in the body.
+    pub hidden: Vec<Secret>,
+}
+
+impl Post {
+    fn new(url: Secret, body: String, answer: Answer) -> Post {
+        let (key, instead, bearer_token, secret) = (None, None, None, None);
+        Post { url, key, body, instead, answer, bearer_token, secret, hidden: Vec::new() }
+    }
+}
+
 /// Which answer means that it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -58,6 +94,28 @@ pub enum Answer {
     Success,
     /// 200, and the body is `ok`.
     SlackOk,
+    /// 200, and `"ok": true`; the message's number comes back.
+    Telegram,
+}
+
+/// What is to be said: in the built-in words, or in those of the receiver's own templates.
+struct Said {
+    message: Message,
+    /// Plain text.
+    title: Option<String>,
+    /// In the target's markup.
+    text: Option<String>,
+}
+
+impl Said {
+    /// `escape` makes plain text one of the target's markup.
+    fn of(notification: &Notification, _: &Receiver, about: &About, _: fn(&str) -> String) -> Said {
+        Said { message: Message::of(notification, about), title: None, text: None }
+    }
+
+    fn title(&self) -> &str {
+        self.title.as_deref().unwrap_or(&self.message.headline)
+    }
 }
 
 /// A rendered notification on its way.

@@ -1,7 +1,7 @@
 //! Slack's incoming webhook: blocks, within their limits. What comes from a log is escaped, so that it can mention
 //! nobody.
 
-use super::{Answer, Notifier, Payload};
+use super::{Answer, Notifier, Payload, Post};
 use crate::message::{About, Message, Section};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind};
@@ -20,14 +20,7 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
     let ReceiverKind::Slack { url } = &receiver.kind else { return Err("not a Slack webhook".into()) };
     let message = Message::of(notification, about);
     let body = json!({ "text": escaped(&message.headline, TEXT_MAX), "blocks": blocks(&message) });
-    Ok(Payload::Post {
-        url: url.clone(),
-        key: None,
-        body: body.to_string(),
-        answer: Answer::SlackOk,
-        bearer_token: None,
-        secret: None,
-    })
+    Ok(Payload::one(Post::new(url.clone(), body.to_string(), Answer::SlackOk)))
 }
 
 /// At most 3 × 10 + 5 blocks: Slack takes 50.

@@ -1,6 +1,6 @@
 //! Alertmanager's webhook, version 4: what reads that reads us.
 
-use super::{Answer, Notifier, Payload};
+use super::{Answer, Notifier, Payload, Post};
 use crate::message::figures::rfc3339;
 use crate::message::words::clean;
 use crate::message::{self, About, Section, sections};
@@ -56,14 +56,12 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
         return Err("not a webhook".into());
     };
     let body = serde_json::to_string(&body(notification, about)).map_err(|error| error.to_string())?;
-    Ok(Payload::Post {
-        url: url.clone(),
+    Ok(Payload::one(Post {
         key: Some(notification.key.clone()),
-        body,
-        answer: Answer::Success,
         bearer_token: bearer_token.clone(),
         secret: secret.clone(),
-    })
+        ..Post::new(url.clone(), body, Answer::Success)
+    }))
 }
 
 fn body<'a>(notification: &'a Notification, about: &About) -> Body<'a> {

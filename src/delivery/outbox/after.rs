@@ -19,10 +19,10 @@ impl Outbox {
     pub(super) fn ended(&mut self, receiver: &str, mut flight: Flight, outcome: &Outcome, now: Millis) {
         if let Some(queue) = self.state.queues.get_mut(receiver) {
             queue.refused = matches!(outcome, Outcome::Failed { .. });
-            queue.failing = if *outcome == Outcome::Sent { None } else { queue.failing.or(Some(now)) };
+            queue.failing = if outcome.is_sent() { None } else { queue.failing.or(Some(now)) };
         }
         match outcome {
-            Outcome::Sent => self.arrived(receiver, &flight, now),
+            Outcome::Sent | Outcome::SentAs(_) => self.arrived(receiver, &flight, now),
             Outcome::Failed { .. } => self.refused(receiver, &mut flight, now),
             Outcome::Retry { after, may_have_arrived, .. } => {
                 self.state.counters.retried += 1;
@@ -37,7 +37,7 @@ impl Outbox {
                 }
             }
         }
-        self.put_back(receiver, flight, *outcome == Outcome::Sent, now);
+        self.put_back(receiver, flight, outcome.is_sent(), now);
     }
 
     /// Gives up sending the same again: what it said is put together anew.
