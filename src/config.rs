@@ -26,7 +26,7 @@ pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
 use crate::inputs::streams::Kind;
-use crate::receiver::Receiver;
+use crate::receiver::{Heartbeat, Receiver};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
 use gatewatch_rules::regions::By;
@@ -58,6 +58,8 @@ pub struct Config {
     pub dropped: Vec<(String, String)>,
     /// Empty: alerts are lines on standard error.
     pub receivers: Vec<Receiver>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<Heartbeat>,
     /// What loads, but will not do what it seems to.
     pub warnings: Vec<Problem>,
 }
@@ -231,6 +233,7 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let pools = tables::words(own.pools.as_ref(), "pool", &mut log);
     let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let heartbeat = notify::heartbeat(own.heartbeat.as_ref(), outside, &mut log);
     let knows_region =
         agent.knows_region() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
@@ -249,7 +252,7 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let (errors, warnings) = log.finish();
     if errors.is_empty() {
         let receivers = receivers.into_iter().map(|r| r.0).collect();
-        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, warnings })
+        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, heartbeat, warnings })
     } else {
         Err(Problems(errors))
     }

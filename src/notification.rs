@@ -1,5 +1,7 @@
 //! What is handed on: a notification as the outbox decides it, and what became of it.
 
+pub mod trial;
+
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, State};
 use gatewatch_rules::rule::Severity;
@@ -41,10 +43,19 @@ pub struct Item {
     pub news: News,
     /// How often it has come back since it first fired.
     pub reopened: u32,
-    /// What the receiver called the first message about this incident; to answer there.
-    pub thread: Option<String>,
+    /// Where the receiver was told of this incident first.
+    pub thread: Option<Thread>,
     /// The alert as it stands.
     pub alert: Alert,
+}
+
+/// A message that a receiver has, to be answered and changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// What the receiver calls it.
+    pub name: String,
+    /// Whether it is about this incident alone.
+    pub alone: bool,
 }
 
 impl Item {
@@ -75,6 +86,10 @@ pub enum Subject {
     WhileDown,
     /// They came and went while the receiver could not be reached.
     WhileAway,
+    /// Somebody wants to see whether the receiver takes one.
+    Test,
+    /// Nothing is new: all that stands is told again, to a receiver that forgets.
+    Standing,
 }
 
 impl Subject {
@@ -119,6 +134,15 @@ impl Notification {
     /// The alerts that fire.
     pub fn firing(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|item| item.news.is_firing())
+    }
+
+    /// Where the receiver was told first of all these, if that was one place.
+    #[must_use]
+    pub fn thread(&self) -> Option<&str> {
+        let name = |item: &'_ Item| item.thread.as_ref().map(|thread| thread.name.clone());
+        let first = self.items.first()?;
+        let same = self.items.iter().all(|item| name(item) == name(first));
+        first.thread.as_ref().filter(|_| same).map(|thread| thread.name.as_str())
     }
 
     /// The worst severity of those that fire, or of all if none does.

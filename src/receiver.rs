@@ -29,6 +29,10 @@ pub struct Receiver {
     pub fallback: Option<String>,
     /// Told by itself only under rules that name it; else it only stands in for others.
     pub fallback_only: bool,
+    /// Words of its own.
+    pub templates: Templates,
+    /// Whether it hears at intervals that gatewatch works.
+    pub watchdog: bool,
     /// The HTTP proxy on the way there; the environment's is not asked. It may carry a password.
     pub proxy: Option<Secret>,
 }
@@ -47,9 +51,40 @@ impl Receiver {
             ca_file: None,
             fallback: None,
             fallback_only: false,
+            templates: Templates::default(),
+            watchdog: false,
             proxy: None,
         }
     }
+}
+
+/// Sources of templates, in place of the built-in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Templates {
+    /// Of the headline, or a mail's subject.
+    pub title: Option<String>,
+    /// Of all the rest, in the target's markup.
+    pub text: Option<String>,
+}
+
+/// Who is asked at intervals, as long as all is well: it says so when nobody asks any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Where to; it is a credential.
+    pub url: Secret,
+    /// How often.
+    pub every: Millis,
+    /// Whether it is a POST, and no GET.
+    pub post: bool,
+    /// As of receivers.
+    pub ca_file: Option<PathBuf>,
+    /// As of receivers.
+    pub proxy: Option<Secret>,
+}
+
+impl Heartbeat {
+    /// How often, unless said otherwise.
+    pub const EVERY: Millis = 60_000;
 }
 
 /// So many messages in so long, and as many at once after a pause.
@@ -219,6 +254,18 @@ impl ReceiverKind {
             ReceiverKind::Alertmanager { .. } | ReceiverKind::Journald { .. } => None,
             _ => Some(Rate::DEFAULT),
         }
+    }
+
+    /// Whether a title and a text of one's own have a place there.
+    #[must_use]
+    pub fn takes_templates(&self) -> bool {
+        !matches!(
+            self,
+            ReceiverKind::Webhook { .. }
+                | ReceiverKind::Alertmanager { .. }
+                | ReceiverKind::Exec { .. }
+                | ReceiverKind::Journald { .. }
+        )
     }
 
     /// How often what stands is told again, to a receiver that forgets.

@@ -54,6 +54,8 @@ fn outside() -> Outside<'static> {
             "/run/credentials/gatewatch.service/ops.secret" => Ok(format!("{WHSEC}\r\n")),
             "/etc/gatewatch/ops.token" => Ok("t0ken".to_owned()),
             "beside.url" => Ok("https://hooks.slack.com/services/T0/B0/t0ken".to_owned()),
+            "/etc/gatewatch/mail.j2" => Ok("{{ headline }}\n\n{{ text }}\n".to_owned()),
+            "/etc/gatewatch/bad.j2" => Ok("one\ntwo {{ three\nfour\n".to_owned()),
             "/etc/gatewatch/ca.pem" => Ok("-----BEGIN CERTIFICATE-----\n".to_owned()),
             _ => Err(io::ErrorKind::NotFound.into()),
         },
@@ -98,6 +100,19 @@ fn good_configurations_load_and_print() {
         assert_eq!(effective(&again), effective(&config));
         assert!(memory(&config) > 4 << 20);
     }
+}
+
+/// A mistake in a template's own file is shown there.
+#[test]
+fn a_mistake_in_a_template_file_has_its_place() {
+    let text = "[notify.ntfy.x]\ntopic = \"x\"\ntemplate_file = \"/etc/gatewatch/bad.j2\"\n";
+    let source = Source { name: "c.toml".into(), text: text.into() };
+    let said = parse(vec![source], &outside()).unwrap_err().to_string();
+    assert!(
+        said.contains("--> /etc/gatewatch/bad.j2:2:") || said.contains("--> /etc/gatewatch/bad.j2:3:"),
+        "{said}"
+    );
+    assert!(said.contains("`template_file` must name a template"), "{said}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use gatewatch::message::{About, Message};
-use gatewatch::notification::{Item, News, Notification, Subject, Totals};
-use gatewatch::notifiers::{Payload, Post, html, render};
-use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
+use gatewatch::notification::{Item, News, Notification, Subject, Thread, Totals, trial::trial};
+use gatewatch::notifiers::{Payload, Request, html, render};
+use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Templates, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
 use gatewatch_rules::rule::{Counts, Severity};
@@ -251,19 +251,53 @@ fn ntfy() -> ReceiverKind {
     ReceiverKind::Ntfy { url: secret("https://ntfy.example"), topic: secret("gatewatch"), token: None }
 }
 
-fn slack() -> ReceiverKind {
-    ReceiverKind::Slack { url: url() }
+fn slack_bot() -> ReceiverKind {
+    let token = secret("xoxb-t0ken");
+    ReceiverKind::SlackBot { url: secret("https://slack.example/api"), token, channel: "C0123456789".into() }
 }
 
-fn posts(notification: &Notification, kind: ReceiverKind) -> Vec<Post> {
-    match render(notification, &receiver(kind), &about()).unwrap().payload {
-        Payload::Posts(posts) => posts,
+fn alertmanager() -> ReceiverKind {
+    let urls = vec![url(), secret("https://am-2.example.net")];
+    ReceiverKind::Alertmanager { urls, bearer_token: None, resend: MINUTE }
+}
+
+fn journald() -> ReceiverKind {
+    ReceiverKind::Journald { socket: "/run/systemd/journal/socket".into() }
+}
+
+fn exec() -> ReceiverKind {
+    ReceiverKind::Exec { program: "/usr/local/bin/page".into(), args: vec![secret("t0ken")], timeout: 10_000 }
+}
+
+/// As they go out; lengths in front of what has several lines.
+fn entries(notification: &Notification) -> String {
+    match render(notification, &receiver(journald()), &about()).unwrap().payload {
+        Payload::Datagrams { datagrams, .. } => {
+            let text =
+                |one: &Vec<u8>| String::from_utf8_lossy(one).replace('\0', "").replace('\u{fffd}', "?");
+            datagrams.iter().map(text).collect::<Vec<_>>().join("\n")
+        }
         other => panic!("{other:?}"),
     }
 }
 
+fn slack() -> ReceiverKind {
+    ReceiverKind::Slack { url: url() }
+}
+
+fn posts(notification: &Notification, kind: ReceiverKind) -> Vec<Request> {
+    match render(notification, &receiver(kind), &about()).unwrap().payload {
+        Payload::Requests(posts) | Payload::Peers(posts) => posts,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn json(request: &Request) -> Value {
+    serde_json::from_str(request.body.as_ref().unwrap()).unwrap()
+}
+
 fn bodies(notification: &Notification, kind: ReceiverKind) -> Vec<Value> {
-    posts(notification, kind).iter().map(|post| serde_json::from_str(&post.body).unwrap()).collect()
+    posts(notification, kind).iter().map(json).collect()
 }
 
 fn posted(notification: &Notification, kind: ReceiverKind) -> Value {
@@ -277,6 +311,15 @@ fn mailed(notification: &Notification) -> String {
         Payload::Mail { message, .. } => String::from_utf8(message.formatted()).unwrap(),
         other => panic!("{other:?}"),
     }
+}
+
+/// As if the receiver had been told of each before, by itself.
+fn in_thread(notification: &Notification) -> Notification {
+    let mut notification = notification.clone();
+    for (n, item) in notification.items.iter_mut().enumerate() {
+        item.thread = Some(Thread { name: format!("C01/1793492552.{n:06}"), alone: true });
+    }
+    notification
 }
 
 /// The words are those of all kinds; what is each kind's own shows in these.
@@ -305,6 +348,9 @@ fn golden() {
                 ("telegram.json", posted(telegram())),
                 ("ntfy.json", posted(ntfy())),
                 ("pagerduty.json", pretty(&bodies(&notification, pagerduty()).into())),
+                ("slack_bot.json", pretty(&bodies(&in_thread(&notification), slack_bot()).into())),
+                ("alertmanager.json", pretty(&bodies(&notification, alertmanager())[0])),
+                ("journald.txt", entries(&notification)),
             ]);
         }
         for (extension, text) in files {
@@ -399,11 +445,12 @@ fn worst() -> Vec<(&'static str, Notification)> {
 fn limits_of_teams() {
     for (name, notification) in worst() {
         let post = posts(&notification, teams()).remove(0);
-        assert!(post.body.len() <= 28 << 10, "{name}: {}", post.body.len());
+        let length = post.body.as_ref().unwrap().len();
+        assert!(length <= 28 << 10, "{name}: {length}");
         if let Some(instead) = &post.instead {
-            assert!(instead.len() < post.body.len(), "{name}: {}", instead.len());
+            assert!(instead.len() < length, "{name}: {}", instead.len());
         }
-        for body in [Some(&post.body), post.instead.as_ref()].into_iter().flatten() {
+        for body in [&post.body, &post.instead].into_iter().flatten() {
             let card: Value = serde_json::from_str(body).unwrap();
             let content = &card["attachments"][0]["content"];
             assert_eq!(card["attachments"][0]["contentType"], "application/vnd.microsoft.card.adaptive");
@@ -451,7 +498,7 @@ fn limits_of_telegram() {
     for (name, notification) in worst() {
         let post = posts(&notification, telegram()).remove(0);
         assert_eq!(post.url.expose(), "https://api.telegram.example/bot123456:t0ken/sendMessage");
-        let body: Value = serde_json::from_str(&post.body).unwrap();
+        let body = json(&post);
         let html = text(&body, "/text");
         assert!((1..=4_096).contains(&utf16(html)), "{name}: {}", utf16(html));
         assert_eq!((text(&body, "/parse_mode"), &body["message_thread_id"]), ("HTML", &7.into()), "{name}");
@@ -479,7 +526,7 @@ fn limits_of_ntfy() {
         let post = posts(&notification, ntfy()).remove(0);
         // To the root: the topic is in the JSON, and nothing in a header.
         assert_eq!(post.url.expose(), "https://ntfy.example/");
-        let body: Value = serde_json::from_str(&post.body).unwrap();
+        let body = json(&post);
         assert!((1..=4_096).contains(&text(&body, "/message").len()), "{name}");
         assert!(
             !text(&body, "/title").contains(['\r', '\n']) && text(&body, "/title").len() <= 1_000,
@@ -529,4 +576,176 @@ fn one_key_an_incident() {
     assert_eq!(firing, key(item(News::Escalated { from: Severity::Warning }, alert())));
     assert_eq!(firing, key(item(News::Resolved, over(alert(), End::Recovered))));
     assert_ne!(firing, key(item(News::Firing, Alert { incident: "4f2a-2".into(), ..alert() })));
+}
+
+/// Names are those that Prometheus allows, values say something, and no figure is in a label.
+#[test]
+fn limits_of_alertmanager() {
+    for (name, notification) in worst() {
+        let bodies = bodies(&notification, alertmanager());
+        assert_eq!((bodies.len(), &bodies[0]), (2, &bodies[1]), "every peer is told the same");
+        let alerts = bodies[0].as_array().unwrap();
+        assert_eq!(alerts.len(), notification.items.len(), "{name}: none is left out");
+        for (alert, item) in alerts.iter().zip(&notification.items) {
+            for (label, value) in alert["labels"].as_object().unwrap() {
+                assert!(label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}: {label}");
+                assert!(!label.starts_with(|c: char| c.is_ascii_digit()), "{name}: {label}");
+                assert!(!value.as_str().unwrap().is_empty(), "{name}: {label}");
+            }
+            let time = |at| chrono::DateTime::parse_from_rfc3339(text(alert, at)).unwrap().timestamp_millis();
+            let (starts, ends) = (time("/startsAt"), time("/endsAt"));
+            assert!(starts <= ends, "{name}");
+            assert_eq!(ends > notification.at, item.news.is_firing(), "{name}: {ends}");
+        }
+    }
+}
+
+/// The first message is changed where it is about one alert; what is new wakes people, an end does not.
+#[test]
+fn threads_of_slack() {
+    for (name, notification) in worst() {
+        let threaded = in_thread(&notification);
+        let requests = posts(&threaded, slack_bot());
+        let (post, changes) = requests.split_last().unwrap();
+        assert!(post.url.expose().ends_with("/api/chat.postMessage"), "{name}");
+        assert!(changes.len() <= 10, "{name}");
+        for change in changes {
+            assert!(change.url.expose().ends_with("/api/chat.update"), "{name}");
+            let body = json(change);
+            assert_eq!(text(&body, "/channel"), "C01", "{name}");
+            assert!(text(&body, "/ts").starts_with("1793492552."), "{name}");
+        }
+        let one = threaded.items.len() == 1;
+        assert_eq!(json(post).get("thread_ts").is_some(), one, "{name}");
+        if one {
+            let wakes = threaded.items[0].news.is_firing();
+            assert_eq!(json(post)["reply_broadcast"], wakes, "{name}");
+            let alone: Value = serde_json::from_str(post.instead.as_ref().unwrap()).unwrap();
+            assert_eq!((alone.get("thread_ts"), text(&alone, "/channel")), (None, "C0123456789"), "{name}");
+        }
+        let shared = Thread { name: "C01/1.1".into(), alone: false };
+        let mut together = notification.clone();
+        together.items.iter_mut().for_each(|item| item.thread = Some(shared.clone()));
+        let requests = posts(&together, slack_bot());
+        assert_eq!((requests.len(), text(&json(&requests[0]), "/thread_ts")), (1, "1.1"), "{name}");
+    }
+}
+
+#[test]
+fn a_program_is_told_as_a_webhook_is() {
+    for (name, notification) in worst() {
+        let program = match render(&notification, &receiver(exec()), &about()).unwrap().payload {
+            Payload::Program(program) => program,
+            other => panic!("{name}: {other:?}"),
+        };
+        let body: Value = serde_json::from_str(&program.input).unwrap();
+        assert_eq!(body, posted(&notification, ReceiverKind::webhook(URL)), "{name}");
+        let from_log = |value: &str| value.contains("channel>") || value.contains('\n');
+        assert!(!program.environment.iter().any(|(_, value)| from_log(value)), "{name}");
+        assert_eq!(program.args, [secret("t0ken")]);
+    }
+}
+
+fn own(kind: ReceiverKind, title: &str, text: &str) -> Receiver {
+    let templates = Templates { title: Some(title.into()), text: Some(text.into()) };
+    Receiver { templates, ..receiver(kind) }
+}
+
+/// All that is sent, one text after the other.
+fn rendered(notification: &Notification, receiver: &Receiver) -> String {
+    match render(notification, receiver, &about()).unwrap().payload {
+        Payload::Requests(requests) => {
+            let bodies = requests.iter().map(|request| serde_json::to_string_pretty(&json(request)).unwrap());
+            bodies.collect::<Vec<_>>().join("\n")
+        }
+        Payload::Mail { message, .. } => String::from_utf8(message.formatted()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn people() -> [Receiver; 8] {
+    let kinds = [slack(), slack_bot(), teams(), discord(), pagerduty(), telegram(), ntfy()];
+    let mut all: Vec<Receiver> = kinds.into_iter().map(receiver).collect();
+    all.push(email());
+    all.try_into().unwrap()
+}
+
+/// What a log says is escaped for each target, and what a template says is not.
+#[test]
+fn words_of_ones_own() {
+    let text = "{% for a in alerts %}*own* {{ a.labels.site }}{% endfor %} \u{1f525}";
+    for with in people() {
+        let kind = with.kind.name();
+        let with = Receiver { templates: own(slack(), "OWN {{ status }}", text).templates, ..with };
+        let said = rendered(&hostile(), &with);
+        assert!(said.contains("OWN firing"), "{kind}: {said}");
+        assert!(said.contains("*own*") || kind == "email", "{kind}: {said}");
+        assert!(!said.contains("1,058"), "{kind}: no built-in words: {said}");
+        let escaped = match kind {
+            "slack" => "&lt;!channel&gt; *bold* `code`",
+            "teams" => r"\\<!channel\\> \\*bold\\*",
+            "discord" => r"\\<!channel\\> \\*bold\\*",
+            "telegram" => "&lt;!channel&gt; *bold* `code` &lt;b&gt;",
+            // Plain text.
+            "pagerduty" | "ntfy" => "<!channel> *bold*",
+            _ => continue,
+        };
+        assert!(said.contains(escaped), "{kind}: {said}");
+    }
+}
+
+/// Within every limit, however much a template says; and one that fails costs its words only.
+#[test]
+fn a_template_loses_no_alert() {
+    let endless = "{% for a in range(3000) %}{{ alerts[0].labels.site }}<b>{% endfor %}";
+    let fails = [
+        "{{ alerts|nonsense }}",
+        "{{ alerts[0].startsAt / 2 }}",
+        "{{ 1 / 0 }}",
+        "{{ x",
+        "{% for a in range(9000) %}{% for b in range(9000) %}{{ b }}{% endfor %}{% endfor %}",
+    ];
+    for with in people() {
+        let kind = with.kind.name();
+        let of = |title: &str, text: &str| {
+            let templates = own(slack(), title, text).templates;
+            rendered(&hostile(), &Receiver { templates, ..with.clone() })
+        };
+        let long = of(&"long".repeat(1_000), endless);
+        let max = if kind == "email" { 1 << 20 } else { 128 << 10 };
+        assert!(long.len() < max, "{kind}: {}", long.len());
+        for template in fails {
+            for said in [of("{{ status }}", template), of(template, "{{ status }}")] {
+                let said = said.replace("=\r\n", "").replace("\\", "");
+                assert!(said.contains("template failed: line 1, column"), "{kind}: {template}: {said}");
+                assert!(said.contains("FIRING critical"), "{kind}: {template}: {said}");
+            }
+        }
+        // Nothing is no message.
+        assert!(of("{{ nothing }}", " {{ nothing }} \n").contains("FIRING critical"), "{kind}");
+    }
+    let body: Value = {
+        let with = own(telegram(), "{{ status }}", endless);
+        let Payload::Requests(requests) = render(&hostile(), &with, &about()).unwrap().payload else {
+            panic!()
+        };
+        json(&requests[0])
+    };
+    assert!(utf16(text(&body, "/text")) <= 4_096);
+}
+
+#[test]
+fn a_test_says_that_it_is_one() {
+    for over in [false, true] {
+        let notification = trial("ops", over, 1_793_492_572_000).unwrap();
+        for with in people() {
+            let kind = with.kind.name();
+            let said = rendered(&notification, &with).replace("=\r\n", "");
+            // The end of an incident at PagerDuty has no words.
+            assert!(said.contains("TEST ") || kind == "pagerduty" && over, "{kind}: {said}");
+        }
+        let body = posted(&notification, ReceiverKind::webhook(URL));
+        assert_eq!(body["alerts"][0]["labels"]["test"], "true");
+        assert!(text(&body, "/alerts/0/annotations/note").contains("This is a test"));
+    }
 }

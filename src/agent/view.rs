@@ -116,6 +116,7 @@ impl Agent {
             scanned: self.files.is_scanned(),
             configuration_refused: self.refused,
             watermark: self.files.watermark(now),
+            heartbeat: self.heartbeat_view(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) struct Document<'a> {
     pub agent: Option<Section<'a>>,
     pub regions: Option<Section<'a>>,
     pub pools: Option<Section<'a>>,
+    pub heartbeat: Option<Section<'a>>,
     pub inputs: Vec<Entry<'a>>,
     pub rules: Vec<Entry<'a>>,
     pub receivers: Vec<Entry<'a>>,
@@ -51,7 +52,7 @@ const RULE: Family = Family {
 };
 const NOTIFY: Family =
     Family { word: "notify", one: "a receiver", called: "notifier", kinds: || ReceiverKind::NAMES.to_vec() };
-const TABLES: [&str; 6] = ["agent", "regions", "pools", "input", "rule", "notify"];
+const TABLES: [&str; 7] = ["agent", "regions", "pools", "input", "rule", "notify", "heartbeat"];
 
 /// A syntax tree, as far as the text goes, and what was wrong with the rest.
 pub(super) type Tree<'a> = (Spanned<DeTable<'a>>, Vec<toml::de::Error>);
@@ -89,6 +90,7 @@ fn add<'a>(document: &mut Document<'a>, file: usize, tree: &'a DeTable<'a>, log:
             "agent" => once(&mut document.agent, word, file, (key.span(), value.span()), table, log),
             "regions" => once(&mut document.regions, word, file, (key.span(), value.span()), table, log),
             "pools" => once(&mut document.pools, word, file, (key.span(), value.span()), table, log),
+            "heartbeat" => once(&mut document.heartbeat, word, file, (key.span(), value.span()), table, log),
             "input" => family(&INPUT, file, table, &mut document.inputs, log),
             "rule" => family(&RULE, file, table, &mut document.rules, log),
             "notify" => family(&NOTIFY, file, table, &mut document.receivers, log),

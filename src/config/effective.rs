@@ -38,6 +38,9 @@ pub fn effective(config: &Config) -> String {
     for receiver in &config.receivers {
         receivers::table(&mut out, receiver);
     }
+    if let Some(heartbeat) = &config.heartbeat {
+        receivers::heartbeat(&mut out, heartbeat);
+    }
     out.0
 }
 

@@ -4,14 +4,15 @@ mod chats;
 mod host;
 mod machines;
 mod mail;
+mod templates;
 
 use super::Outside;
 use super::document::Entry;
 use super::problem::{Log, Spot};
-use super::reader::{Reader, shown};
+use super::reader::{Reader, Section, shown};
 use super::secrets::{certificates, expanded, exposed, secret};
 use super::values::{self, Read, Refusal, did_you_mean};
-use crate::receiver::{Rate, Receiver, ReceiverKind, Secret};
+use crate::receiver::{Heartbeat, Rate, Receiver, ReceiverKind, Secret, Templates};
 use reqwest::Url;
 use toml::de::DeValue;
 
@@ -23,6 +24,31 @@ pub(super) fn receivers(
     let names: Vec<&str> = entries.iter().map(|e| e.name).collect();
     let read = |e: &Entry<'_>| Some((receiver(e, &names, outside, log)?, e.section.spot));
     entries.iter().filter_map(read).collect()
+}
+
+/// `[heartbeat]`
+pub(super) fn heartbeat(
+    section: Option<&Section<'_>>,
+    outside: &Outside<'_>,
+    log: &mut Log<'_>,
+) -> Option<Heartbeat> {
+    const EVERY: std::ops::RangeInclusive<i64> = 10_000..=3_600_000;
+    let mut reader = Reader::new(section?, None, log);
+    let url = url(&mut reader, outside);
+    exposed(&mut reader, "url", outside);
+    let every = reader.value("every", |value| {
+        let every = values::duration(value)?;
+        EVERY
+            .contains(&every)
+            .then_some(every)
+            .ok_or_else(|| Refusal::new("10s to 1h", values::print_duration(every)))
+    });
+    let post = reader.value("method", |value| values::one_of(&[("GET", false), ("POST", true)], value));
+    let ca_file = certificates(&mut reader, "ca_file", outside);
+    let proxy = proxy(&mut reader, outside);
+    reader.finish();
+    let every = every.unwrap_or(Heartbeat::EVERY);
+    Some(Heartbeat { url: url?, every, post: post.unwrap_or(false), ca_file, proxy })
 }
 
 fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut Log<'_>) -> Option<Receiver> {
@@ -60,6 +86,11 @@ fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut 
     let ca_file = if on_this_host { None } else { certificates(&mut reader, "ca_file", outside) };
     let by_http = !on_this_host && entry.kind != "email";
     let proxy = if by_http { proxy(&mut reader, outside) } else { None };
+    let heard = matches!(entry.kind, "webhook" | "alertmanager");
+    let watchdog = heard && reader.value("watchdog", values::boolean).unwrap_or(false);
+    let takes_templates = kind.as_ref().is_some_and(ReceiverKind::takes_templates);
+    let templates =
+        if takes_templates { templates::templates(&mut reader, outside) } else { Templates::default() };
     reader.finish();
     let name = entry.name.to_owned();
     Some(Receiver {
@@ -72,6 +103,8 @@ fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut 
         rate_limit,
         fallback,
         fallback_only,
+        templates,
+        watchdog,
         proxy,
     })
 }

@@ -3,6 +3,7 @@
 
 use super::missed::Missed;
 use super::queue::Told;
+use super::standing::Threads;
 use crate::notification::{Item, News, Notification, Subject, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;
@@ -99,10 +100,12 @@ impl Flight {
         &self,
         receiver: &str,
         alerts: &BTreeMap<String, Alert>,
+        threads: &Threads,
     ) -> Option<Notification> {
         let of_item = |item: &Flown| {
             let alert = item.alert(alerts)?.clone();
-            Some(Item { reopened: item.reopened, ..Item::new(item.news, alert) })
+            let thread = threads.of(&alert);
+            Some(Item { reopened: item.reopened, thread, ..Item::new(item.news, alert) })
         };
         let missed = self.missed.worst().iter();
         let missed = missed.map(|alert| Item::new(News::FiredAndResolved, alert.clone()));

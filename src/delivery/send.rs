@@ -1,12 +1,14 @@
-//! The only code that talks to receivers: a few HTTP requests or one mail. Errors say what happened and never where to:
+//! The only code that talks to receivers: HTTP requests, a mail, a program, datagrams. Errors say what happened and never where to:
 //! a webhook's URL is a credential.
 
 mod answer;
+mod datagram;
 mod mail;
+mod program;
 
 use crate::message::words::clean;
 use crate::notification::Outcome;
-use crate::notifiers::{Delivery, Payload, Post};
+use crate::notifiers::{Delivery, Payload, Request};
 use crate::receiver::Secret;
 use answer::{Heard, Verdict, verdict};
 use gatewatch_parsers::Millis;
@@ -14,6 +16,7 @@ use mail::{mail, transport};
 use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
 
 /// How long a request may take; of a mail, each of its steps.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,16 +35,23 @@ pub fn install_crypto() {
 /// Sends one notification.
 // A client per delivery: alerts are rare, and a kept connection would give a retry the very one that had failed.
 pub async fn send(delivery: &Delivery, timeout: Duration) -> Outcome {
-    let ca_file = delivery.ca_file.as_deref();
     match &delivery.payload {
-        Payload::Posts(list) => posts(delivery, list, timeout).await,
-        Payload::Mail { settings, message } => match transport(settings, ca_file, timeout) {
-            Ok(transport) => {
-                let mailed = tokio::time::timeout(timeout * MAIL_STEPS, mail(&transport, message)).await;
-                mailed.unwrap_or_else(|_| retry("the mail server took too long", true))
+        Payload::Requests(requests) => in_turn(delivery, requests, timeout).await,
+        Payload::Peers(requests) => to_peers(delivery, requests, timeout).await,
+        Payload::Program(program) => without_secrets(program::run(program).await, program.args.iter()),
+        Payload::Datagrams { socket, datagrams } => {
+            let sending = tokio::time::timeout(timeout, datagram::send_all(socket, datagrams)).await;
+            sending.unwrap_or_else(|_| retry("the socket takes nothing", true))
+        }
+        Payload::Mail { settings, message } => {
+            match transport(settings, delivery.ca_file.as_deref(), timeout) {
+                Ok(transport) => {
+                    let mailed = tokio::time::timeout(timeout * MAIL_STEPS, mail(&transport, message)).await;
+                    mailed.unwrap_or_else(|_| retry("the mail server took too long", true))
+                }
+                Err(why) => failed(&why),
             }
-            Err(why) => failed(&why),
-        },
+        }
     }
 }
 
@@ -54,16 +64,10 @@ fn failed(why: &str) -> Outcome {
 }
 
 /// One after the other; what may do later ends it, since all of them go again then.
-async fn posts(delivery: &Delivery, posts: &[Post], timeout: Duration) -> Outcome {
+async fn in_turn(delivery: &Delivery, requests: &[Request], timeout: Duration) -> Outcome {
     let mut became = Outcome::Sent;
-    for one in posts {
-        let hidden =
-            [Some(&one.url), one.bearer_token.as_ref(), delivery.proxy.as_ref()].into_iter().flatten();
-        let outcome = match client(delivery, &one.url, timeout) {
-            Ok(client) => post(&client, one).await,
-            Err(why) => failed(&why),
-        };
-        match without_secrets(outcome, hidden.chain(&one.hidden)) {
+    for one in requests {
+        match exchange(delivery, one, timeout).await {
             retry @ Outcome::Retry { .. } => return retry,
             // One that is refused must not silence the others.
             failed @ Outcome::Failed { .. } => became = failed,
@@ -74,26 +78,59 @@ async fn posts(delivery: &Delivery, posts: &[Post], timeout: Duration) -> Outcom
     became
 }
 
+/// All at once: one that does not answer holds up no other. It is sent if one of them has it.
+async fn to_peers(delivery: &Delivery, requests: &[Request], timeout: Duration) -> Outcome {
+    let mut under_way = JoinSet::new();
+    for one in requests {
+        let (one, delivery) =
+            (one.clone(), Delivery { payload: Payload::Peers(Vec::new()), ..delivery.clone() });
+        under_way.spawn(async move { exchange(&delivery, &one, timeout).await });
+    }
+    let mut became: Option<Outcome> = None;
+    while let Some(one) = under_way.join_next().await {
+        let one = one.unwrap_or_else(|_| failed("sending crashed"));
+        // Sent before later, later before never.
+        became = Some(match (became, one) {
+            (Some(sent), _) if sent.is_sent() => sent,
+            (Some(retry @ Outcome::Retry { .. }), Outcome::Failed { .. }) => retry,
+            (_, one) => one,
+        });
+    }
+    became.unwrap_or_else(|| failed("nobody to send it to"))
+}
+
+async fn exchange(delivery: &Delivery, one: &Request, timeout: Duration) -> Outcome {
+    let hidden = [Some(&one.url), one.bearer_token.as_ref(), delivery.proxy.as_ref()].into_iter().flatten();
+    let outcome = match client(delivery, &one.url, timeout) {
+        Ok(client) => asked(&client, one).await,
+        Err(why) => failed(&why),
+    };
+    without_secrets(outcome, hidden.chain(&one.hidden))
+}
+
 /// Its text is not yet clean: an answer may repeat the URL.
-async fn post(client: &reqwest::Client, post: &Post) -> Outcome {
-    let first = match request(client, post, &post.body).await {
-        Ok(heard) => verdict(&heard, post.answer, post.instead.is_some()),
+async fn asked(client: &reqwest::Client, one: &Request) -> Outcome {
+    let first = match sent(client, one, one.body.as_deref()).await {
+        Ok(heard) => verdict(&heard, one.answer, one.instead.is_some()),
         Err(outcome) => return outcome,
     };
-    let another = match (first, &post.instead) {
-        (Verdict::Is(outcome), _) => return outcome,
-        (Verdict::TooMuch, another) => another.as_ref().unwrap_or(&post.body),
-    };
-    match request(client, post, another).await.map(|heard| verdict(&heard, post.answer, false)) {
+    if let Verdict::Is(outcome) = first {
+        return outcome;
+    }
+    match sent(client, one, one.instead.as_deref()).await.map(|heard| verdict(&heard, one.answer, false)) {
         Ok(Verdict::Is(outcome)) | Err(outcome) => outcome,
         Ok(Verdict::TooMuch) => failed("refused twice"),
     }
 }
 
-async fn request(client: &reqwest::Client, post: &Post, body: &str) -> Result<Heard, Outcome> {
-    let Post { url, key, bearer_token, secret, .. } = post;
-    let json = "application/json";
-    let mut request = client.post(url.expose()).header("Content-Type", json).body(body.to_owned());
+async fn sent(client: &reqwest::Client, one: &Request, body: Option<&str>) -> Result<Heard, Outcome> {
+    let Request { url, key, bearer_token, secret, .. } = one;
+    let mut request = match body {
+        Some(body) => {
+            client.post(url.expose()).header("Content-Type", "application/json").body(body.to_owned())
+        }
+        None => client.get(url.expose()),
+    };
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
@@ -105,7 +142,7 @@ async fn request(client: &reqwest::Client, post: &Post, body: &str) -> Result<He
         request = request
             .header("webhook-id", key)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", secret.sign(key, timestamp, body));
+            .header("webhook-signature", secret.sign(key, timestamp, body.unwrap_or_default()));
     }
     match request.send().await.map_err(reqwest::Error::without_url) {
         Ok(response) => Ok(heard(response).await),

@@ -1,7 +1,7 @@
 //! Discord's webhook: an embed for each alert, within its limits. It mentions nobody, whatever a log says.
 
 use super::fit::{SAMPLE_MAX, cut, cut_utf16, fitting, is_link, utf16};
-use super::{Answer, Notifier, Payload, Post, Said};
+use super::{Answer, Notifier, Payload, Request, Said};
 use crate::message::{About, Message, Section, Tone};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind, Secret};
@@ -39,7 +39,7 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
         "embeds": embeds,
         "allowed_mentions": { "parse": [] },
     });
-    Ok(Payload::one(Post::new(waiting(url)?, body.to_string(), Answer::Success)))
+    Ok(Payload::one(Request::new(waiting(url)?, body.to_string(), Answer::Success)))
 }
 
 /// Asked to wait, Discord says whether the message was taken.

@@ -1,20 +1,32 @@
 //! How a notification is put for each kind of receiver. Pure: what comes out is sent by [`crate::delivery::send`].
 
+mod alertmanager;
+pub mod beat;
 mod discord;
 mod email;
+mod exec;
 mod fit;
 pub mod html;
+mod journald;
 mod ntfy;
 mod pagerduty;
+mod shown;
 mod slack;
+mod slack_bot;
 mod teams;
 mod telegram;
+pub mod template;
 mod webhook;
 
+use crate::message::words::clean;
 use crate::message::{About, Message};
 use crate::notification::Notification;
-use crate::receiver::{EmailSettings, Receiver, Secret, SigningSecret};
+use crate::receiver::{EmailSettings, Receiver, Secret, SigningSecret, Templates};
+use gatewatch_parsers::Millis;
 use std::path::PathBuf;
+
+/// A title of one's own is no longer.
+const TITLE_MAX: usize = 300;
 
 /// A kind of receiver.
 #[derive(Debug)]
@@ -37,13 +49,27 @@ pub const NOTIFIERS: &[Notifier] = &[
     pagerduty::NOTIFIER,
     telegram::NOTIFIER,
     ntfy::NOTIFIER,
+    alertmanager::NOTIFIER,
+    exec::NOTIFIER,
+    journald::NOTIFIER,
 ];
 
 /// What goes out, and where to.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// Requests, one after the other; each must be taken.
-    Posts(Vec<Post>),
+    Requests(Vec<Request>),
+    /// Requests to peers, all at once; it is enough if one is taken.
+    Peers(Vec<Request>),
+    /// A program to be run.
+    Program(Program),
+    /// Datagrams to a socket of this host.
+    Datagrams {
+        /// Its path.
+        socket: PathBuf,
+        /// Each is an entry.
+        datagrams: Vec<Vec<u8>>,
+    },
     /// A mail.
     Mail {
         /// The server.
@@ -54,20 +80,35 @@ pub enum Payload {
 }
 
 impl Payload {
-    fn one(post: Post) -> Payload {
-        Payload::Posts(vec![post])
+    fn one(post: Request) -> Payload {
+        Payload::Requests(vec![post])
     }
 }
 
-/// A POST of JSON.
+/// A program to be run.
 #[derive(Clone, Debug)]
-pub struct Post {
+pub struct Program {
+    /// Its path.
+    pub program: PathBuf,
+    /// As they are: no shell reads them.
+    pub args: Vec<Secret>,
+    /// All of its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// What it reads.
+    pub input: String,
+    /// Longer, and it is killed.
+    pub timeout: Millis,
+}
+
+/// An HTTP request.
+#[derive(Clone, Debug)]
+pub struct Request {
     /// Where to.
     pub url: Secret,
     /// The idempotency key, for receivers that know such a thing.
     pub key: Option<String>,
-    /// JSON.
-    pub body: String,
+    /// JSON, to be posted; `None`: it is a GET.
+    pub body: Option<String>,
     /// What is sent in its place if the receiver finds the body too large, or cannot read it.
     pub instead: Option<String>,
     /// Which answer means that it was taken.
@@ -80,10 +121,11 @@ pub struct Post {
     pub hidden: Vec<Secret>,
 }
 
-impl Post {
-    fn new(url: Secret, body: String, answer: Answer) -> Post {
+impl Request {
+    fn new(url: Secret, body: String, answer: Answer) -> Request {
         let (key, instead, bearer_token, secret) = (None, None, None, None);
-        Post { url, key, body, instead, answer, bearer_token, secret, hidden: Vec::new() }
+        let body = Some(body);
+        Request { url, key, body, instead, answer, bearer_token, secret, hidden: Vec::new() }
     }
 }
 
@@ -94,6 +136,10 @@ pub enum Answer {
     Success,
     /// 200, and the body is `ok`.
     SlackOk,
+    /// 200, and `"ok": true`; the channel and the message's time stamp come back.
+    SlackApi,
+    /// The same; but if it is refused for good, nothing is lost.
+    SlackChange,
     /// 200, and `"ok": true`; the message's number comes back.
     Telegram,
 }
@@ -109,8 +155,37 @@ struct Said {
 
 impl Said {
     /// `escape` makes plain text one of the target's markup.
-    fn of(notification: &Notification, _: &Receiver, about: &About, _: fn(&str) -> String) -> Said {
-        Said { message: Message::of(notification, about), title: None, text: None }
+    fn of(
+        notification: &Notification,
+        receiver: &Receiver,
+        about: &About,
+        escape: fn(&str) -> String,
+    ) -> Said {
+        let mut message = Message::of(notification, about);
+        let Templates { title, text } = &receiver.templates;
+        if title.is_none() && text.is_none() {
+            return Said { message, title: None, text: None };
+        }
+        let context = template::context(notification, about, &message);
+        let filled = |source: &Option<String>, escape| {
+            let filled = source.as_deref().map(|source| template::fill(source, &context, escape));
+            // Who says nothing would leave people with nothing.
+            filled.transpose().map(|said| said.filter(|said| !said.trim().is_empty()))
+        };
+        let words = filled(title, str::to_owned).and_then(|title| Ok((title, filled(text, escape)?)));
+        match words {
+            Ok((title, text)) => {
+                let title = title.map(|title| clean(title.trim(), TITLE_MAX));
+                Said { message, title, text: text.map(|text| text.trim_end().to_owned()) }
+            }
+            // The built-in words, and why.
+            Err(mistake) => {
+                let failed = clean(&format!("template failed: {mistake}"), TITLE_MAX);
+                let note = message.note.take().map(|note| format!("{note} "));
+                message.note = Some(format!("{}{failed}", note.unwrap_or_default()));
+                Said { message, title: None, text: None }
+            }
+        }
     }
 
     fn title(&self) -> &str {

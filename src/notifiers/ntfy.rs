@@ -1,7 +1,7 @@
 //! A topic of an ntfy server, as JSON to its root: nothing from a log is in a header.
 
 use super::fit::{cut, cut_bytes, fitting, is_link};
-use super::{Answer, Notifier, Payload, Post, Said};
+use super::{Answer, Notifier, Payload, Request, Said};
 use crate::message::{About, Message};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind, Secret};
@@ -39,8 +39,8 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
         body.insert("actions".into(), json!([{ "action": "view", "label": "Runbook", "url": runbook }]));
     }
     let root = Secret::new(format!("{}/", url.expose().trim_end_matches('/')));
-    let post = Post::new(root, body.to_string(), Answer::Success);
-    Ok(Payload::one(Post { bearer_token: token.clone(), hidden: vec![topic.clone()], ..post }))
+    let post = Request::new(root, body.to_string(), Answer::Success);
+    Ok(Payload::one(Request { bearer_token: token.clone(), hidden: vec![topic.clone()], ..post }))
 }
 
 /// 5 rings, 4 is shown at once, 3 is as any other, 2 is silent.

@@ -1,7 +1,7 @@
 //! PagerDuty's Events API, version 2: each alert is an incident there, opened and closed by the same key.
 
 use super::fit::{cut, is_link};
-use super::{Answer, Notifier, Payload, Post, Said};
+use super::{Answer, Notifier, Payload, Request, Said};
 use crate::message::figures::rfc3339;
 use crate::message::words::clean;
 use crate::message::{About, Section, sections};
@@ -31,10 +31,10 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
         let alone = Notification { items: vec![item.clone()], ..notification.clone() };
         let said = Said::of(&alone, receiver, about, str::to_owned);
         let event = event(item, section, &said, routing_key, about);
-        let post = Post::new(url.clone(), event.to_string(), Answer::Success);
-        Post { hidden: vec![routing_key.clone()], ..post }
+        let post = Request::new(url.clone(), event.to_string(), Answer::Success);
+        Request { hidden: vec![routing_key.clone()], ..post }
     };
-    Ok(Payload::Posts(items.map(post).collect()))
+    Ok(Payload::Requests(items.map(post).collect()))
 }
 
 /// The same for all that is told of an incident. Agents that see the same alert have one each: what one of them sees end

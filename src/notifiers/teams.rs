@@ -2,7 +2,7 @@
 //! nothing from a log can be a link.
 
 use super::fit::{SAMPLE_MAX, cut, cut_bytes, fitting, is_link};
-use super::{Answer, Notifier, Payload, Post, Said};
+use super::{Answer, Notifier, Payload, Request, Said};
 use crate::message::{About, Message, Section, Tone};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind};
@@ -25,7 +25,7 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
     // Where that is too large all the same.
     let smaller = self::body(&said, body.len() / 2);
     let instead = (smaller.len() < body.len()).then_some(smaller);
-    Ok(Payload::one(Post { instead, ..Post::new(url.clone(), body, Answer::Success) }))
+    Ok(Payload::one(Request { instead, ..Request::new(url.clone(), body, Answer::Success) }))
 }
 
 fn body(said: &Said, max: usize) -> String {

@@ -2,7 +2,7 @@
 
 use super::fit::{SAMPLE_MAX, cut, cut_utf16, fitting, is_link, utf16};
 use super::html::escaped;
-use super::{Answer, Notifier, Payload, Post, Said};
+use super::{Answer, Notifier, Payload, Request, Said};
 use crate::message::{About, Message, Section};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind, Secret};
@@ -49,15 +49,13 @@ fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Re
         }
     }
     let url = format!("{}/bot{}/sendMessage", url.expose().trim_end_matches('/'), token.expose());
-    let post = Post::new(Secret::new(url), body.to_string(), Answer::Telegram);
-    Ok(Payload::one(Post { instead: Some(plain.to_string()), ..post }))
+    let post = Request::new(Secret::new(url), body.to_string(), Answer::Telegram);
+    Ok(Payload::one(Request { instead: Some(plain.to_string()), ..post }))
 }
 
 /// The message to answer, if all of this is about one.
 fn thread(notification: &Notification) -> Option<i64> {
-    let thread = notification.items.first()?.thread.as_deref()?;
-    let same = notification.items.iter().all(|item| item.thread.as_deref() == Some(thread));
-    thread.parse().ok().filter(|_| same)
+    notification.thread()?.parse().ok()
 }
 
 fn plain(said: &Said) -> String {

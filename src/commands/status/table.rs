@@ -130,6 +130,12 @@ fn troubles(view: &View, look: &Look) -> Vec<String> {
             look.since(at)
         ));
     }
+    if let Some(why) = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.why.as_ref()) {
+        let last = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+        let last =
+            last.map_or("never since the start".to_owned(), |at| format!("last {} ago", look.since(at)));
+        said.push(format!("The heartbeat is not heard ({last}): {}.", printable(why)));
+    }
     for receiver in &view.receivers {
         if let (Some(since), Some(why)) = (receiver.failing_since, &receiver.why) {
             let (name, since) = (printable(&receiver.name), look.since(since));

@@ -1,7 +1,7 @@
 //! A receiver as it holds. What is or may be secret is left out.
 
 use super::{Toml, key, quoted};
-use crate::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
+use crate::receiver::{EmailSettings, Heartbeat, Receiver, ReceiverKind, Secret, Tls};
 
 pub(super) fn table(out: &mut Toml, receiver: &Receiver) {
     out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
@@ -23,9 +23,26 @@ pub(super) fn table(out: &mut Toml, receiver: &Receiver) {
     if receiver.fallback_only {
         out.put("fallback_only", true);
     }
+    for (key, template) in
+        [("title_template", &receiver.templates.title), ("template", &receiver.templates.text)]
+    {
+        template.iter().for_each(|template| out.text(key, template));
+    }
+    if receiver.watchdog {
+        out.put("watchdog", true);
+    }
     if let Some(proxy) = &receiver.proxy {
         out.text("proxy", &proxy.to_string());
     }
+}
+
+pub(super) fn heartbeat(out: &mut Toml, heartbeat: &Heartbeat) {
+    out.table("heartbeat");
+    out.text("url", &heartbeat.url.to_string());
+    out.time("every", heartbeat.every);
+    out.text("method", if heartbeat.post { "POST" } else { "GET" });
+    heartbeat.ca_file.iter().for_each(|file| out.text("ca_file", &file.display().to_string()));
+    heartbeat.proxy.iter().for_each(|proxy| out.text("proxy", &proxy.to_string()));
 }
 
 fn kind(out: &mut Toml, kind: &ReceiverKind) {

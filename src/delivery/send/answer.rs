@@ -35,12 +35,46 @@ pub(super) fn verdict(heard: &Heard, answer: Answer, has_another: bool) -> Verdi
     }
     let unreadable = match answer {
         Answer::Telegram => heard.status == 400,
-        _ => false,
+        Answer::SlackApi => NO_THREAD.contains(&slack_error(&json)),
+        Answer::Success | Answer::SlackOk | Answer::SlackChange => false,
     };
     if has_another && (heard.status == 413 || unreadable) {
         return Verdict::TooMuch;
     }
-    Verdict::Is(refusal(heard, &json))
+    let slack = matches!(answer, Answer::SlackApi | Answer::SlackChange) && heard.status == 200;
+    let refused = if slack { slack_refusal(heard, &json) } else { refusal(heard, &json) };
+    match (answer, refused) {
+        // The message is gone, or may no longer be changed.
+        (Answer::SlackChange, Outcome::Failed { .. }) => Verdict::Is(Outcome::Sent),
+        (_, refused) => Verdict::Is(refused),
+    }
+}
+
+/// A thread that there is no more.
+const NO_THREAD: [&str; 3] = ["thread_not_found", "message_not_found", "cannot_reply_to_message"];
+const SLACK_LATER: [&str; 3] = ["ratelimited", "rate_limited", "service_unavailable"];
+const SLACK_UNKNOWN: [&str; 3] = ["internal_error", "fatal_error", "request_timeout"];
+
+fn slack_error(json: &Value) -> &str {
+    json.get("error").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Slack says 200, and `"ok": false`.
+fn slack_refusal(heard: &Heard, json: &Value) -> Outcome {
+    let error = slack_error(json);
+    let why = if error.is_empty() {
+        "answered 200, and no \"ok\": true".to_owned()
+    } else {
+        format!("answered {error}")
+    };
+    let after = heard.retry_after.as_deref().and_then(|value| retry_after(value, heard.at));
+    if SLACK_LATER.contains(&error) {
+        Outcome::Retry { after, why, may_have_arrived: false }
+    } else if SLACK_UNKNOWN.contains(&error) {
+        Outcome::Retry { after, why, may_have_arrived: true }
+    } else {
+        Outcome::Failed { why }
+    }
 }
 
 fn taken(heard: &Heard, answer: Answer, json: &Value) -> Option<Outcome> {
@@ -48,6 +82,12 @@ fn taken(heard: &Heard, answer: Answer, json: &Value) -> Option<Outcome> {
     match answer {
         Answer::Success => success.then_some(Outcome::Sent),
         Answer::SlackOk => (heard.status == 200 && heard.text.trim() == "ok").then_some(Outcome::Sent),
+        Answer::SlackApi | Answer::SlackChange => {
+            let part = |name| json.get(name).and_then(Value::as_str).filter(|part| !part.contains('/'));
+            let name = part("channel").zip(part("ts")).map(|(channel, ts)| format!("{channel}/{ts}"));
+            let sent = name.map_or(Outcome::Sent, Outcome::SentAs);
+            (success && json.get("ok") == Some(&Value::Bool(true))).then_some(sent)
+        }
         Answer::Telegram => {
             let number = json.pointer("/result/message_id").and_then(Value::as_i64);
             let sent = number.map_or(Outcome::Sent, |number| Outcome::SentAs(number.to_string()));
@@ -151,6 +191,35 @@ mod tests {
         assert!(matches!(said(400, entities, false), Some(Outcome::Failed { .. })));
         assert!(matches!(said(200, r#"{"ok":false}"#, true), Some(Outcome::Failed { .. })));
         assert!(matches!(said(403, "", true), Some(Outcome::Failed { .. })));
+    }
+
+    #[test]
+    fn slacks_api() {
+        let said =
+            |text: &str, answer: Answer, another: bool| is(verdict(&heard(200, text), answer, another));
+        let posted = r#"{"ok":true,"channel":"C01","ts":"1730420550.000100","message":{}}"#;
+        let name = Outcome::SentAs("C01/1730420550.000100".into());
+        assert_eq!(said(posted, Answer::SlackApi, false), Some(name));
+        let failed = |why: &str| Some(Outcome::Failed { why: why.into() });
+        let error = |word: &str| format!("{{\"ok\":false,\"error\":\"{word}\"}}");
+        let not_found = error("channel_not_found");
+        assert_eq!(said(&not_found, Answer::SlackApi, true), failed("answered channel_not_found"));
+        assert_eq!(said("<html>", Answer::SlackApi, true), failed("answered 200, and no \"ok\": true"));
+        assert_eq!(said(&error("thread_not_found"), Answer::SlackApi, true), None);
+        assert_eq!(said(&error("message_not_found"), Answer::SlackChange, false), Some(Outcome::Sent));
+        for (word, unclear) in [("ratelimited", false), ("internal_error", true), ("fatal_error", true)] {
+            let Some(Outcome::Retry { may_have_arrived, .. }) = said(&error(word), Answer::SlackApi, true)
+            else {
+                panic!("{word}")
+            };
+            assert_eq!(may_have_arrived, unclear, "{word}");
+        }
+        let busy = is(verdict(
+            &Heard { retry_after: Some("30".into()), ..heard(429, "") },
+            Answer::SlackChange,
+            false,
+        ));
+        assert!(matches!(busy, Some(Outcome::Retry { after: Some(30_000), .. })));
     }
 
     #[test]
