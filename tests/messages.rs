@@ -3,7 +3,7 @@
 
 use gatewatch::message::{About, Message};
 use gatewatch::notification::{Item, News, Notification, Subject, Thread, Totals, trial::trial};
-use gatewatch::notifiers::{Payload, Request, html, render};
+use gatewatch::notifiers::{NOTIFIERS, Payload, Request, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Templates, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
@@ -644,6 +644,12 @@ fn a_program_is_told_as_a_webhook_is() {
         assert!(!program.environment.iter().any(|(_, value)| from_log(value)), "{name}");
         assert_eq!(program.args, [secret("t0ken")]);
     }
+}
+
+#[test]
+fn every_kind_of_the_configuration_is_put() {
+    let names: Vec<&str> = NOTIFIERS.iter().map(|notifier| notifier.name).collect();
+    assert_eq!(names, ReceiverKind::NAMES);
 }
 
 fn own(kind: ReceiverKind, title: &str, text: &str) -> Receiver {

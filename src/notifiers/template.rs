@@ -128,7 +128,10 @@ mod tests {
             ("{{ alerts[0].labels.site|safe }}", "<!channel>&\\u{a}"),
             // What is not there says nothing.
             ("[{{ nothing.at.all }}{{ alerts[9].labels.x }}]", "[]"),
-            ("{{ headline }}", "TEST FIRING critical: test_pool/test-server fails 20 % (normal 0.4 %)"),
+            (
+                "{{ headline }}",
+                "TEST FIRING critical: test_pool/test-server for &lt;!channel>&amp;\\u{a} fails 20 % (normal 0.4 %)",
+            ),
         ];
         for (source, expected) in cases {
             assert_eq!(filled(source).as_deref(), Ok(expected), "{source}");
@@ -140,7 +143,7 @@ mod tests {
         let cases = [
             ("{{ headline", "line 1, column"),
             ("a\nb {% if %}", "line 2, column"),
-            ("a\n  {{ headline|shout }}", "line 2, column 6: unknown filter"),
+            ("a\n  {{ headline|shout }}", "line 2, column 15: unknown filter"),
             ("{{ 1 / 'x' }}", "line 1, column 4: invalid operation"),
             ("{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}", "line 1"),
             ("{% include 'secrets' %}", "line 1"),

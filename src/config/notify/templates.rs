@@ -4,9 +4,10 @@ use crate::config::Outside;
 use crate::config::problem::Source;
 use crate::config::reader::{Reader, inside};
 use crate::config::secrets::{find, folder};
-use crate::config::values::{self, Refusal};
+use crate::config::values::{self, Refusal, type_of};
 use crate::notifiers::template;
 use crate::receiver::Templates;
+use toml::de::DeValue;
 
 /// More is no message.
 const SOURCE_MAX: usize = 64 << 10;
@@ -29,7 +30,11 @@ fn one(
         reader.log.error(file.key, message, "keep one");
         return None;
     }
-    if let Some(found) = reader.read(keys.0, values::text) {
+    // Of several lines, perhaps.
+    let text = |value: &DeValue<'_>| {
+        value.as_str().map(str::to_owned).ok_or_else(|| Refusal::new("a string", type_of(value)))
+    };
+    if let Some(found) = reader.read(keys.0, text) {
         if let Err(mistake) = checked(&found.value) {
             let spot = inside(reader.log, found.written, mistake.at.start);
             reader.log.error(spot, format!("`{}` must be a template", keys.0), &mistake.to_string());
