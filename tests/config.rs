@@ -52,7 +52,12 @@ fn outside() -> Outside<'static> {
                 Ok("https://hooks.example.net/t0ken\n".to_owned())
             }
             "/run/credentials/gatewatch.service/ops.secret" => Ok(format!("{WHSEC}\r\n")),
-            "/etc/gatewatch/ops.token" => Ok("t0ken".to_owned()),
+            token if [".token", ".key", ".topic"].iter().any(|end| token.ends_with(end)) => {
+                Ok("t0ken".to_owned())
+            }
+            url if url.starts_with("/etc/gatewatch/") && url.ends_with(".url") => {
+                Ok("https://hooks.example.net/t0ken".to_owned())
+            }
             "beside.url" => Ok("https://hooks.slack.com/services/T0/B0/t0ken".to_owned()),
             "/etc/gatewatch/mail.j2" => Ok("{{ headline }}\n\n{{ text }}\n".to_owned()),
             "/etc/gatewatch/bad.j2" => Ok("one\ntwo {{ three\nfour\n".to_owned()),

@@ -394,12 +394,9 @@ fn http(address: &str, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
-/// Debian's Alertmanager takes what it is sent, takes the same again for the same, and knows when it is over.
-#[test]
-fn a_real_alertmanager() {
-    let Some(program) = support::program("prometheus-alertmanager") else {
-        return support::skip("no Alertmanager (Debian: prometheus-alertmanager)");
-    };
+/// Debian's, on a port of its own; it ends with the test.
+fn start_alertmanager() -> Option<((support::Process, tempfile::TempDir), String)> {
+    let program = support::program("prometheus-alertmanager")?;
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("alertmanager.yml");
     std::fs::write(&config, "route:\n  receiver: nobody\nreceivers:\n- name: nobody\n").unwrap();
@@ -413,10 +410,18 @@ fn a_real_alertmanager() {
         .arg("--cluster.listen-address=")
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null());
-    let _server = support::Process::start(&mut command);
+    let server = support::Process::start(&mut command);
     let ready = || http(&address, "/-/ready").is_some_and(|(status, _)| status == 200);
     eventually("Alertmanager is ready", ready);
+    Some(((server, folder), address))
+}
 
+/// Debian's Alertmanager takes what it is sent, takes the same again for the same, and knows when it is over.
+#[test]
+fn a_real_alertmanager() {
+    let Some((_server, address)) = start_alertmanager() else {
+        return support::skip("no Alertmanager (Debian: prometheus-alertmanager)");
+    };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = Millis::try_from(now.as_millis()).unwrap();
     let mut path = Path::new(vec![receiver(alertmanager(&[&format!("http://{address}")]))]);

@@ -33,14 +33,14 @@ fn body(said: &Said, max: usize) -> String {
         // In JSON a character may take six bytes.
         let text = cut_bytes(text, max / 6);
         let block = json!({ "type": "TextBlock", "text": text, "wrap": true });
-        return card(said.title(), vec![title(said.title(), tone(&said.message)), block]);
+        return card(said.title(), &[title(said.title(), tone(&said.message)), block]);
     }
-    let of = |message: &Message| card(said.title(), elements(said.title(), message));
+    let of = |message: &Message| card(said.title(), &elements(said.title(), message));
     of(&fitting(&said.message, |message| of(message).len() <= max))
 }
 
 /// `summary` is what a phone shows before the card is opened.
-fn card(summary: &str, body: Vec<Value>) -> String {
+fn card(summary: &str, body: &[Value]) -> String {
     let content = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
@@ -58,19 +58,19 @@ fn card(summary: &str, body: Vec<Value>) -> String {
 
 fn elements(head: &str, message: &Message) -> Vec<Value> {
     let mut body = vec![title(head, tone(message))];
-    body.extend(message.note.as_deref().map(|note| paragraph(vec![run(note)])));
+    body.extend(message.note.as_deref().map(|note| paragraph(&[run(note)])));
     let several = message.sections.len() > 1;
     for section in &message.sections {
         body.extend(several.then(|| title(&section.head, section.tone)));
         body.extend(prose(section));
         body.extend(code(section));
     }
-    body.extend(message.more.as_deref().map(|more| paragraph(vec![run(more)])));
+    body.extend(message.more.as_deref().map(|more| paragraph(&[run(more)])));
     let mut foot = message.foot.clone();
     if let [section] = message.sections.as_slice() {
         foot.push_str(&format!(" · incident {}", section.incident));
     }
-    body.push(paragraph(vec![json!({ "type": "TextRun", "text": foot, "isSubtle": true, "size": "small" })]));
+    body.push(paragraph(&[json!({ "type": "TextRun", "text": foot, "isSubtle": true, "size": "small" })]));
     body
 }
 
@@ -86,10 +86,10 @@ fn title(text: &str, tone: Tone) -> Value {
         Tone::Unknown => "default",
     };
     let text = cut(text, 200);
-    paragraph(vec![json!({ "type": "TextRun", "text": text, "weight": "bolder", "color": color })])
+    paragraph(&[json!({ "type": "TextRun", "text": text, "weight": "bolder", "color": color })])
 }
 
-fn paragraph(runs: Vec<Value>) -> Value {
+fn paragraph(runs: &[Value]) -> Value {
     json!({ "type": "RichTextBlock", "inlines": runs })
 }
 
@@ -98,10 +98,10 @@ fn run(text: &str) -> Value {
 }
 
 fn prose(section: &Section) -> Vec<Value> {
-    let mut blocks: Vec<Value> = section.lead.iter().map(|text| paragraph(vec![run(text)])).collect();
+    let mut blocks: Vec<Value> = section.lead.iter().map(|text| paragraph(&[run(text)])).collect();
     for fact in &section.facts {
         let label = json!({ "type": "TextRun", "text": format!("{} ", fact.label), "weight": "bolder" });
-        blocks.push(paragraph(vec![label, run(&fact.text)]));
+        blocks.push(paragraph(&[label, run(&fact.text)]));
     }
     if let Some(runbook) = &section.runbook {
         let link = json!({
@@ -109,7 +109,7 @@ fn prose(section: &Section) -> Vec<Value> {
             "selectAction": { "type": "Action.OpenUrl", "url": runbook },
         });
         let plain = || run(&format!("Runbook: {runbook}"));
-        blocks.push(paragraph(vec![if is_link(runbook) { link } else { plain() }]));
+        blocks.push(paragraph(&[if is_link(runbook) { link } else { plain() }]));
     }
     blocks
 }
@@ -120,7 +120,7 @@ fn code(section: &Section) -> Option<Value> {
         |text: String| json!({ "type": "TextRun", "text": text, "fontType": "monospace", "size": "small" });
     let samples = section.samples.iter().map(|sample| cut(sample, SAMPLE_MAX));
     let lines: Vec<String> = section.command.iter().map(|command| cut(command, 600)).chain(samples).collect();
-    (!lines.is_empty()).then(|| paragraph(vec![mono(lines.join("\n"))]))
+    (!lines.is_empty()).then(|| paragraph(&[mono(lines.join("\n"))]))
 }
 
 /// For templates of one's own, which stand in a block that reads markdown.

@@ -95,7 +95,9 @@ fn head(view: &View, look: &Look) -> Vec<String> {
     let state = match (agent.running, agent.since) {
         (true, Some(since)) => {
             let pid = agent.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            format!("running for {}{pid}", look.since(since))
+            let beat = agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+            let beat = beat.map(|at| format!(", heartbeat {} ago", look.since(at))).unwrap_or_default();
+            format!("running for {}{pid}{beat}", look.since(since))
         }
         (true, None) => "running".to_owned(),
         (false, _) => format!("{}: the last snapshot", look.agent),
