@@ -319,10 +319,12 @@ impl Outbox {
         self.state.pending()
     }
 
-    /// A receiver that did not take what it was sent last.
+    /// A receiver that did not take what it was sent last, and is owed it still: once that is given up, nobody could ever
+    /// see it take something again.
     #[must_use]
     pub fn failing(&self) -> Option<&str> {
-        let mut failing = self.state.queues.iter().filter(|(_, queue)| queue.failing.is_some());
+        let failing = |queue: &Queue| queue.failing.is_some() && queue.owes();
+        let mut failing = self.state.queues.iter().filter(|(_, queue)| failing(queue));
         failing.next().map(|(name, _)| name.as_str())
     }
 

@@ -241,6 +241,12 @@ impl Queue {
         self.flight.as_ref().is_some_and(|flight| flight.tells(fingerprint))
     }
 
+    /// Whether there is something that it has to hear.
+    pub(super) fn owes(&self) -> bool {
+        let news = self.entries.values().any(Entry::is_news);
+        news || self.flight.is_some() || !self.away.is_empty() || self.standing.next.is_some()
+    }
+
     /// Whether something is on its way there now.
     pub(super) fn is_busy(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| !flight.is_grounded())

@@ -190,6 +190,30 @@ fn answers_go_where_the_first_word_was() {
     assert_eq!(tell(&mut outbox, vec![next], "C/5"), [None]);
 }
 
+/// What the heartbeat asks: whether a receiver fails, as long as that can be seen to end.
+#[test]
+fn who_fails() {
+    let mut outbox = Outbox::new(&[receiver("ops")], &rules(), 7);
+    assert_eq!(outbox.failing(), None);
+    outbox.push(firing(1), T);
+    let mut now = T;
+    let mut answer = |outbox: &mut Outbox, outcome: &Outcome| {
+        now = now.max(outbox.next_due().unwrap());
+        let notification = due(outbox, now).unwrap();
+        outbox.done(notification.id, outcome, now);
+    };
+    answer(&mut outbox, &retry());
+    assert_eq!(outbox.failing(), Some("ops"));
+    answer(&mut outbox, &Outcome::Sent);
+    assert_eq!(outbox.failing(), None);
+    outbox.push(resolved(1), T + MINUTE);
+    while outbox.counters().deliveries_dropped == 0 {
+        answer(&mut outbox, &Outcome::Failed { why: "404".into() });
+    }
+    // Given up.
+    assert_eq!((outbox.failing(), outbox.pending()), (None, 0));
+}
+
 #[test]
 fn it_remembers_so_much() {
     let mut threads = crate::delivery::standing::Threads::default();
