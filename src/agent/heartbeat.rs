@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_minute_while_all_is_well() {
-        assert_eq!(said(200, |second| well(second)), [0, 60, 120, 180]);
+        assert_eq!(said(200, well), [0, 60, 120, 180]);
         // There was no line yet: nothing to judge is no trouble.
         assert_eq!(said(100, |_| Condition::default()), [0, 60]);
     }
