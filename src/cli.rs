@@ -48,6 +48,9 @@ pub enum Command {
     /// Show every field seen in a line, and where parsing stopped
     #[command(after_help = formats(false), after_long_help = formats(true))]
     Explain(Explain),
+    /// Try the receivers
+    #[command(subcommand)]
+    Notify(Notify),
     /// Watch a made-up upstream fail and the alert arrive; needs nothing
     Demo,
 }
@@ -359,6 +362,27 @@ pub struct Check {
     /// Exit 3 if there are warnings
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `gatewatch notify`.
+#[derive(Debug, Subcommand)]
+pub enum Notify {
+    /// Send a made-up alert, marked as a test, to one receiver or to all, and say what each answered
+    Test(NotifyTest),
+}
+
+/// `gatewatch notify test`.
+#[derive(Args, Debug)]
+pub struct NotifyTest {
+    /// The receiver [default: every one]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print what would be sent, without secrets, and send nothing
+    #[arg(long)]
+    pub render: bool,
+    /// Configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
 }
 
 /// `gatewatch detect`.

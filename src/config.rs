@@ -28,7 +28,7 @@ pub use values::{parse_duration, print_duration};
 
 use crate::inputs::streams::Kind;
 use crate::mute::maintenance::Window;
-use crate::receiver::Receiver;
+use crate::receiver::{Heartbeat, Receiver};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
 use gatewatch_rules::regions::By;
@@ -62,6 +62,8 @@ pub struct Config {
     pub receivers: Vec<Receiver>,
     /// When nobody is told of some alerts.
     pub maintenance: Vec<Window>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<Heartbeat>,
     /// What loads, but will not do what it seems to.
     pub warnings: Vec<Problem>,
 }
@@ -235,6 +237,7 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let pools = tables::words(own.pools.as_ref(), "pool", &mut log);
     let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let heartbeat = notify::heartbeat(own.heartbeat.as_ref(), outside, &mut log);
     let knows_region =
         agent.knows_region() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
@@ -257,7 +260,18 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let (errors, warnings) = log.finish();
     if errors.is_empty() {
         let receivers = receivers.into_iter().map(|r| r.0).collect();
-        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, maintenance, warnings })
+        Ok(Config {
+            agent,
+            regions,
+            pools,
+            inputs,
+            rules,
+            dropped,
+            receivers,
+            maintenance,
+            heartbeat,
+            warnings,
+        })
     } else {
         Err(Problems(errors))
     }

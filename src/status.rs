@@ -306,6 +306,19 @@ pub struct AgentView {
     /// How far the log's time has come.
     #[serde(with = "time")]
     pub watermark: Option<Millis>,
+    /// What it says at intervals; `None`: nobody hears it.
+    #[serde(default)]
+    pub heartbeat: Option<HeartbeatView>,
+}
+
+/// What an agent says of itself at intervals, only while all is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatView {
+    /// When it arrived last, since the agent was started.
+    #[serde(with = "time")]
+    pub last: Option<Millis>,
+    /// Why it is not said, or did not arrive.
+    pub why: Option<String>,
 }
 
 /// Who is told, and whether they take it. Never where they are.

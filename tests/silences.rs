@@ -373,7 +373,7 @@ fn message(alert: &Alert) -> String {
         receiver: "ops".into(),
         subject: Subject::Rule(alert.rule.clone()),
         at: alert.fired,
-        items: vec![Item { news: News::Firing, reopened: 0, alert: alert.clone() }],
+        items: vec![Item::new(News::Firing, alert.clone())],
         totals: None,
     };
     Message::of(&notification, &About { zone: Zone::Fixed(0), node: "edge-1".into(), log_file: None }).text()

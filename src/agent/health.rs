@@ -147,6 +147,15 @@ impl Health {
         self.alerts().count()
     }
 
+    /// An input that is not read, or stands still: the first of them, as told.
+    pub fn trouble(&self) -> Option<String> {
+        let mut bad = self.phases.iter().filter(|((rule, _), phase)| {
+            let holds = matches!(phase, Phase::Firing { clear_since: None, .. });
+            holds && [STALLED, UNREADABLE].contains(&rule.as_str())
+        });
+        bad.next().map(|((rule, path), _)| format!("{rule}: {}", printable(path)))
+    }
+
     /// What happened to a path.
     pub fn happening(&mut self, what: &Happening) {
         match what {

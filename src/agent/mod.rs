@@ -1,8 +1,10 @@
 //! The driver of a running host's logs. One thread owns all state: it takes what the files' thread sends, counts it, closes
 //! steps as time passes, and hands what is due to the courier.
 
+mod beats;
 pub mod files;
 mod health;
+mod heartbeat;
 mod hush;
 mod keeper;
 mod live;
@@ -34,6 +36,7 @@ use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use health::Health;
+use heartbeat::Heartbeat;
 use hush::Promised;
 use keeper::Keeper;
 use memory::Memory;
@@ -128,6 +131,7 @@ struct Agent {
     replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     health: Health,
+    heartbeat: Heartbeat,
     clock: Steady,
     /// There, but while it is being answered at.
     desk: Option<Desk>,
@@ -186,6 +190,7 @@ impl Agent {
             outcomes,
             notices,
             health,
+            heartbeat: Heartbeat::default(),
             clock,
             desk: Some(desk),
             answers: Answers::of(past.counters.told),
@@ -233,6 +238,7 @@ impl Agent {
         let changes = self.health.judge(now, self.files.observed(now));
         self.tell(changes, now);
         self.deliver(now);
+        self.beat(now);
         if self.files.take_changed() {
             self.keeper.change(Changed::Something);
         }
@@ -308,6 +314,9 @@ impl Agent {
     }
 
     fn done(&mut self, done: &Done, now: Millis) {
+        if done.id == 0 {
+            return self.beaten(done, now);
+        }
         self.notices.outcome(done);
         self.answers.outcome(done, now);
         self.outbox.done(done.id, &done.outcome, now);

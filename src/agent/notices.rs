@@ -131,7 +131,7 @@ impl Notices {
     /// What became of a delivery: said when that changes, not at each of many tries.
     pub fn outcome(&mut self, done: &Done) {
         let (why, then) = match &done.outcome {
-            Outcome::Sent => {
+            Outcome::Sent | Outcome::SentAs(_) => {
                 if self.failing.remove(&done.receiver).is_some() {
                     self.say(&format!("receiver {}: what is sent arrives again", done.receiver));
                 }

@@ -34,7 +34,7 @@ impl Answers {
     pub fn outcome(&mut self, done: &Done, now: Millis) {
         let told = self.0.entry(done.receiver.clone()).or_default();
         let why = match &done.outcome {
-            Outcome::Sent => {
+            Outcome::Sent | Outcome::SentAs(_) => {
                 told.sent += 1;
                 (told.last_success, told.failing_since, told.why) = (Some(now), None, None);
                 return;
@@ -117,6 +117,7 @@ impl Agent {
             scanned: self.files.is_scanned(),
             configuration_refused: self.refused,
             watermark: self.files.watermark(now),
+            heartbeat: self.heartbeat_view(),
         }
     }
 }

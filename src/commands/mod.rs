@@ -9,13 +9,14 @@ mod detect;
 mod explain;
 mod finished;
 pub mod init;
+pub mod notify;
 mod replay;
 mod run;
 mod silence;
 mod status;
 mod test;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Notify};
 use crate::exit::Exit;
 use crate::reports::text::printable_lines;
 use clap::Parser;
@@ -47,6 +48,9 @@ pub fn main() -> ExitCode {
         }
         Command::Detect(args) => detect::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Notify(Notify::Test(args)) => {
+            printed(notify::test(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))
+        }
         Command::Demo => demo::run(),
     };
     exit.into()

@@ -1,5 +1,7 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
+mod receivers;
+
 use super::mute::{self, Words};
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
@@ -8,7 +10,6 @@ use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
 use crate::mute::HELD_MAX;
 use crate::mute::maintenance::Window;
-use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::detectors::burn_rate::{self, EXPORTED, Pair};
 use gatewatch_rules::detectors::{self, Detector};
@@ -40,7 +41,10 @@ pub fn effective(config: &Config) -> String {
         out.put("enabled", "false");
     }
     for receiver in &config.receivers {
-        receiver_table(&mut out, receiver);
+        receivers::table(&mut out, receiver);
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        receivers::heartbeat(&mut out, heartbeat);
     }
     for window in &config.maintenance {
         window_table(&mut out, window);
@@ -282,56 +286,6 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
         if is_read(key) {
             out.put(key, value);
         }
-    }
-}
-
-fn receiver_table(out: &mut Toml, receiver: &Receiver) {
-    out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
-    match &receiver.kind {
-        ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
-        ReceiverKind::Webhook { url, bearer_token, secret } => {
-            out.text("url", &url.to_string());
-            if let Some(token) = bearer_token {
-                out.text("bearer_token", &token.to_string());
-            }
-            if let Some(secret) = secret {
-                out.text("secret", &format!("{secret:?}"));
-            }
-        }
-        ReceiverKind::Email(mail) => {
-            let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
-            let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
-            out.text("smtp", &format!("{scheme}://{host}:{}", mail.port));
-            out.text("tls", mail.tls.name());
-            if let Some(username) = &mail.username {
-                out.text("username", username);
-            }
-            if let Some(password) = &mail.password {
-                out.text("password", &password.to_string());
-            }
-            out.text("from", &mail.from);
-            out.list("to", mail.to.iter().map(|t| quoted(t)));
-        }
-    }
-    if !receiver.severity.is_empty() {
-        out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
-    }
-    out.put("send_resolved", receiver.send_resolved);
-    if let Some(file) = &receiver.ca_file {
-        out.text("ca_file", &file.display().to_string());
-    }
-    if let Some(wait) = receiver.group_wait {
-        out.time("group_wait", wait);
-    }
-    out.text("rate_limit", &receiver.rate_limit.map_or("off".to_owned(), |rate| rate.to_string()));
-    if let Some(fallback) = &receiver.fallback {
-        out.text("fallback", fallback);
-    }
-    if receiver.fallback_only {
-        out.put("fallback_only", true);
-    }
-    if let Some(proxy) = &receiver.proxy {
-        out.text("proxy", &proxy.to_string());
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::missed::Missed;
 use super::queue::Told;
+use super::standing::Threads;
 use crate::notification::{Item, News, Notification, Subject, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;
@@ -106,13 +107,15 @@ impl Flight {
         &self,
         receiver: &str,
         alerts: &BTreeMap<String, Alert>,
+        threads: &Threads,
     ) -> Option<Notification> {
         let of_item = |item: &Flown| {
-            Some(Item { news: item.news, reopened: item.reopened, alert: item.alert(alerts)?.clone() })
+            let alert = item.alert(alerts)?.clone();
+            let thread = threads.of(&alert);
+            Some(Item { reopened: item.reopened, thread, ..Item::new(item.news, alert) })
         };
         let missed = self.missed.worst().iter();
-        let missed =
-            missed.map(|alert| Item { news: News::FiredAndResolved, reopened: 0, alert: alert.clone() });
+        let missed = missed.map(|alert| Item::new(News::FiredAndResolved, alert.clone()));
         let items: Vec<Item> = self.items.iter().filter_map(of_item).chain(missed).collect();
         (!items.is_empty()).then(|| Notification {
             id: self.id,

@@ -8,7 +8,7 @@ mod after;
 mod next;
 
 use super::queue::{Cause, Entry, Owed, Queue, Terms};
-use crate::notification::{News, Notification, Outcome, is_over};
+use crate::notification::{News, Notification, Outcome, Subject, is_over};
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, Change, ChangeKind};
@@ -122,6 +122,7 @@ impl Outbox {
             queue.flight.iter_mut().for_each(|flight| flight.may_have_arrived = true);
         }
         outbox.reconfigure(receivers, rules, now);
+        outbox.ground_what_forgets(now);
         outbox
     }
 
@@ -143,6 +144,10 @@ impl Outbox {
         for name in self.terms.keys() {
             let queue = self.state.queues.entry(name.clone()).or_default();
             queue.not_before = queue.not_before.min(now);
+            let forgets = self.terms.get(name).is_some_and(|terms| terms.resend.is_some());
+            // Who forgets only from now on, or was told elsewhere, is told at once.
+            let told = queue.entries.values().any(|entry| entry.told.is_some());
+            queue.standing.next = queue.standing.next.or(told.then_some(now)).filter(|_| forgets);
             for entry in queue.entries.values_mut() {
                 if let Owed::News { ready, .. } = &mut entry.owed {
                     *ready = (*ready).min(now);
@@ -319,7 +324,9 @@ impl Outbox {
             let summaries = [away, Some(&queue.down).filter(|_| !self.catching_up)].into_iter().flatten();
             let summaries = summaries.filter(|missed| !missed.is_empty()).map(|missed| missed.ready);
             let again = queue.flight.as_ref().map(|_| Millis::MIN);
-            let first = entries.chain(summaries).chain(again).min().filter(|_| !queue.is_busy());
+            let stands = queue.standing.next.filter(|_| terms.resend.is_some());
+            let first =
+                entries.chain(summaries).chain(again).chain(stands).min().filter(|_| !queue.is_busy());
             let told = first.map(|first| first.max(queue.free(terms.rate)));
             let owed = || queue.entries.iter().any(|(key, entry)| self.to_hand_on(key, entry).is_some());
             let stood_in = queue.failing.filter(|_| terms.fallback.is_some() && owed());
@@ -347,10 +354,30 @@ impl Outbox {
         self.state.pending()
     }
 
+    /// A receiver that did not take what it was sent last, and is owed it still: once that is given up, nobody could ever
+    /// see it take something again.
+    #[must_use]
+    pub fn failing(&self) -> Option<&str> {
+        let failing = |queue: &Queue| queue.failing.is_some() && queue.owes();
+        let mut failing = self.state.queues.iter().filter(|(_, queue)| failing(queue));
+        failing.next().map(|(name, _)| name.as_str())
+    }
+
     /// What has happened to deliveries.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.state.counters()
+    }
+
+    /// Who forgets is told how it is now, not how it was before the end of an earlier process.
+    fn ground_what_forgets(&mut self, now: Millis) {
+        let forgets = self.terms.iter().filter(|(_, terms)| terms.resend.is_some());
+        for name in forgets.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            if let Some(queue) = self.state.queues.get_mut(&name) {
+                queue.flight.take_if(|flight| flight.subject == Subject::Standing);
+            }
+            self.ground(&name, now);
+        }
     }
 
     /// A clock that was set back must hold up nothing: what was due in a second is due in a second still.
@@ -418,6 +445,8 @@ impl Outbox {
     }
 }
 
+#[cfg(test)]
+mod standing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Message {
         };
         Message {
             headline,
-            subject: clean(&subject(notification, about), SUBJECT_MAX),
+            subject: clean(&(marked(notification) + &subject(notification, about)), SUBJECT_MAX),
             note: note(notification),
             sections,
             more: more(notification),
@@ -105,6 +105,11 @@ impl Message {
         out.push('\n');
         out
     }
+}
+
+/// What stands before the subject of what is no news.
+fn marked(notification: &Notification) -> String {
+    if notification.subject == Subject::Test { "TEST ".to_owned() } else { String::new() }
 }
 
 fn worst_word(item: &Item) -> String {
@@ -183,7 +188,8 @@ pub fn note(notification: &Notification) -> Option<String> {
         Subject::WhileAway => {
             Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
         }
-        Subject::Rule(_) => None,
+        Subject::Test => Some("This is a test: nothing is wrong, and all figures are made up.".into()),
+        Subject::Rule(_) | Subject::Standing => None,
     }
 }
 
@@ -250,7 +256,9 @@ fn subject(notification: &Notification, about: &About) -> String {
 pub fn sections(notification: &Notification, about: &About) -> Vec<Section> {
     let of = |item: &Item| {
         let mut section = Section::of(item, notification.at, about);
-        if !matches!(notification.subject, Subject::Rule(_)) {
+        if notification.subject == Subject::Test {
+            section.head = clean(&format!("TEST {}", section.head), HEADLINE_MAX);
+        } else if !matches!(notification.subject, Subject::Rule(_)) {
             section.incident.push_str(&format!(" · rule {}", clean(&item.alert.rule, 60)));
         }
         section

@@ -95,7 +95,9 @@ fn head(view: &View, look: &Look) -> Vec<String> {
     let state = match (agent.running, agent.since) {
         (true, Some(since)) => {
             let pid = agent.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            format!("running for {}{pid}", look.since(since))
+            let beat = agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+            let beat = beat.map(|at| format!(", heartbeat {} ago", look.since(at))).unwrap_or_default();
+            format!("running for {}{pid}{beat}", look.since(since))
         }
         (true, None) => "running".to_owned(),
         (false, _) => format!("{}: the last snapshot", look.agent),
@@ -129,6 +131,12 @@ fn troubles(view: &View, look: &Look) -> Vec<String> {
             "The configuration was refused {} ago: the old one holds (`gatewatch check`).",
             look.since(at)
         ));
+    }
+    if let Some(why) = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.why.as_ref()) {
+        let last = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+        let last =
+            last.map_or("never since the start".to_owned(), |at| format!("last {} ago", look.since(at)));
+        said.push(format!("The heartbeat is not heard ({last}): {}.", printable(why)));
     }
     for receiver in &view.receivers {
         if let (Some(since), Some(why)) = (receiver.failing_since, &receiver.why) {

@@ -39,7 +39,7 @@ impl Outbox {
         }
         if self.state.queues.get(receiver)?.flight.is_none() {
             self.sum_up(receiver, now);
-            let flight = self.compose(receiver, now)?;
+            let flight = self.compose(receiver, now).or_else(|| self.standing(receiver, now))?;
             self.state.queues.get_mut(receiver)?.flight = Some(flight);
         }
         let id = self.next_id;
@@ -48,7 +48,7 @@ impl Outbox {
         queue.paid_until = pace::spend(rate, queue.paid_until, now);
         let flight = queue.flight.as_mut()?;
         flight.id = id;
-        let notification = flight.notification(receiver, &self.state.alerts);
+        let notification = flight.notification(receiver, &self.state.alerts, &queue.threads);
         if notification.is_none() {
             queue.flight = None;
         }
@@ -115,7 +115,51 @@ impl Outbox {
             one.subject == subject && one.entry.owed.ready() <= now.saturating_add(slack)
         });
         open.sort_by(|a, b| worse_first((a.news, a.alert), (b.news, b.alert)));
+        // The others stay due.
+        open.truncate(self.terms.get(receiver)?.items_max);
         Some(flight(receiver, subject, &open, Missed::default(), now))
+    }
+
+    /// All that a receiver which forgets was told and that stands, and what is over since a short time.
+    fn standing(&mut self, receiver: &str, now: Millis) -> Option<Flight> {
+        let resend = self.terms.get(receiver)?.resend?;
+        let queue = self.state.queues.get_mut(receiver)?;
+        if queue.standing.next.is_none_or(|next| next > now) {
+            return None;
+        }
+        let flown = |alert: &Alert, news, reopened, was| Flown {
+            fingerprint: alert.fingerprint.clone(),
+            news,
+            reopened,
+            was,
+        };
+        let fires = queue.entries.iter().filter_map(|(fingerprint, entry)| {
+            let alert = self.state.alerts.get(fingerprint).filter(|alert| entry.stands(alert))?;
+            Some(flown(alert, News::Repeated, entry.reopened, None))
+        });
+        let mut items: Vec<Flown> = fires.collect();
+        let over = queue
+            .standing
+            .over(resend, now)
+            .map(|alert| flown(alert, News::Resolved, 0, Some(alert.clone())));
+        items.extend(over);
+        if items.is_empty() {
+            queue.standing.next = None;
+            return None;
+        }
+        let said =
+            items.iter().filter_map(|item| Some((item.news, (0, now), item.alert(&self.state.alerts)?)));
+        let missed = Missed::default();
+        let key = key(receiver, &Subject::Standing, said, &missed);
+        Some(Flight {
+            id: 0,
+            key,
+            subject: Subject::Standing,
+            at: now,
+            may_have_arrived: false,
+            items,
+            missed,
+        })
     }
 
     /// Everything that one day is to be said.
