@@ -15,6 +15,7 @@ mod intern;
 mod judge;
 pub mod latency;
 pub mod life;
+pub mod localise;
 mod lost;
 pub mod matcher;
 pub mod pairs;
