@@ -21,6 +21,9 @@ pub const RANKED_MAX: usize = 10;
 /// So many leaves are scanned in a running agent; of more, rare values are folded.
 pub const LEAVES_MAX: usize = 10_000;
 
+/// More of anything is not told apart: sums stay exact.
+const COUNT_MAX: f64 = 1e12;
+
 /// What was counted of one set of labels. Anything that is no number, or below 0, is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
@@ -36,7 +39,7 @@ pub struct Seen {
 
 impl Seen {
     fn sound(self) -> Seen {
-        let of = |count: f64| if count.is_finite() && count > 0.0 { count } else { 0.0 };
+        let of = |count: f64| if count.is_finite() && count > 0.0 { count.min(COUNT_MAX) } else { 0.0 };
         Seen {
             errors: of(self.errors),
             requests: of(self.requests),

@@ -19,6 +19,13 @@ const CONCENTRATION: f64 = 1.5;
 const SPARED: f64 = 0.2;
 /// That something is spared is believed if it would have had so many errors.
 const EVIDENCE: f64 = 5.0;
+/// That all but some children are spared, if they would have had so many: those that fail were picked for it.
+const EVIDENCE_SPLIT: f64 = 12.0;
+/// No less is expected of anything, lest errors without a request are infinitely unlikely.
+const EXPECTED_MIN: f64 = 0.001;
+/// A cause scores so much beyond the logarithm of how many such combinations there are: the best of many that are alike
+/// looks like something, too.
+const BEYOND_CHANCE: f64 = 3.0;
 
 /// What is to be expected, from the baseline of everything.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +73,8 @@ fn surprise(errors: f64, expected: f64) -> f64 {
     if errors <= expected || errors <= 0.0 {
         return 0.0;
     }
-    errors * (errors / expected.max(f64::MIN_POSITIVE)).ln() + expected - errors
+    let expected = expected.max(EXPECTED_MIN);
+    (errors * (errors / expected).ln() + expected - errors).max(0.0)
 }
 
 /// A combination and what was counted of it.
@@ -152,13 +160,16 @@ impl Search<'_> {
         let mut enough = 0.0;
         while causes.len() < CAUSES_MAX {
             let Some(best) = candidates.first() else { break };
-            if best.score <= 0.0 || best.score < enough {
+            if best.score < enough {
                 break;
             }
             if causes.is_empty() {
                 enough = best.score * FURTHER;
             }
             let chosen = self.shortest(best, &candidates);
+            if chosen.score < self.chance(&chosen.combination) {
+                break;
+            }
             let found = self.refined(chosen);
             for cause in found.into_iter().take(CAUSES_MAX - causes.len()) {
                 let cause = Candidate { combination: self.plain(cause.combination), ..cause };
@@ -170,12 +181,19 @@ impl Search<'_> {
         causes
     }
 
+    /// What the best of so many combinations may well score by chance.
+    #[expect(clippy::cast_precision_loss, reason = "numbers of values are small")]
+    fn chance(&self, of: &Combination) -> f64 {
+        let values = |at: usize| self.table.values.get(at).map_or(1, Vec::len) as f64;
+        BEYOND_CHANCE + of.labels().map(|(at, _)| values(at).ln()).sum::<f64>()
+    }
+
     /// The shortest that says nearly the same, and does not blame what is spared.
     fn shortest(&self, best: &Candidate, all: &[Candidate]) -> Candidate {
         let nearly = |one: &&Candidate| {
             one.score >= best.score * NEARLY
                 && one.combination.is_ancestor_of(&best.combination)
-                && !self.is_spared(&one.seen.without(&best.seen), &best.seen)
+                && !self.is_spared(&one.seen.without(&best.seen), &best.seen, EVIDENCE)
         };
         let mut shorter: Vec<&Candidate> = all.iter().filter(nearly).collect();
         shorter.sort_by(|a, b| a.combination.depth().cmp(&b.combination.depth()).then_with(|| order(a, b)));
@@ -183,10 +201,10 @@ impl Search<'_> {
     }
 
     /// Whether the one would have errors if it were part of what fails in the other, and has not.
-    fn is_spared(&self, one: &Seen, other: &Seen) -> bool {
+    fn is_spared(&self, one: &Seen, other: &Seen, evidence: f64) -> bool {
         let surplus = self.scale.excess(other) / other.requests.max(1.0);
         let due = surplus * one.requests;
-        due >= EVIDENCE && self.scale.excess(one) < due * SPARED
+        due >= evidence && self.scale.excess(one) < due * SPARED
     }
 
     /// A few children of it, where these fail and its others are spared: two servers of a pool, not the pool.
@@ -207,7 +225,7 @@ impl Search<'_> {
                 union.add(&child.seen);
                 failing.push(*child);
                 let rest = of.seen.without(&union);
-                if failing.len() > 1 && self.is_spared(&rest, &union) {
+                if failing.len() > 1 && self.is_spared(&rest, &union, EVIDENCE_SPLIT) {
                     let score = self.scale.score(&union);
                     if best.as_ref().is_none_or(|known| score > known.0) {
                         best = Some((score, failing.clone()));
@@ -277,13 +295,15 @@ impl Search<'_> {
     fn verdict(&self, all: &Seen, causes: &[Candidate], listed: &[Candidate]) -> Verdict {
         let mut explained = Seen::default();
         causes.iter().for_each(|cause| explained.add(&cause.seen));
-        let excess = match self.scale.now {
-            Some(_) => causes.iter().map(|cause| self.scale.excess(&cause.seen)).sum(),
-            None => self.scale.excess(all),
-        };
+        let explains: f64 = causes.iter().map(|cause| self.scale.excess(&cause.seen)).sum();
+        // Others may have improved meanwhile.
+        let excess = if self.scale.now.is_some() { explains } else { self.scale.excess(all).max(explains) };
         let suspect = |candidate: &Candidate| self.suspect(candidate, all, excess);
         let whole = self.whole(all, excess);
-        let is_global = !causes.is_empty() && self.is_global(all, &explained, excess);
+        let is_global = match causes {
+            [] => self.scale.now.is_none() && whole.score >= BEYOND_CHANCE,
+            _ => self.is_global(all, &explained, excess),
+        };
         let mut ranked: Vec<Suspect> = listed.iter().map(suspect).collect();
         if is_global {
             ranked.insert(0, whole.clone());
@@ -306,7 +326,7 @@ impl Search<'_> {
             let errors = explained.errors / all.errors.max(f64::MIN_POSITIVE);
             return errors < traffic * CONCENTRATION;
         }
-        if share < traffic * CONCENTRATION && !self.is_spared(&self.rest, explained) {
+        if share < traffic * CONCENTRATION && !self.is_spared(&self.rest, explained, EVIDENCE) {
             return true;
         }
         let whole = self.scale.score(all);

@@ -53,7 +53,19 @@ impl Table {
                 table.seen.push(*seen);
             }
         }
+        table.give_requests();
         table
+    }
+
+    /// Where no requests were counted at all, as many as before are taken, or one a row: errors alone tell something, too.
+    fn give_requests(&mut self) {
+        let sum = self.sum();
+        if sum.requests > 0.0 {
+            return;
+        }
+        for seen in &mut self.seen {
+            seen.requests = if sum.baseline_requests > 0.0 { seen.baseline_requests } else { 1.0 };
+        }
     }
 
     pub fn sum(&self) -> Seen {
