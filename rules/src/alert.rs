@@ -1,6 +1,7 @@
 //! The life of an alert: inactive → pending → firing → recovering → resolved; and what others are told of it.
 
 pub use crate::case::fingerprint;
+use crate::incident::Envelope;
 use crate::rule::{Counts, Severity};
 use crate::servers::Server;
 use crate::two_way::Finding;
@@ -158,6 +159,9 @@ pub struct Alert {
     pub findings: Vec<Finding>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
+    /// The incident that it is part of, as far as one engine sees all of it.
+    #[serde(default)]
+    pub envelope: Option<Envelope>,
 }
 
 /// Something that others may want to know.

@@ -114,6 +114,8 @@ pub(crate) struct Case {
     lost: (u64, u64),
     /// The series that may not leave while this is open.
     pub pinned: Option<SeriesId>,
+    /// The incident that it belongs to since it fired.
+    pub envelope: Option<String>,
 }
 
 /// What is known when a group becomes bad.
@@ -152,6 +154,7 @@ impl Case {
             samples: Vec::new(),
             lost: (beginning.lost, 0),
             pinned: None,
+            envelope: None,
         }
     }
 
@@ -162,6 +165,16 @@ impl Case {
     /// The end of the last bad step that is part of it.
     pub fn last_bad(&self) -> Millis {
         self.last_bad
+    }
+
+    /// The start of its first bad step.
+    pub fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// Length of the window that it was judged over last.
+    pub fn window(&self) -> Millis {
+        self.window.0
     }
 
     pub fn severity(&self) -> Severity {
@@ -319,6 +332,7 @@ impl Case {
             in_rotation: None,
             findings: Vec::new(),
             note: None,
+            envelope: None,
         }
     }
 
@@ -348,6 +362,8 @@ impl Case {
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            envelope: self.envelope.clone(),
+            cause: None,
             events: Vec::new(),
         })
     }

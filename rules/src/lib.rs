@@ -11,6 +11,7 @@ pub mod detectors;
 pub mod engine;
 pub mod filter;
 mod groups;
+pub mod incident;
 mod intern;
 mod judge;
 pub mod latency;

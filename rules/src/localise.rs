@@ -6,6 +6,7 @@ use crate::series::OTHER;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+mod beside;
 mod cells;
 mod search;
 mod table;
@@ -18,6 +19,8 @@ pub const DEPTH_MAX: usize = 3;
 pub const CAUSES_MAX: usize = 3;
 /// So many candidates are ranked.
 pub const RANKED_MAX: usize = 10;
+/// So many values that do not fail are named.
+pub const SPARED_MAX: usize = 3;
 /// So many leaves are scanned in a running agent; of more, rare values are folded.
 pub const LEAVES_MAX: usize = 10_000;
 
@@ -103,6 +106,19 @@ impl Suspect {
         let own = named(&self.labels, ", ");
         if self.same.is_empty() { own } else { format!("{own} (= all of {})", named(&self.same, ", ")) }
     }
+}
+
+/// What does not fail beside a cause, by the cause's first label.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spared {
+    /// The label.
+    pub label: String,
+    /// Its values that do not fail, those with most requests first; at most [`SPARED_MAX`].
+    pub values: Vec<String>,
+    /// How many more there are.
+    pub more: u32,
+    /// The lowest and the highest share of errors among all of them.
+    pub ratios: (f64, f64),
 }
 
 /// Where the fault is.
@@ -213,6 +229,18 @@ impl Cube {
         less.into_iter().for_each(|(labels, seen)| cube.add(labels, seen));
         *self = cube;
         folded
+    }
+
+    /// How many values of a label fail where a cause is, and how many are there; `None`: fewer than two are.
+    #[must_use]
+    pub fn affected(&self, cause: &[(String, String)], label: &str) -> Option<(u32, u32)> {
+        beside::affected(self, cause, label)
+    }
+
+    /// What does not fail beside a cause.
+    #[must_use]
+    pub fn spared(&self, cause: &[(String, String)]) -> Option<Spared> {
+        beside::spared(self, cause)
     }
 
     /// Where the fault is. Depends on the counts by label set only, not on the order in which they came.

@@ -5,6 +5,7 @@ use crate::case::{Case, fingerprint, labels};
 use crate::detectors::Detector;
 use crate::engine::Engine;
 use crate::groups::{Group, Groups};
+use crate::incident::Envelope;
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
@@ -41,6 +42,7 @@ impl Engine {
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(exits.as_ref(), &mut alert);
+                alert.envelope = self.envelope_of(&case);
                 let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
@@ -63,6 +65,7 @@ impl Engine {
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(self.recent.view().as_ref(), &mut alert);
+                alert.envelope = self.envelope_of(case);
                 return Some(self.with_events(alert));
             }
         }
@@ -80,6 +83,11 @@ impl Engine {
         let requests = alert.recent.1;
         alert.in_rotation = (is_server && tells && !is_out && requests > 0).then_some(requests);
         alert
+    }
+
+    /// The incident of an alert, as it stands.
+    pub(crate) fn envelope_of(&self, case: &Case) -> Option<Envelope> {
+        case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned()
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.

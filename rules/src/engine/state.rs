@@ -7,6 +7,7 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::detectors;
 use crate::groups::Groups;
+use crate::incident::Envelope;
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -17,7 +18,7 @@ use crate::total::Totals;
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Everything that an [`Engine`] owns: by reference when it is saved ([`Engine::state`]), and for [`Engine::restore`] when
@@ -35,6 +36,7 @@ pub struct EngineState<'a> {
     totals: Cow<'a, Totals>,
     servers: Cow<'a, Servers>,
     recent: RecentState,
+    envelopes: Cow<'a, BTreeMap<String, Envelope>>,
 }
 
 /// A rule with what it remembers.
@@ -101,6 +103,7 @@ impl EngineState<'_> {
                         severity: case.severity(),
                         since: case.life().since(),
                         undercount: case.undercount(),
+                        envelope: case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned(),
                     });
                 }
             }
@@ -142,6 +145,11 @@ impl EngineState<'_> {
             self.over.len() <= INCIDENTS_MAX && self.over.iter().all(is_sound),
             "incidents that are over",
         )?;
+        let is_sound = |(id, envelope): (&String, &Envelope)| *id == envelope.id && envelope.is_sound();
+        ensure(self.envelopes.iter().all(is_sound), "what alerts have in common")?;
+        let cases = self.rules.iter().flat_map(|rule| &rule.groups).filter_map(|group| group.case.as_deref());
+        let has_its = |case: &Box<Case>| case.envelope.as_ref().is_none_or(|id| self.envelopes.contains_key(id));
+        ensure(cases.into_iter().all(has_its), "the incident of an alert")?;
         ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")
     }
@@ -175,6 +183,7 @@ impl Engine {
             totals: Cow::Borrowed(&self.totals),
             servers: Cow::Borrowed(&self.servers),
             recent: self.recent.state(),
+            envelopes: Cow::Borrowed(&self.envelopes),
         }
     }
 
@@ -191,8 +200,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, servers, .. } =
-            state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, .. } = state;
+        let EngineState { totals, recent, servers, envelopes, .. } = state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -212,6 +221,7 @@ impl Engine {
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
         engine.servers = servers.into_owned();
+        engine.envelopes = envelopes.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
 
@@ -228,11 +238,12 @@ impl Engine {
         }
         engine.introduce();
         engine.pin_again()?;
-        let changes = engine.let_go(saved, &saved_plan, closed)?;
+        let mut changes = engine.let_go(saved, &saved_plan, closed)?;
         // Else nothing has changed, and which series are pinned stays as it was.
         if !(goes_on && are_same && *saved_plan == *plan) || engine.buckets.is_over_cap() {
             engine.settle(plan);
         }
+        engine.settle_envelopes(&mut changes);
         Ok((engine, changes))
     }
 
