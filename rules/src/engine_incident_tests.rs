@@ -12,16 +12,16 @@ type Spot = (&'static str, &'static str, &'static str);
 /// Steps, where, requests, bad ones.
 type Made = (std::ops::Range<i64>, String, u64, u64);
 
-/// Traffic of some minutes: each server of each node 20 requests a step, of which these fail from minute 10 to 14.
+/// Traffic of some minutes: each server of each node 10 requests a step, of which these fail from minute 10 to 14.
 fn fault(nodes: usize, servers: usize, fails: impl Fn(usize, usize) -> u64) -> Vec<Made> {
     let mut deeds = Vec::new();
     for node in 0..nodes {
         for server in 0..servers {
             let place = format!("i/n{node}/p{}/u{server}/", server / 4);
             let bad = fails(node, server);
-            deeds.push((0..120, place.clone(), 20, 0));
-            deeds.push((120..168, place.clone(), 20, bad));
-            deeds.push((168..420, place, 20, 0));
+            deeds.push((0..120, place.clone(), 10, 0));
+            deeds.push((120..168, place.clone(), 10, bad));
+            deeds.push((168..420, place, 10, 0));
         }
     }
     deeds
@@ -50,24 +50,24 @@ fn told(changes: &[Change]) -> Vec<String> {
 fn one_fault_is_one_incident() {
     let all = |deeds: Vec<Made>| told(&played(presets(), &deeds).0);
     // 12 servers under two rules each, and the rule of nodes.
-    assert_eq!(all(fault(3, 12, |node, _| if node == 1 { 18 } else { 0 })), ["node n1: 25"]);
-    assert_eq!(all(fault(3, 12, |_, server| if server == 5 { 18 } else { 0 })), ["upstream u5: 2"]);
-    assert_eq!(all(fault(3, 12, |_, server| if server / 4 == 1 { 18 } else { 0 })), ["pool p1: 8"]);
-    assert_eq!(all(fault(3, 12, |_, _| 18)), ["everything: 24"]);
-    assert_eq!(all(fault(1, 12, |_, _| 18)), ["all upstreams, as seen from n0 only: 24"]);
+    assert_eq!(all(fault(3, 12, |node, _| if node == 1 { 9 } else { 0 })), ["node n1: 25"]);
+    assert_eq!(all(fault(3, 12, |_, server| if server == 5 { 9 } else { 0 })), ["upstream u5: 2"]);
+    assert_eq!(all(fault(3, 12, |_, server| if server / 4 == 1 { 9 } else { 0 })), ["pool p1: 8"]);
+    assert_eq!(all(fault(3, 12, |_, _| 9)), ["everything: 24"]);
+    assert_eq!(all(fault(1, 12, |_, _| 9)), ["all upstreams, as seen from n0 only: 24"]);
     assert_eq!(
-        all(fault(3, 12, |node, server| if node == 1 && server == 7 { 18 } else { 0 })),
-        ["upstream u7, node n1: 2"]
+        all(fault(3, 12, |node, server| if node == 1 && server == 7 { 9 } else { 0 })),
+        ["upstream u7, node n1: 3"]
     );
     // Two that have nothing to do with each other.
-    let mut both = fault(3, 12, |_, server| if server == 5 { 18 } else { 0 });
+    let mut both = fault(3, 12, |_, server| if server == 5 { 9 } else { 0 });
     both.extend([(140..168, "i/n2/p9/far/".to_owned(), 40, 40), (100..140, "i/n2/p9/far/".to_owned(), 40, 0)]);
     assert_eq!(all(both), ["upstream u5: 2", "upstream far (= all of pool p9): 2"]);
 }
 
 #[test]
 fn an_incident_says_how_much_of_it_fails_and_what_does_not() {
-    let (changes, _) = played(presets(), &fault(3, 12, |node, s| if node == 1 && s != 3 { 18 } else { 0 }));
+    let (changes, _) = played(presets(), &fault(3, 12, |node, s| if node == 1 && s != 3 { 9 } else { 0 }));
     let envelope = changes.iter().filter_map(|c| c.alert.envelope.clone()).find(|e| e.members > 8).unwrap();
     assert_eq!(envelope.place, Place::OwnProxy);
     let affected = envelope.affected.clone().unwrap();
@@ -80,7 +80,7 @@ fn an_incident_says_how_much_of_it_fails_and_what_does_not() {
 
 #[test]
 fn an_incident_is_over_when_its_last_member_is_and_keeps_its_id() {
-    let (changes, engine) = played(presets(), &fault(3, 12, |node, _| if node == 1 { 18 } else { 0 }));
+    let (changes, engine) = played(presets(), &fault(3, 12, |node, _| if node == 1 { 9 } else { 0 }));
     let ids: BTreeSet<&str> = changes.iter().filter_map(|c| Some(c.alert.envelope.as_ref()?.id.as_str())).collect();
     assert_eq!(ids.len(), 1);
     let last = changes.last().unwrap().alert.envelope.clone().unwrap();

@@ -358,6 +358,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         in_rotation: None,
         findings: Vec::new(),
         note: Some(fault.note),
+        envelope: None,
     }
 }
 

@@ -179,7 +179,7 @@ pub fn note(notification: &Notification) -> Option<String> {
         Subject::WhileAway => {
             Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
         }
-        Subject::Rule(_) => None,
+        Subject::Rule(_) | Subject::Incident(_) => None,
     }
 }
 
