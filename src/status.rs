@@ -202,6 +202,18 @@ pub struct AlertView {
     /// Messages that never arrived in what was judged: its counts are too low by up to so many.
     #[serde(default)]
     pub undercount: u64,
+    /// The incident that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<PartOf>,
+}
+
+/// The incident for people that an alert is part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Which.
+    pub id: String,
+    /// Its cause, in words.
+    pub cause: String,
 }
 
 /// The last snapshot.
@@ -456,6 +468,7 @@ mod tests {
                 since: Some(1_795_359_233_243),
                 severity: Severity::Critical,
                 undercount: 0,
+                envelope: None,
             }],
             snapshot: SnapshotView { seq: 7, age: Some(0.25), error: None },
             ..View::default()

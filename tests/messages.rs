@@ -7,6 +7,7 @@ use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, State};
+use gatewatch_rules::incident::{Affected, Envelope, Place};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
@@ -150,6 +151,18 @@ fn with_servers() -> Alert {
     Alert { events, in_rotation: Some(419), ..alert() }
 }
 
+fn of_a_node() -> Envelope {
+    Envelope {
+        place: Place::OwnProxy,
+        same: labels(&[("region", "eu-fra")]),
+        excess_share: Some(0.974),
+        traffic_share: 0.118,
+        affected: Some(Affected { label: "upstream".into(), failing: 40, of: 41 }),
+        members: 12,
+        ..Envelope::opened("0000-1".into(), alert().fired, labels(&[("node", "edge-fra1-03")]))
+    }
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -165,6 +178,18 @@ fn cases() -> Vec<(&'static str, Notification)> {
     let mixed = vec![item(News::Firing, alert()), item(News::Resolved, one_of_many)];
     let several = vec![item(News::Firing, alert()), item(News::Firing, counted())];
     let stands_in = Subject::StandsIn { receiver: "chat".into(), since: alert().fired - 7 * MINUTE };
+    let of_node: Vec<Item> = twelve()
+        .into_iter()
+        .map(|item| Item { alert: Alert { envelope: Some(of_a_node()), ..item.alert }, ..item })
+        .collect();
+    let ended =
+        |item: &Item| Item { news: News::Resolved, alert: over(item.alert.clone(), End::Recovered), ..*item };
+    let of_node_over: Vec<Item> = of_node.iter().map(ended).collect();
+    let together =
+        |items| Notification { subject: Subject::Incident("0000-1".into()), ..notification(items) };
+    let of_one = Envelope { labels: labels(&[("upstream", "be_img/srv3")]), ..of_a_node() };
+    let of_one = Envelope { place: Place::Upstream, affected: None, same: Vec::new(), ..of_one };
+    let of_one = Alert { envelope: Some(of_one), ..alert() };
     let escalated = item(News::Escalated { from: Severity::Warning }, alert());
     vec![
         ("firing", notification(vec![item(News::Firing, alert())])),
@@ -188,6 +213,9 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("firing_undercount", notification(vec![item(News::Firing, Alert { undercount: 312, ..alert() })])),
         ("firing_servers", notification(vec![item(News::Firing, with_servers())])),
         ("firing_exits", notification(vec![item(News::Firing, exits())])),
+        ("incident", together(of_node)),
+        ("incident_over", together(of_node_over)),
+        ("incident_of_one", notification(vec![item(News::Firing, of_one)])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (
             "introduced",

@@ -218,7 +218,8 @@ mod tests {
         assert_eq!(first(&format!("\u{feff}{}", plain.trim_end())), "node a");
         let quoted = "baseline_requests,\"no\"\"de\",errors,requests,baseline_errors\n1000,\"a,\n1\",90,100,1\n1000,b,1,100,\n1000,c,,100,NaN\n\n";
         assert_eq!(first(quoted), "no\"de a,\n1");
-        let unknown = "node,errors,requests,baseline_errors,baseline_requests\na,90,100,0,0\nb,1,100,0,0\nc,0,100,,\n";
+        let unknown =
+            "node,errors,requests,baseline_errors,baseline_requests\na,90,100,0,0\nb,1,100,0,0\nc,0,100,,\n";
         assert_eq!(first(unknown), "node a");
         assert_eq!(first("node,errors,requests,baseline_errors,baseline_requests\n"), "nothing");
     }
@@ -230,9 +231,18 @@ mod tests {
             ("a,errors,requests\n", "the header has no column baseline_errors: it has a,errors,requests"),
             ("errors,requests,baseline_errors,baseline_requests\n", "the header has no label column"),
             ("a,errors,errors,requests,baseline_errors,baseline_requests\n", "the header has errors twice"),
-            ("a,errors,requests,baseline_errors,baseline_requests\nx,1,2\n", "line 2 has 3 fields, the header 5"),
-            ("a,errors,requests,baseline_errors,baseline_requests\n\"x\ny\",1,2,3,4\nz,many,1,1,1\n", "line 4: errors is no number: \"many\""),
-            ("a,errors,requests,baseline_errors,baseline_requests\n\"x,1,2,3,4\n", "line 2: a quote is not closed"),
+            (
+                "a,errors,requests,baseline_errors,baseline_requests\nx,1,2\n",
+                "line 2 has 3 fields, the header 5",
+            ),
+            (
+                "a,errors,requests,baseline_errors,baseline_requests\n\"x\ny\",1,2,3,4\nz,many,1,1,1\n",
+                "line 4: errors is no number: \"many\"",
+            ),
+            (
+                "a,errors,requests,baseline_errors,baseline_requests\n\"x,1,2,3,4\n",
+                "line 2: a quote is not closed",
+            ),
         ];
         for (csv, expected) in cases {
             assert_eq!(cube(csv).unwrap_err(), expected, "{csv}");

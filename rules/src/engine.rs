@@ -329,10 +329,9 @@ impl Engine {
         let changes = self.tell(&mut groups, detector, at, &events);
         let mut over: Vec<_> = groups.with_case().collect();
         over.sort_by_key(|(group, _)| &group.key);
-        self.over
-            .extend(over.into_iter().filter_map(|(group, case)| {
-                case.incident(&groups.rule, &group.key).map(|incident| with_cause(&self.envelopes, incident))
-            }));
+        self.over.extend(over.into_iter().filter_map(|(group, case)| {
+            case.incident(&groups.rule, &group.key).map(|incident| with_cause(&self.envelopes, incident))
+        }));
         changes
     }
 
@@ -354,7 +353,8 @@ impl Engine {
                 continue;
             }
             let outcome = judge(groups, &self.buckets, detector, end, &mut self.scratch);
-            self.over.extend(outcome.over.into_iter().map(|(_, incident)| with_cause(&self.envelopes, incident)));
+            self.over
+                .extend(outcome.over.into_iter().map(|(_, incident)| with_cause(&self.envelopes, incident)));
             told.append(&mut self.tell(groups, detector, end, &outcome.events));
             seats.extend(outcome.events.iter().map(|(group, _)| (at, *group)));
         }

@@ -61,7 +61,10 @@ fn one_fault_is_one_incident() {
     );
     // Two that have nothing to do with each other.
     let mut both = fault(3, 12, |_, server| if server == 5 { 9 } else { 0 });
-    both.extend([(140..168, "i/n2/p9/far/".to_owned(), 40, 40), (100..140, "i/n2/p9/far/".to_owned(), 40, 0)]);
+    both.extend([
+        (140..168, "i/n2/p9/far/".to_owned(), 40, 40),
+        (100..140, "i/n2/p9/far/".to_owned(), 40, 0),
+    ]);
     assert_eq!(all(both), ["upstream u5: 2", "upstream far (= all of pool p9): 2"]);
 }
 
@@ -73,7 +76,10 @@ fn an_incident_says_how_much_of_it_fails_and_what_does_not() {
     let affected = envelope.affected.clone().unwrap();
     assert_eq!((affected.label.as_str(), affected.failing, affected.of), ("upstream", 11, 12));
     let spared = envelope.not_affected.clone().unwrap();
-    assert_eq!((spared.label.as_str(), spared.values.as_slice()), ("node", &["n0".to_owned(), "n2".to_owned()][..]));
+    assert_eq!(
+        (spared.label.as_str(), spared.values.as_slice()),
+        ("node", &["n0".to_owned(), "n2".to_owned()][..])
+    );
     assert!(envelope.excess_share.unwrap() > 0.95 && envelope.traffic_share < 0.4);
     assert_eq!(envelope.suspects[0].labels, envelope.labels);
 }
@@ -81,7 +87,8 @@ fn an_incident_says_how_much_of_it_fails_and_what_does_not() {
 #[test]
 fn an_incident_is_over_when_its_last_member_is_and_keeps_its_id() {
     let (changes, engine) = played(presets(), &fault(3, 12, |node, _| if node == 1 { 9 } else { 0 }));
-    let ids: BTreeSet<&str> = changes.iter().filter_map(|c| Some(c.alert.envelope.as_ref()?.id.as_str())).collect();
+    let ids: BTreeSet<&str> =
+        changes.iter().filter_map(|c| Some(c.alert.envelope.as_ref()?.id.as_str())).collect();
     assert_eq!(ids.len(), 1);
     let last = changes.last().unwrap().alert.envelope.clone().unwrap();
     assert_eq!(last.members, 0);
@@ -92,7 +99,13 @@ fn an_incident_is_over_when_its_last_member_is_and_keeps_its_id() {
 }
 
 const PLACES: [Spot; 7] = [
-    ("n1", "p", "u1"), ("n1", "p", "u2"), ("n2", "p", "u1"), ("n2", "p", "u3"), ("n3", "q", "u9"), ("n1", "q", "u9"), ("n2", "q", "u8"),
+    ("n1", "p", "u1"),
+    ("n1", "p", "u2"),
+    ("n2", "p", "u1"),
+    ("n2", "p", "u3"),
+    ("n3", "q", "u9"),
+    ("n1", "q", "u9"),
+    ("n2", "q", "u8"),
 ];
 
 fn rules() -> Vec<Rule> {

@@ -119,8 +119,7 @@ impl Envelope {
     /// The cause in words: `node n3 (= all of region eu)`, `everything, as seen from edge-1 only`.
     #[must_use]
     pub fn words(&self) -> String {
-        let suspect =
-            Suspect { labels: self.labels.clone(), same: self.same.clone(), ..Suspect::default() };
+        let suspect = Suspect { labels: self.labels.clone(), same: self.same.clone(), ..Suspect::default() };
         match &self.seen_from {
             Some(node) if self.labels.is_empty() => format!("all upstreams, as seen from {node} only"),
             _ => suspect.words(),

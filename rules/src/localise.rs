@@ -208,7 +208,8 @@ impl Cube {
     /// Folds half of the values of one label.
     fn halve(&mut self, at: usize) -> usize {
         let Some(values) = self.values.get(at) else { return 0 };
-        let mut ranked: Vec<(f64, f64, &str)> = values.iter().map(|value| (0.0, 0.0, value.as_str())).collect();
+        let mut ranked: Vec<(f64, f64, &str)> =
+            values.iter().map(|value| (0.0, 0.0, value.as_str())).collect();
         for (row, seen) in self.rows.iter().zip(&self.seen) {
             if let Some(sum) = row.get(at).and_then(|code| ranked.get_mut(*code as usize)) {
                 (sum.0, sum.1) = (sum.0 + seen.errors, sum.1 + seen.requests + seen.baseline_requests);

@@ -67,7 +67,17 @@ fn label(name: &str, value: impl ToString) -> (String, String) {
 }
 
 const KINDS: [&str; 11] = [
-    "upstream", "node", "region", "site", "upstream x node", "upstream x site", "pool", "everything", "two upstreams", "two nodes", "upstream and site",
+    "upstream",
+    "node",
+    "region",
+    "site",
+    "upstream x node",
+    "upstream x site",
+    "pool",
+    "everything",
+    "two upstreams",
+    "two nodes",
+    "upstream and site",
 ];
 
 /// 8 nodes in 4 regions, 12 upstreams in 3 pools, 60 sites by Zipf of which 3 are always bad, 3 plans.
@@ -121,7 +131,14 @@ pub fn proxies(seed: u64, requests: f64) -> Case {
                         baseline_errors: r.binomial(before, usual) as f64,
                         baseline_requests: before as f64,
                     };
-                    let values = [region_of(n).to_string(), n.to_string(), (u / 4).to_string(), u.to_string(), s.to_string(), plan.to_string()];
+                    let values = [
+                        region_of(n).to_string(),
+                        n.to_string(),
+                        (u / 4).to_string(),
+                        u.to_string(),
+                        s.to_string(),
+                        plan.to_string(),
+                    ];
                     cube.add(values.iter().map(String::as_str), seen);
                 }
             }
@@ -140,10 +157,20 @@ pub fn proxies(seed: u64, requests: f64) -> Case {
         "region" if region_of(node) == 3 => vec![of_node(7)],
         "region" => vec![vec![vec![label("region", region_of(node))]]],
         "site" => vec![vec![vec![label("site", site)]]],
-        "upstream x node" => vec![of_node(node).into_iter().map(|mut l| { l.push(label("upstream", upstream)); l }).collect()],
+        "upstream x node" => vec![
+            of_node(node)
+                .into_iter()
+                .map(|mut l| {
+                    l.push(label("upstream", upstream));
+                    l
+                })
+                .collect(),
+        ],
         "upstream x site" => vec![vec![vec![label("upstream", upstream), label("site", site)]]],
         "pool" => vec![vec![vec![label("pool", upstream / 4)]]],
-        "two upstreams" => [upstream, upstream2].into_iter().map(|u| vec![vec![label("upstream", u)]]).collect(),
+        "two upstreams" => {
+            [upstream, upstream2].into_iter().map(|u| vec![vec![label("upstream", u)]]).collect()
+        }
         "two nodes" => [node, node2].into_iter().map(of_node).collect(),
         "upstream and site" => vec![vec![vec![label("upstream", upstream)]], vec![vec![label("site", site)]]],
         _ => vec![],
@@ -155,8 +182,10 @@ pub fn proxies(seed: u64, requests: f64) -> Case {
 pub fn sparse(seed: u64) -> Case {
     let mut r = Numbers::of(seed ^ 0xabcd);
     let sizes = [3 + r.below(6), 3 + r.below(5), 4 + r.below(8), 2 + r.below(2)];
-    let weights: Vec<Vec<f64>> = sizes.iter().map(|n| (0..*n).map(|_| (r.normal() * 2.0).exp()).collect()).collect();
-    let rates: Vec<Vec<f64>> = sizes.iter().map(|n| (0..*n).map(|_| (r.normal() * 0.6).exp()).collect()).collect();
+    let weights: Vec<Vec<f64>> =
+        sizes.iter().map(|n| (0..*n).map(|_| (r.normal() * 2.0).exp()).collect()).collect();
+    let rates: Vec<Vec<f64>> =
+        sizes.iter().map(|n| (0..*n).map(|_| (r.normal() * 0.6).exp()).collect()).collect();
     let sums: Vec<f64> = weights.iter().map(|w| w.iter().sum()).collect();
     let requests = 10f64.powf(r.between(3.5, 5.2));
     let base = r.between(0.003, 0.02);
@@ -168,7 +197,8 @@ pub fn sparse(seed: u64) -> Case {
             for c in 0..sizes[2] {
                 for d in 0..sizes[3] {
                     let at = [a, b, c, d];
-                    let w: f64 = (0..4).map(|i| weights[i][at[i]] / sums[i]).product::<f64>() * (r.normal() * 0.7).exp();
+                    let w: f64 = (0..4).map(|i| weights[i][at[i]] / sums[i]).product::<f64>()
+                        * (r.normal() * 0.7).exp();
                     let rate: f64 = (base * (0..4).map(|i| rates[i][at[i]]).product::<f64>()).min(0.5);
                     leaves.push((at, (requests * w), rate, 0.0));
                 }
@@ -196,7 +226,12 @@ pub fn sparse(seed: u64) -> Case {
             }
         }
         let share = r.between(0.05, 0.8);
-        if n * share < 25.0 || n > requests * 0.5 || n * share < 4.0 * e.sqrt() || rows < 2 || causes.contains(&cause) {
+        if n * share < 25.0
+            || n > requests * 0.5
+            || n * share < 4.0 * e.sqrt()
+            || rows < 2
+            || causes.contains(&cause)
+        {
             continue;
         }
         // One part of which alone would be a shorter name for it is not distinct.
@@ -228,7 +263,11 @@ pub fn sparse(seed: u64) -> Case {
         let values: Vec<String> = at.iter().map(|v| format!("v{v}")).collect();
         cube.add(values.iter().map(String::as_str), seen);
     }
-    Case { kind: ["depth 1", "depth 2", "depth 3"][depth - 1], cube, causes: causes.iter().map(|c| equal_names(c, &rows, &names)).collect() }
+    Case {
+        kind: ["depth 1", "depth 2", "depth 3"][depth - 1],
+        cube,
+        causes: causes.iter().map(|c| equal_names(c, &rows, &names)).collect(),
+    }
 }
 
 /// Every shortest-or-longer set of labels that names the same rows.
@@ -237,7 +276,8 @@ fn equal_names(cause: &[(usize, usize)], rows: &[[usize; 4]], names: &[&str; 4])
     let Some(first) = covered.iter().position(|c| *c) else { return vec![] };
     let mut all = Vec::new();
     for mask in 1u32..16 {
-        let labels: Vec<(usize, usize)> = (0..4).filter(|d| mask >> d & 1 == 1).map(|d| (d, rows[first][d])).collect();
+        let labels: Vec<(usize, usize)> =
+            (0..4).filter(|d| mask >> d & 1 == 1).map(|d| (d, rows[first][d])).collect();
         if rows.iter().zip(&covered).all(|(r, c)| labels.iter().all(|(d, v)| r[*d] == *v) == *c) {
             all.push(labels.iter().map(|(d, v)| label(names[*d], format!("v{v}"))).collect());
         }
@@ -277,14 +317,29 @@ pub fn dense(seed: u64) -> Case {
                     let noise = (r.normal() * 0.02).abs();
                     let p = if hit { share + r.normal() * 0.05 } else { noise };
                     let before = (r.normal() * 0.02).abs();
-                    let seen = Seen { errors: (n * p.clamp(0.0, 1.0)).round(), requests: n.round(), baseline_errors: (n * before).round(), baseline_requests: n.round() };
+                    let seen = Seen {
+                        errors: (n * p.clamp(0.0, 1.0)).round(),
+                        requests: n.round(),
+                        baseline_errors: (n * before).round(),
+                        baseline_requests: n.round(),
+                    };
                     let values: Vec<String> = at.iter().map(|v| format!("v{v}")).collect();
                     cube.add(values.iter().map(String::as_str), seen);
                 }
             }
         }
     }
-    let kind = ["depth 1 x1", "depth 2 x1", "depth 3 x1", "depth 1 x2", "depth 2 x2", "depth 3 x2", "depth 1 x3", "depth 2 x3", "depth 3 x3"][(depth - 1) + 3 * (count - 1)];
+    let kind = [
+        "depth 1 x1",
+        "depth 2 x1",
+        "depth 3 x1",
+        "depth 1 x2",
+        "depth 2 x2",
+        "depth 3 x2",
+        "depth 1 x3",
+        "depth 2 x3",
+        "depth 3 x3",
+    ][(depth - 1) + 3 * (count - 1)];
     Case { kind, cube, causes: causes.iter().map(|c| equal_names(c, &rows, &names)).collect() }
 }
 
@@ -307,7 +362,9 @@ pub fn judge(case: &Case, verdict: &Verdict) -> [bool; 3] {
     let exact = if case.causes.is_empty() {
         verdict.is_global
     } else {
-        !verdict.is_global && verdict.causes.len() == case.causes.len() && verdict.causes.iter().all(|s| is_it(&s.labels))
+        !verdict.is_global
+            && verdict.causes.len() == case.causes.len()
+            && verdict.causes.iter().all(|s| is_it(&s.labels))
     };
     [first, third, exact]
 }

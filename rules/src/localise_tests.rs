@@ -40,9 +40,17 @@ fn faults_are_found_where_they_are() {
         ("one value", "a: 40/100 0/1000", "everything; "),
         ("nothing at all", "", ""),
         ("no numbers", "a: NaN/inf -5/NaN\nb: -1/NaN inf/3", ""),
-        ("two", "a: 40/100 1/1000\nb: 50/100 1/1000\nc: 1/100 9/1000\nd: 1/100 9/1000\ne: 1/100 9/1000", "node b; node a"),
+        (
+            "two",
+            "a: 40/100 1/1000\nb: 50/100 1/1000\nc: 1/100 9/1000\nd: 1/100 9/1000\ne: 1/100 9/1000",
+            "node b; node a",
+        ),
         ("others improved", "a: 40/100 10/1000\nb: 0/100 300/1000\nc: 0/100 300/1000", "node a"),
-        ("a folded value is no cause", "__other__: 50/100 1/1000\nb: 1/100 10/1000\nc: 0/100 9/1000", "everything; "),
+        (
+            "a folded value is no cause",
+            "__other__: 50/100 1/1000\nb: 1/100 10/1000\nc: 0/100 9/1000",
+            "everything; ",
+        ),
     ];
     for (name, rows, expected) in cases {
         let found = told("node", rows);
@@ -63,7 +71,10 @@ fn what_follows_from_a_label_is_said_and_not_asked_for() {
     assert_eq!(told("node region upstream", &rows("n2 us")), "node n1 (= all of region eu)");
     assert_eq!(told("node region upstream", &rows("n2 eu")), "node n1");
     // Of two names for the same, the first label's.
-    assert_eq!(told("region node upstream", &rows("n2 us").replace("n1 eu", "eu n1")), "region eu (= all of node n1)");
+    assert_eq!(
+        told("region node upstream", &rows("n2 us").replace("n1 eu", "eu n1")),
+        "region eu (= all of node n1)"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
 pub mod figures;
+mod incident;
 mod note;
 mod section;
 pub mod words;
@@ -124,6 +125,13 @@ fn headline(notification: &Notification, about: &About) -> String {
         return format!("{}: {what} fired and resolved, {between}", while_what(notification));
     }
     let severity = notification.severity().name();
+    if let Some(cause) = incident::cause(notification) {
+        return match firing {
+            0 => format!("RESOLVED {cause}: all {over} alerts"),
+            1 => format!("FIRING {severity}: {cause}: {}", worst_word(worst)),
+            _ => format!("FIRING {severity}: {cause}: {firing} alerts, worst {}", worst_word(worst)),
+        };
+    }
     match (firing, over) {
         (0, _) => format!("RESOLVED {over} {nouns}: {}", names(items)),
         (1, _) => format!("{}; {over} over", section::head(worst, notification.at)),
@@ -201,6 +209,16 @@ fn subject(notification: &Notification, about: &About) -> String {
     }
     let [item] = items.as_slice() else {
         let severity = notification.severity().name();
+        if let Some((cause, worst)) = incident::cause(notification).zip(items.first()) {
+            let firing = notification.firing().count();
+            return match firing {
+                0 => format!("[RESOLVED] {cause}: {} alerts, {seen_from}", items.len()),
+                _ => format!(
+                    "[FIRING {severity}] {cause}: {firing} alerts, worst {}, {seen_from}",
+                    worst_word(worst)
+                ),
+            };
+        }
         let nouns = nouns(notification);
         let firing = notification.firing().count();
         return match (items.first(), firing) {

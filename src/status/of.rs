@@ -1,8 +1,8 @@
 //! From what an agent keeps, in its memory or in its snapshot, to what is shown of it.
 
 use super::{
-    AgentView, AlertView, Deliveries, InputView, Lines, Losses, Promise, ReceiverView, SCHEMA, SnapshotView,
-    Standing, View, seconds,
+    AgentView, AlertView, Deliveries, InputView, Lines, Losses, PartOf, Promise, ReceiverView, SCHEMA,
+    SnapshotView, Standing, View, seconds,
 };
 use crate::delivery::outbox;
 use crate::state::{Counters, FileState, Snapshot, Told};
@@ -177,6 +177,7 @@ pub fn alert(standing: AlertStanding<'_>) -> AlertView {
         since: Some(standing.since),
         severity: standing.severity,
         undercount: standing.undercount,
+        envelope: standing.envelope.map(|envelope| PartOf { cause: envelope.words(), id: envelope.id }),
     }
 }
 

@@ -132,7 +132,8 @@ impl Engine {
             .filter(|cause| self.explains(&cause.labels, seat, window, end))
             .collect();
         for cause in &own {
-            if let Some((_, id, _)) = open.iter().find(|(_, id, _)| self.explains_most(&cause.labels, id, end))
+            if let Some((_, id, _)) =
+                open.iter().find(|(_, id, _)| self.explains_most(&cause.labels, id, end))
             {
                 return (*id).clone();
             }

@@ -49,7 +49,8 @@ impl Scale {
         match self.now {
             // The rate of all others.
             Some((errors, requests)) => {
-                let rest = ((errors - seen.errors).max(0.0) + 0.5) / ((requests - seen.requests).max(0.0) + 1.0);
+                let rest =
+                    ((errors - seen.errors).max(0.0) + 0.5) / ((requests - seen.requests).max(0.0) + 1.0);
                 seen.requests * rest.min(1.0)
             }
             None => {
@@ -271,7 +272,8 @@ impl Search<'_> {
     }
 
     fn left_of(&self, of: &Combination) -> impl Iterator<Item = (&[u32], &Seen)> {
-        let rows = self.left.iter().filter_map(|at| Some((self.table.rows.get(*at)?, self.table.seen.get(*at)?)));
+        let rows =
+            self.left.iter().filter_map(|at| Some((self.table.rows.get(*at)?, self.table.seen.get(*at)?)));
         rows.filter(|(row, _)| of.covers(row.as_slice())).map(|(row, seen)| (row.as_slice(), seen))
     }
 

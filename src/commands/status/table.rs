@@ -358,6 +358,7 @@ mod tests {
                 since: Some(NOW - 52_000),
                 severity: Severity::Critical,
                 undercount: 0,
+                envelope: None,
             }],
             receivers: vec![ReceiverView {
                 name: "ops".into(),

@@ -748,7 +748,10 @@ fn member(n: u32, severity: Severity, (id, members, cause): (&str, u32, &str)) -
         members,
         ..gatewatch_rules::incident::Envelope::opened(id.to_owned(), T, labels)
     };
-    Alert { envelope: Some(envelope), ..alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, severity) }
+    Alert {
+        envelope: Some(envelope),
+        ..alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, severity)
+    }
 }
 
 /// What is due, as `subject: news, news`, answered at once.
@@ -782,7 +785,10 @@ fn forty_servers_of_one_node_are_one_page() {
     assert_eq!(told[0].matches("Firing").count(), 40);
     // They recover one by one: the end is told once.
     for n in 0..40 {
-        outbox.push(change(ChangeKind::Resolved, &member(n, Severity::Critical, ("i1", 39 - n, "n3"))), T + MINUTE);
+        outbox.push(
+            change(ChangeKind::Resolved, &member(n, Severity::Critical, ("i1", 39 - n, "n3"))),
+            T + MINUTE,
+        );
         let told = heard(&mut outbox, T + MINUTE);
         assert_eq!(told.len(), usize::from(n == 39), "{n}: {told:?}");
         assert!(told.iter().all(|t| t.matches("Resolved").count() == 40), "{told:?}");
@@ -804,7 +810,10 @@ fn who_joins_an_incident_that_was_told_does_not_page() {
     assert!(fire(&mut outbox, 1, critical, 5, "n3", T + 5_000).is_empty());
     assert!(heard(&mut outbox, T + 3 * MINUTE).is_empty());
     // Twice as large.
-    assert_eq!(fire(&mut outbox, 2, critical, 8, "n3", T + 4 * MINUTE), ["incident i1: Repeated Firing Firing"]);
+    assert_eq!(
+        fire(&mut outbox, 2, critical, 8, "n3", T + 4 * MINUTE),
+        ["incident i1: Repeated Firing Firing"]
+    );
     // Another cause, but the last word is of just now.
     assert!(fire(&mut outbox, 3, critical, 9, "n4", T + 4 * MINUTE + 1_000).is_empty());
     assert_eq!(heard(&mut outbox, T + 5 * MINUTE), ["incident i1: Repeated Repeated Repeated Firing"]);
@@ -854,6 +863,7 @@ fn an_end_held_for_its_incident_survives_a_restart() {
     let mut outbox = Outbox::restored(state, &[receiver("ops")], &rules(), T + 2 * MINUTE);
     assert!(heard(&mut outbox, T + 2 * MINUTE).is_empty());
     // The last one ends as an orphan would: its incident says two still.
-    outbox.push(change(ChangeKind::Resolved, &member(1, Severity::Critical, ("i1", 2, "n3"))), T + 3 * MINUTE);
+    outbox
+        .push(change(ChangeKind::Resolved, &member(1, Severity::Critical, ("i1", 2, "n3"))), T + 3 * MINUTE);
     assert_eq!(heard(&mut outbox, T + 3 * MINUTE), ["incident i1: Resolved Resolved"]);
 }
