@@ -23,6 +23,9 @@ pub(super) fn whereabouts(envelope: &Envelope) -> Option<String> {
         return Some(affected.map_or_else(|| all.clone(), |affected| format!("{all}: {affected}")));
     }
     let mut text = name(envelope);
+    if envelope.place == Place::OwnProxy {
+        text.push_str(", own proxy or network");
+    }
     if !envelope.same.is_empty() {
         let same: Vec<String> = envelope
             .same
@@ -30,9 +33,6 @@ pub(super) fn whereabouts(envelope: &Envelope) -> Option<String> {
             .map(|(name, value)| format!("{} {}", clean(name, 20), clean(value, 60)))
             .collect();
         text.push_str(&format!(" (= all of {})", same.join(", ")));
-    }
-    if envelope.place == Place::OwnProxy {
-        text.push_str(" (own proxy or network)");
     }
     text.push_str(&format!(
         ": {} of the extra errors on {} of the traffic",

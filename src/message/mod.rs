@@ -60,6 +60,9 @@ impl Message {
             section.command = None;
             section.runbook = None;
         }
+        if let Some((first, others)) = sections.split_first_mut().filter(|_| is_one(notification)) {
+            others.iter_mut().for_each(|section| section.facts.retain(|fact| !first.facts.contains(fact)));
+        }
         let rule = match &notification.subject {
             Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),
             _ => String::new(),
@@ -102,6 +105,11 @@ impl Message {
         out.push('\n');
         out
     }
+}
+
+/// Whether all its alerts are of one incident: what they say alike is said once.
+fn is_one(notification: &Notification) -> bool {
+    matches!(notification.subject, Subject::Incident(_))
 }
 
 fn worst_word(item: &Item) -> String {
