@@ -16,6 +16,7 @@ const COUNTS: [&str; 4] = ["errors", "requests", "baseline_errors", "baseline_re
 /// More rows than this: rare values are folded.
 const ROWS_MAX: usize = 100_000;
 
+#[expect(clippy::disallowed_methods, reason = "a program, and no part of the core")]
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let from = arguments.next().unwrap_or_else(|| "-".to_owned());

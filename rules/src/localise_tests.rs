@@ -1,10 +1,5 @@
 use super::*;
-use cases::{Case, dense, judge, proxies, sparse};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-
-#[path = "localise_cases.rs"]
-mod cases;
 
 /// `node site: errors/requests before/before` a line → rank by rank, causes with a star.
 fn told(names: &str, rows: &str) -> String {
@@ -101,66 +96,6 @@ fn too_many_rows_are_folded_and_the_worst_stay() {
     let folded = cube.fold(100);
     assert!(cube.len() <= 100 && folded > 2_800, "{} {folded}", cube.len());
     assert_eq!(cube.localise().causes.first().map(Suspect::words).as_deref(), Some("site s77"));
-}
-
-/// Hits at 1, at 3, and exact causes; by kind.
-fn rates(name: &str, cases: impl Iterator<Item = Case>) -> [f64; 3] {
-    let mut by: BTreeMap<&str, ([f64; 3], f64)> = BTreeMap::new();
-    for case in cases {
-        let hits = judge(&case, &case.cube.localise()).map(f64::from);
-        for kind in [case.kind, "all"] {
-            let row = by.entry(kind).or_default();
-            row.0.iter_mut().zip(hits).for_each(|(sum, hit)| *sum += hit);
-            row.1 += 1.0;
-        }
-    }
-    let of = |(sum, count): ([f64; 3], f64)| sum.map(|sum| sum / count);
-    for (kind, row) in &by {
-        let [first, third, exact] = of(*row);
-        println!("{name:14} {kind:18} n={:4} hit@1 {first:.3} hit@3 {third:.3} exact {exact:.3}", row.1);
-    }
-    by.get("all").copied().map_or([0.0; 3], of)
-}
-
-/// On seeds that nothing was tuned on: `cargo test --release -p gatewatch-rules hit_rates -- --ignored --nocapture`.
-#[test]
-#[ignore = "a table for people, minutes without optimisation"]
-fn hit_rates() {
-    let from = 5_000;
-    for requests in [500.0, 3_000.0, 20_000.0] {
-        rates(&format!("proxies {requests}"), (from..from + 1_100).map(|seed| proxies(seed, requests)));
-    }
-    rates("sparse", (from..from + 600).map(sparse).filter(|case| !case.causes.is_empty()));
-    rates("dense", (from..from + 180).map(dense));
-}
-
-#[test]
-fn most_faults_are_found() {
-    let [first, third, _] = rates("proxies 3000", (7_000..7_022).map(|seed| proxies(seed, 3_000.0)));
-    assert!(first >= 0.9 && third >= 0.9, "{first} {third}");
-    let [first, third, _] = rates("sparse", (7_000..7_050).map(sparse).filter(|c| !c.causes.is_empty()));
-    assert!(first >= 0.8 && third >= 0.9, "{first} {third}");
-}
-
-/// `cargo test --release -p gatewatch-rules ten_thousand -- --ignored --nocapture`
-#[test]
-#[ignore = "a time, for people"]
-fn ten_thousand_series() {
-    for requests in [3_000.0, 100_000.0, 10_000_000.0] {
-        let mut worst = std::time::Duration::ZERO;
-        let mut total = std::time::Duration::ZERO;
-        let mut rows = 0;
-        for seed in 0..22 {
-            let mut case = proxies(seed, requests);
-            case.cube.fold(LEAVES_MAX);
-            let begun = std::time::Instant::now();
-            std::hint::black_box(case.cube.localise());
-            worst = worst.max(begun.elapsed());
-            total += begun.elapsed();
-            rows = rows.max(case.cube.len());
-        }
-        println!("up to {rows} rows of 6 labels: mean {:?}, worst {worst:?}", total / 22);
-    }
 }
 
 fn count() -> impl Strategy<Value = f64> {

@@ -147,9 +147,12 @@ impl EngineState<'_> {
         )?;
         let is_sound = |(id, envelope): (&String, &Envelope)| *id == envelope.id && envelope.is_sound();
         ensure(self.envelopes.iter().all(is_sound), "what alerts have in common")?;
-        let cases = self.rules.iter().flat_map(|rule| &rule.groups).filter_map(|group| group.case.as_deref());
-        let has_its =
-            |case: &Box<Case>| case.envelope.as_ref().is_none_or(|id| self.envelopes.contains_key(id));
+        let cases = self
+            .rules
+            .iter()
+            .flat_map(|rule| &rule.groups)
+            .filter_map(|group| group.case.as_deref().map(Box::as_ref));
+        let has_its = |case: &Case| case.envelope.as_ref().is_none_or(|id| self.envelopes.contains_key(id));
         ensure(cases.into_iter().all(has_its), "the incident of an alert")?;
         ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")

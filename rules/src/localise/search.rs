@@ -3,6 +3,7 @@
 use super::cells::{Combination, Sums};
 use super::table::Table;
 use super::{CAUSES_MAX, Cube, DIMENSIONS_MAX, RANKED_MAX, Seen, Suspect, Verdict};
+use crate::alert::Labels;
 use crate::series::OTHER;
 
 /// So many requests of everybody's baseline are added to each combination's own.
@@ -376,7 +377,7 @@ impl Search<'_> {
     }
 
     /// The labels that all rows of a combination share beside its own: those that no other row has, and the others.
-    fn relatives(&self, of: &Combination) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    fn relatives(&self, of: &Combination) -> (Labels, Labels) {
         let mut covered = self.table.rows.iter().filter(|row| of.covers(row.as_slice()));
         let Some(first) = covered.next() else { return Default::default() };
         let mut shared: Vec<usize> = (0..self.table.names.len()).filter(|at| !of.has(*at)).collect();
