@@ -147,13 +147,9 @@ impl EngineState<'_> {
         )?;
         let is_sound = |(id, envelope): (&String, &Envelope)| *id == envelope.id && envelope.is_sound();
         ensure(self.envelopes.iter().all(is_sound), "what alerts have in common")?;
-        let cases = self
-            .rules
-            .iter()
-            .flat_map(|rule| &rule.groups)
-            .filter_map(|group| group.case.as_deref().map(Box::as_ref));
-        let has_its = |case: &Case| case.envelope.as_ref().is_none_or(|id| self.envelopes.contains_key(id));
-        ensure(cases.into_iter().all(has_its), "the incident of an alert")?;
+        let of = |group: &Remembered<'_>| group.case.as_ref().and_then(|case| case.envelope.clone());
+        let mut known = self.rules.iter().flat_map(|rule| rule.groups.iter().filter_map(of));
+        ensure(known.all(|id| self.envelopes.contains_key(&id)), "the incident of an alert")?;
         ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")
     }
