@@ -6,8 +6,10 @@ use super::{CAUSES_MAX, Cube, DIMENSIONS_MAX, RANKED_MAX, Seen, Suspect, Verdict
 use crate::alert::Labels;
 use crate::series::OTHER;
 
-/// So many requests of everybody's baseline are added to each combination's own.
+/// So many requests of everybody's baseline are added to each combination's own, and as many as hold so many errors: that
+/// a few requests went well says nothing where errors are rare.
 const SHRINKAGE: f64 = 50.0;
+const SHRINKAGE_ERRORS: f64 = 0.5;
 /// Combinations with less of the excess are not looked at.
 const LEAST_SHARE: f64 = 0.05;
 /// A shorter combination is preferred if it scores so much of the best.
@@ -33,6 +35,8 @@ const BEYOND_CHANCE: f64 = 3.0;
 pub(super) struct Scale {
     /// Everybody's ratio before.
     usual: f64,
+    /// Everything.
+    all: Seen,
     /// Without any baseline: errors and requests of everything now.
     now: Option<(f64, f64)>,
 }
@@ -41,6 +45,7 @@ impl Scale {
     pub fn of(all: &Seen) -> Scale {
         let is_blank = all.baseline_requests <= 0.0;
         Scale {
+            all: *all,
             usual: (all.baseline_errors + 0.5) / (all.baseline_requests + 1.0),
             now: is_blank.then_some((all.errors, all.requests)),
         }
@@ -55,13 +60,28 @@ impl Scale {
                 seen.requests * rest.min(1.0)
             }
             None => {
-                let before = seen.baseline_errors + SHRINKAGE * self.usual;
-                seen.requests * before / (seen.baseline_requests + SHRINKAGE)
+                let others = SHRINKAGE.max(SHRINKAGE_ERRORS / self.usual);
+                let before = seen.baseline_errors + others * self.usual;
+                seen.requests * before / (seen.baseline_requests + others)
             }
         }
     }
 
+    /// How unlikely it is by chance: half of it against its own baseline, half against how everything else has moved from
+    /// its own. The first alone would call any large part the cause where all is somewhat worse than before, the second
+    /// alone takes longer. Where nothing failed before, the first says nothing.
     pub fn score(&self, seen: &Seen) -> f64 {
+        let alone = self.alone(seen);
+        if self.now.is_some() {
+            return alone;
+        }
+        let beside =
+            contrast((seen.errors, self.expected(seen)), (self.all.errors, self.expected(&self.all)));
+        if self.all.baseline_errors > 0.0 { f64::midpoint(alone, beside) } else { beside }
+    }
+
+    /// Against its own baseline.
+    fn alone(&self, seen: &Seen) -> f64 {
         surprise(seen.errors, self.expected(seen))
     }
 
@@ -77,6 +97,20 @@ fn surprise(errors: f64, expected: f64) -> f64 {
     }
     let expected = expected.max(EXPECTED_MIN);
     (errors * (errors / expected).ln() + expected - errors).max(0.0)
+}
+
+/// Poisson: how much likelier a part's errors are if it has moved by another factor than the rest, than if all has moved
+/// by one. Each with its errors and how many were to be expected.
+fn contrast((errors, expected): (f64, f64), (all, all_expected): (f64, f64)) -> f64 {
+    let expected = expected.max(EXPECTED_MIN);
+    let all_expected = all_expected.max(expected + EXPECTED_MIN);
+    if errors * all_expected <= all * expected {
+        return 0.0;
+    }
+    let term =
+        |errors: f64, expected: f64| if errors > 0.0 { errors * (errors / expected).ln() } else { 0.0 };
+    let rest = term((all - errors).max(0.0), all_expected - expected);
+    (term(errors, expected) + rest - term(all, all_expected)).max(0.0)
 }
 
 /// A combination and what was counted of it.
@@ -332,8 +366,7 @@ impl Search<'_> {
         if share < traffic * CONCENTRATION && !self.is_spared(&self.rest, explained, EVIDENCE) {
             return true;
         }
-        let whole = self.scale.score(all);
-        whole >= NEARLY * self.scale.score(explained) && self.fails_alike(explained)
+        self.scale.alone(all) >= NEARLY * self.scale.alone(explained) && self.fails_alike(explained)
     }
 
     fn fails_alike(&self, explained: &Seen) -> bool {
