@@ -59,13 +59,13 @@ fn one_fault_is_one_incident() {
         all(fault(3, 12, |node, server| if node == 1 && server == 7 { 9 } else { 0 })),
         ["upstream u7, node n1: 3"]
     );
-    // Two that have nothing to do with each other.
+    // Two that have nothing to do with each other; of the second, the node's rule takes notice, too.
     let mut both = fault(3, 12, |_, server| if server == 5 { 9 } else { 0 });
     both.extend([
         (140..168, "i/n2/p9/far/".to_owned(), 40, 40),
         (100..140, "i/n2/p9/far/".to_owned(), 40, 0),
     ]);
-    assert_eq!(all(both), ["upstream u5: 2", "upstream far (= all of pool p9): 2"]);
+    assert_eq!(all(both), ["upstream u5: 2", "upstream far (= all of pool p9): 3"]);
 }
 
 #[test]
