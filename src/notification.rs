@@ -71,6 +71,8 @@ impl Item {
 pub enum Subject {
     /// They changed under this rule.
     Rule(String),
+    /// They are of this incident.
+    Incident(String),
     /// They changed under several rules, and the receiver's rate limit leaves one message for all of them.
     Several,
     /// They fire already, and the receiver is new.

@@ -224,6 +224,9 @@ pub struct AlertView {
     /// Why nobody is told of it now: `silence 3 of anna (deploy)`, `maintenance weekly`, `rule node`.
     #[serde(default)]
     pub muted: Option<String>,
+    /// The incident that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<PartOf>,
 }
 
 /// A silence.
@@ -266,6 +269,15 @@ pub struct WindowView {
     pub until: Option<Millis>,
     /// Whose wall clock it goes by.
     pub zone: String,
+}
+
+/// The incident for people that an alert is part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Which.
+    pub id: String,
+    /// Its cause, in words.
+    pub cause: String,
 }
 
 /// The last snapshot.
@@ -537,6 +549,7 @@ mod tests {
                 errors: 20,
                 requests: 60,
                 muted: None,
+                envelope: None,
             }],
             snapshot: SnapshotView { seq: 7, age: Some(0.25), error: None },
             ..View::default()

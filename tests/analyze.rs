@@ -77,8 +77,8 @@ const TOP: &str = "schema partial timezone late future series_overflow inputs li
 const INPUT: &str = "path format bytes lines parsed unparsed other first last";
 const SAMPLE: &str = "path line text field reason";
 const GROUP: &str = "labels requests gateway_errors ratio status reasons attempts failed_attempts masked abandoned p50 p95 p99";
-const INCIDENT: &str =
-    "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons events";
+const INCIDENT: &str = "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons events \
+     envelope";
 const DIAGNOSED: &str = "labels failed aborted reasons aborted_reasons";
 const EVENT: &str = "node pool upstream state since times detail changes";
 

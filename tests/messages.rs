@@ -9,6 +9,7 @@ use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
 use gatewatch_rules::alert::{Alert, End, Kind, State};
 use gatewatch_rules::around::Around;
 use gatewatch_rules::clues::{Found, Pile};
+use gatewatch_rules::incident::{Affected, Envelope, Place};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
@@ -227,6 +228,18 @@ fn blocked() -> Alert {
     Alert { labels, around: Some(around), clues: Some(clues), ..alert() }
 }
 
+fn of_a_node() -> Envelope {
+    Envelope {
+        place: Place::OwnProxy,
+        same: labels(&[("region", "eu-fra")]),
+        excess_share: Some(0.974),
+        traffic_share: 0.118,
+        affected: Some(Affected { label: "upstream".into(), failing: 40, of: 41 }),
+        members: 12,
+        ..Envelope::opened("0000-1".into(), alert().fired, labels(&[("node", "edge-fra1-03")]))
+    }
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -242,6 +255,18 @@ fn cases() -> Vec<(&'static str, Notification)> {
     let mixed = vec![item(News::Firing, alert()), item(News::Resolved, one_of_many)];
     let several = vec![item(News::Firing, alert()), item(News::Firing, counted())];
     let stands_in = Subject::StandsIn { receiver: "chat".into(), since: alert().fired - 7 * MINUTE };
+    let of_node: Vec<Item> = twelve()
+        .into_iter()
+        .map(|item| Item { alert: Alert { envelope: Some(of_a_node()), ..item.alert }, ..item })
+        .collect();
+    let ended =
+        |item: &Item| Item { news: News::Resolved, alert: over(item.alert.clone(), End::Recovered), ..item.clone() };
+    let of_node_over: Vec<Item> = of_node.iter().map(ended).collect();
+    let together =
+        |items| Notification { subject: Subject::Incident("0000-1".into()), ..notification(items) };
+    let of_one = Envelope { labels: labels(&[("upstream", "be_img/srv3")]), ..of_a_node() };
+    let of_one = Envelope { place: Place::Upstream, affected: None, same: Vec::new(), ..of_one };
+    let of_one = Alert { envelope: Some(of_one), ..alert() };
     let escalated = item(News::Escalated { from: Severity::Warning }, alert());
     let mut all = kinds();
     all.extend([
@@ -268,6 +293,9 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("firing_evidence", notification(vec![item(News::Firing, with_evidence())])),
         ("firing_blocked", notification(vec![item(News::Firing, blocked())])),
         ("firing_exits", notification(vec![item(News::Firing, exits())])),
+        ("incident", together(of_node)),
+        ("incident_over", together(of_node_over)),
+        ("incident_of_one", notification(vec![item(News::Firing, of_one)])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (
             "introduced",

@@ -3,6 +3,7 @@
 use crate::around::Around;
 pub use crate::case::fingerprint;
 use crate::clues::Found;
+use crate::incident::Envelope;
 use crate::rule::{Counts, Severity};
 use crate::servers::Server;
 use crate::two_way::Finding;
@@ -214,6 +215,9 @@ pub struct Alert {
     pub clues: Option<Found>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
+    /// The incident that it is part of, as far as one engine sees all of it.
+    #[serde(default)]
+    pub envelope: Option<Envelope>,
 }
 
 /// Something that others may want to know.

@@ -126,6 +126,8 @@ pub(crate) struct Case {
     lost: (u64, u64),
     /// The series that may not leave while this is open.
     pub pinned: Option<SeriesId>,
+    /// The incident that it belongs to since it fired.
+    pub envelope: Option<String>,
 }
 
 /// What is known when a group becomes bad.
@@ -172,6 +174,7 @@ impl Case {
             samples: Vec::new(),
             lost: (beginning.lost, 0),
             pinned: None,
+            envelope: None,
         }
     }
 
@@ -217,6 +220,16 @@ impl Case {
     /// The end of the last bad step that is part of it.
     pub fn last_bad(&self) -> Millis {
         self.last_bad
+    }
+
+    /// The start of its first bad step.
+    pub fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// Length of the window that it was judged over last.
+    pub fn window(&self) -> Millis {
+        self.window.0
     }
 
     /// Adds what the group and its rule counted in the step that ends at `end`.
@@ -332,6 +345,7 @@ impl Case {
             undercount: self.lost.0,
             incident: number.map(|number| format!("{}-{number}", name())),
             counted: (self.window.1.errors, self.window.1.requests),
+            envelope: None,
             labels,
         }
     }
@@ -397,6 +411,7 @@ impl Case {
             around: None,
             clues: None,
             note: None,
+            envelope: None,
         }
     }
 
@@ -426,6 +441,8 @@ impl Case {
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            envelope: self.envelope.clone(),
+            cause: None,
             events: Vec::new(),
         })
     }

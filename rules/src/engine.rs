@@ -8,6 +8,7 @@ use crate::case::labels;
 use crate::clues::Clues;
 use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
+use crate::incident::Envelope;
 use crate::judge::{Scratch, judge};
 use crate::life::Event;
 use crate::recent::Recent;
@@ -19,12 +20,14 @@ use crate::servers::Servers;
 use crate::total::Totals;
 use crate::window::{MINUTE, MINUTES_HELD, Span};
 use gatewatch_parsers::Millis;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+mod envelopes;
 mod state;
 
 pub use crate::saved::Unsound;
+use envelopes::Seat;
 pub use state::EngineState;
 
 /// So many incidents that are over are remembered; then the first ones go.
@@ -50,7 +53,7 @@ pub struct EngineOptions {
 }
 
 /// An alert as it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Standing<'a> {
     /// The rule's name.
     pub rule: &'a str,
@@ -68,6 +71,8 @@ pub struct Standing<'a> {
     pub incident: Option<String>,
     /// Errors and requests (or attempts) in the window it was judged over last.
     pub counted: (u64, u64),
+    /// The incident that it is part of.
+    pub envelope: Option<Envelope>,
 }
 
 /// One owner of all counts and alerts.
@@ -91,6 +96,8 @@ pub struct Engine {
     pub(crate) number: u64,
     /// Fingerprint → number, of incidents that were open when an earlier process ended.
     pub(crate) former: HashMap<String, u64>,
+    /// The incidents that alerts belong to, by id.
+    pub(crate) envelopes: BTreeMap<String, Envelope>,
     scratch: Scratch,
     /// Off in tests only, to show that it changes nothing.
     skips: bool,
@@ -124,6 +131,7 @@ impl Engine {
             totals: Totals::default(),
             number: 0,
             former: HashMap::new(),
+            envelopes: BTreeMap::new(),
             scratch: Scratch::default(),
             skips: true,
             buckets,
@@ -204,9 +212,9 @@ impl Engine {
     pub fn incidents(&self) -> Vec<Incident> {
         let mut all: Vec<Incident> = self.over.iter().cloned().collect();
         for (groups, _) in &self.rules {
-            all.extend(
-                groups.with_case().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)),
-            );
+            let known = groups.with_case();
+            let known = known.filter_map(|(group, case)| case.incident(&groups.rule, &group.key));
+            all.extend(known.map(|incident| with_cause(&self.envelopes, incident)));
         }
         all.sort_by(|a, b| (a.started, &a.rule, &a.labels).cmp(&(b.started, &b.rule, &b.labels)));
         for incident in &mut all {
@@ -236,7 +244,10 @@ impl Engine {
         for (groups, _) in &self.rules {
             let standing = groups.with_case().filter(|(_, case)| case.life().state() != State::Resolved);
             let name = &groups.rule.name;
-            all.extend(standing.map(|(group, case)| case.standing(name, labels(&groups.rule, &group.key))));
+            all.extend(standing.map(|(group, case)| Standing {
+                envelope: self.envelope_of(case),
+                ..case.standing(name, labels(&groups.rule, &group.key))
+            }));
         }
         all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));
         all
@@ -277,10 +288,11 @@ impl Engine {
                 None => kept.push((Groups::new(rule, &plan, step), detector)),
             }
         }
-        let changes =
+        let mut changes: Vec<Change> =
             old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
         self.rules = kept;
         self.settle(plan);
+        self.settle_envelopes(&mut changes);
         changes
     }
 
@@ -324,8 +336,9 @@ impl Engine {
         let changes = self.tell(&mut groups, detector, at, &events);
         let mut over: Vec<_> = groups.with_case().collect();
         over.sort_by_key(|(group, _)| &group.key);
-        self.over
-            .extend(over.into_iter().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)));
+        self.over.extend(over.into_iter().filter_map(|(group, case)| {
+            case.incident(&groups.rule, &group.key).map(|incident| with_cause(&self.envelopes, incident))
+        }));
         changes
     }
 
@@ -341,15 +354,22 @@ impl Engine {
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);
-        for (groups, detector) in &mut rules {
+        let mut told: Vec<Change> = Vec::new();
+        let mut seats: Vec<Seat> = Vec::new();
+        for (at, (groups, detector)) in rules.iter_mut().enumerate() {
             if groups.active().is_empty() {
                 continue;
             }
             let outcome = judge(groups, &self.buckets, detector, end, &mut self.scratch);
-            self.over.extend(outcome.over.into_iter().map(|(_, incident)| incident));
-            changes.append(&mut self.tell(groups, detector, end, &outcome.events));
+            self.over
+                .extend(outcome.over.into_iter().map(|(_, incident)| with_cause(&self.envelopes, incident)));
+            told.append(&mut self.tell(groups, detector, end, &outcome.events));
+            seats.extend(outcome.events.iter().map(|(group, _)| (at, *group)));
         }
         self.rules = rules;
+        self.gather(end, &mut told, &seats);
+        self.settle_envelopes(&mut told);
+        changes.append(&mut told);
         while self.over.len() > self.incidents_max {
             self.over.pop_front();
             self.incidents_dropped += 1;
@@ -407,6 +427,13 @@ impl Engine {
     }
 }
 
+/// What the incident of a finished alert had as its cause.
+fn with_cause(envelopes: &BTreeMap<String, Envelope>, mut incident: Incident) -> Incident {
+    let envelope = incident.envelope.as_ref().and_then(|id| envelopes.get(id));
+    incident.cause = envelope.map(Envelope::words);
+    incident
+}
+
 /// How many minutes the rules look back over.
 fn minutes(rules: &[Rule], step: Millis) -> usize {
     let of = |rule: &Rule| {
@@ -430,3 +457,7 @@ mod kinds;
 #[cfg(test)]
 #[path = "engine_invariant_tests.rs"]
 mod invariants;
+
+#[cfg(test)]
+#[path = "engine_incident_tests.rs"]
+mod incidents;

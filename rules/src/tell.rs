@@ -7,6 +7,7 @@ use crate::clues::are_told_of;
 use crate::detectors::Detector;
 use crate::engine::Engine;
 use crate::groups::{Group, Groups};
+use crate::incident::Envelope;
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
@@ -49,6 +50,7 @@ impl Engine {
                 find(exits.as_ref(), &mut alert);
                 self.find_clues(&mut alert, &members);
                 alert.around = around;
+                alert.envelope = self.envelope_of(&case);
                 let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
@@ -75,6 +77,7 @@ impl Engine {
                 self.find_clues(&mut alert, &group.members);
                 let beside = Surroundings::of(groups, &self.buckets, at);
                 alert.around = place.and_then(|(place, _)| beside.around(groups, place, &self.buckets));
+                alert.envelope = self.envelope_of(case);
                 return Some(self.with_events(alert));
             }
         }
@@ -100,6 +103,11 @@ impl Engine {
         let requests = alert.recent.1;
         alert.in_rotation = (is_server && tells && !is_out && requests > 0).then_some(requests);
         alert
+    }
+
+    /// The incident of an alert, as it stands.
+    pub(crate) fn envelope_of(&self, case: &Case) -> Option<Envelope> {
+        case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned()
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.

@@ -455,6 +455,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         around: None,
         clues: None,
         note: Some(fault.note),
+        envelope: None,
     }
 }
 

@@ -6,12 +6,14 @@
 
 mod after;
 mod next;
+mod together;
 
 use super::queue::{Cause, Entry, Owed, Queue, Terms};
 use crate::notification::{News, Notification, Outcome, Subject, is_over};
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, Change, ChangeKind};
+use gatewatch_rules::incident::Envelope;
 use gatewatch_rules::rule::{Rule, Severity};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -45,6 +47,8 @@ pub struct Counters {
 pub struct State {
     alerts: BTreeMap<String, Alert>,
     queues: BTreeMap<String, Queue>,
+    /// Incidents as they stand, by id.
+    envelopes: BTreeMap<String, Envelope>,
     counters: Counters,
     random: u64,
     /// The newest time that it was given.
@@ -219,7 +223,15 @@ impl Outbox {
             };
             queue.entries.insert(alert.fingerprint.clone(), entry);
         }
+        self.take_envelope(&alert);
+        let ends = is_over(&alert) && alert.envelope.is_some();
         self.insert(alert);
+        if ends {
+            // Else nothing is due when the last one of them was never told by itself.
+            let names: Vec<String> = self.state.queues.keys().cloned().collect();
+            names.iter().for_each(|name| self.tend(name, now));
+            self.prune_incidents();
+        }
         while self.pending() > CAP && self.drop_one(now) {}
     }
 
@@ -289,6 +301,9 @@ impl Outbox {
             let has_lines = !known.samples.is_empty();
             known.clone_from(alert);
             known.detected_late |= late;
+            if let Some(envelope) = &alert.envelope {
+                self.state.envelopes.insert(envelope.id.clone(), envelope.clone());
+            }
             if !has_lines && self.state.alerts.len() > WITH_SAMPLES_MAX {
                 self.state.alerts.entry(alert.fingerprint.clone()).and_modify(|known| known.samples.clear());
             }
@@ -442,6 +457,7 @@ impl Outbox {
     fn prune(&mut self) {
         let told: BTreeSet<&String> = self.state.queues.values().flat_map(|q| q.entries.keys()).collect();
         self.state.alerts.retain(|fingerprint, alert| !is_over(alert) || told.contains(fingerprint));
+        self.prune_incidents();
     }
 }
 

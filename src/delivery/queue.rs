@@ -213,10 +213,25 @@ impl Entry {
     }
 }
 
+/// What the receiver was told of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ToldIncident {
+    /// Its cause, in words.
+    pub(super) cause: String,
+    /// How many alerts it had.
+    pub(super) members: u32,
+    /// The worst severity.
+    pub(super) severity: Severity,
+    /// When.
+    pub(super) at: Millis,
+}
+
 /// One receiver: its entries by fingerprint, and when it may be tried.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queue {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// Incidents of which it was told, by id.
+    pub(super) incidents: BTreeMap<String, ToldIncident>,
     /// What came and went while gatewatch was down.
     pub(super) down: Missed,
     /// What came and went while the receiver could not be reached.
@@ -295,6 +310,7 @@ impl Queue {
         shift(&mut self.not_before);
         shift(&mut self.paid_until);
         self.failing.iter_mut().for_each(shift);
+        self.incidents.values_mut().for_each(|told| shift(&mut told.at));
         self.down.shift(back);
         self.away.shift(back);
         self.standing.shift(back);
@@ -302,7 +318,10 @@ impl Queue {
         for entry in self.entries.values_mut() {
             match &mut entry.owed {
                 Owed::News { ready, since } => {
-                    shift(ready);
+                    // The end of an alert whose incident goes on is due at no time.
+                    if *ready < Millis::MAX {
+                        shift(ready);
+                    }
                     shift(since);
                 }
                 Owed::Reminder { at } => shift(at),

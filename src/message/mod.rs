@@ -3,6 +3,7 @@
 
 mod beside;
 pub mod figures;
+mod incident;
 pub mod kind;
 mod note;
 mod section;
@@ -63,6 +64,9 @@ impl Message {
             section.runbook = None;
             section.facts.retain(|fact| fact.label != silence::SILENCE);
         }
+        if let Some((first, others)) = sections.split_first_mut().filter(|_| is_one(notification)) {
+            others.iter_mut().for_each(|section| section.facts.retain(|fact| !first.facts.contains(fact)));
+        }
         let rule = match &notification.subject {
             Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),
             _ => String::new(),
@@ -112,6 +116,11 @@ fn marked(notification: &Notification) -> String {
     if notification.subject == Subject::Test { "TEST ".to_owned() } else { String::new() }
 }
 
+/// Whether all its alerts are of one incident: what they say alike is said once.
+fn is_one(notification: &Notification) -> bool {
+    matches!(notification.subject, Subject::Incident(_))
+}
+
 fn worst_word(item: &Item) -> String {
     if let Some(note) = &item.alert.note {
         return clean(&note.what, HEADLINE_MAX);
@@ -133,6 +142,13 @@ fn headline(notification: &Notification, about: &About) -> String {
         return format!("{}: {what} fired and resolved, {between}", while_what(notification));
     }
     let severity = notification.severity().name();
+    if let Some(cause) = incident::cause(notification) {
+        return match firing {
+            0 => format!("RESOLVED {cause}: all {over} alerts"),
+            1 => format!("FIRING {severity}: {cause}: {}", worst_word(worst)),
+            _ => format!("FIRING {severity}: {cause}: {firing} alerts, worst {}", worst_word(worst)),
+        };
+    }
     match (firing, over) {
         (0, _) => format!("RESOLVED {over} {nouns}: {}", names(items)),
         (1, _) => format!("{}; {over} over", section::head(worst, notification.at)),
@@ -189,7 +205,7 @@ pub fn note(notification: &Notification) -> Option<String> {
             Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
         }
         Subject::Test => Some("This is a test: nothing is wrong, and all figures are made up.".into()),
-        Subject::Rule(_) | Subject::Standing => None,
+        Subject::Rule(_) | Subject::Standing | Subject::Incident(_) => None,
     }
 }
 
@@ -211,6 +227,16 @@ fn subject(notification: &Notification, about: &About) -> String {
     }
     let [item] = items.as_slice() else {
         let severity = notification.severity().name();
+        if let Some((cause, worst)) = incident::cause(notification).zip(items.first()) {
+            let firing = notification.firing().count();
+            return match firing {
+                0 => format!("[RESOLVED] {cause}: {} alerts, {seen_from}", items.len()),
+                _ => format!(
+                    "[FIRING {severity}] {cause}: {firing} alerts, worst {}, {seen_from}",
+                    worst_word(worst)
+                ),
+            };
+        }
         let nouns = nouns(notification);
         let firing = notification.firing().count();
         return match (items.first(), firing) {

@@ -71,7 +71,7 @@ impl Section {
             return super::note::section(item, note, &clock);
         }
         let facts = [
-            Fact { label: "Where", text: whereabouts(alert) },
+            Fact { label: "Where", text: incident(alert).unwrap_or_else(|| whereabouts(alert)) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
             Fact { label: "Not", text: alert.around.as_ref().map_or(String::new(), not_affected) },
             Fact { label: "Impact", text: alert.around.as_ref().map_or(String::new(), |a| impact(alert, a)) },
@@ -324,6 +324,11 @@ fn users(alert: &Alert) -> Option<String> {
         _ => seen().take(3).map(|(status, n)| format!("{status:03} ({})", share(ratio(*n, all)))).collect(),
     };
     (!words.is_empty()).then(|| format!("users see {}", words.join(", ")))
+}
+
+/// Where all of its incident is, if that was found.
+fn incident(alert: &Alert) -> Option<String> {
+    alert.envelope.as_ref().and_then(super::incident::whereabouts)
 }
 
 fn whereabouts(alert: &Alert) -> String {

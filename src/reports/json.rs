@@ -270,8 +270,16 @@ impl Serialize for OneIncident<'_> {
         map.serialize_entry("gateway_errors", &i.gateway_errors)?;
         map.serialize_entry("reasons", &reasons(&i.reasons))?;
         map.serialize_entry("events", &Items(i.events.iter().map(event)))?;
+        map.serialize_entry("envelope", &i.envelope.as_ref().map(|id| Envelope { id, cause: &i.cause }))?;
         map.end()
     }
+}
+
+/// The incident for people that an alert was part of.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: &'a str,
+    cause: &'a Option<String>,
 }
 
 struct Points<'a>(&'a gatewatch_rules::report::Timeline);

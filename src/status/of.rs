@@ -1,8 +1,8 @@
 //! From what an agent keeps, in its memory or in its snapshot, to what is shown of it.
 
 use super::{
-    AgentView, AlertView, Deliveries, InputView, Lines, Losses, Promise, ReceiverView, SCHEMA, SilenceView,
-    SnapshotView, Standing, View, WindowView, seconds,
+    AgentView, AlertView, Deliveries, InputView, Lines, Losses, PartOf, Promise, ReceiverView, SCHEMA,
+    SilenceView, SnapshotView, Standing, View, WindowView, seconds,
 };
 use crate::delivery::outbox;
 use crate::mute;
@@ -197,6 +197,7 @@ pub fn alerts<'a>(
         incident: standing.incident,
         errors: standing.counted.0,
         requests: standing.counted.1,
+        envelope: standing.envelope.map(|envelope| PartOf { cause: envelope.words(), id: envelope.id }),
     });
     let about_inputs = about_inputs.map(|alert| AlertView {
         muted: muted(&alert.rule, &alert.labels),
@@ -209,6 +210,7 @@ pub fn alerts<'a>(
         incident: Some(alert.incident.clone()),
         errors: 0,
         requests: 0,
+        envelope: None,
     });
     of_rules.chain(about_inputs).collect()
 }

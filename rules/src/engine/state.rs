@@ -8,6 +8,7 @@ use crate::case::{Case, labels};
 use crate::clues::Clues;
 use crate::detectors;
 use crate::groups::{Groups, Memory, SPANS_MAX};
+use crate::incident::Envelope;
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -18,7 +19,7 @@ use crate::total::Totals;
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Everything that an [`Engine`] owns: by reference when it is saved ([`Engine::state`]), and for [`Engine::restore`] when
@@ -37,6 +38,7 @@ pub struct EngineState<'a> {
     servers: Cow<'a, Servers>,
     recent: RecentState,
     clues: Cow<'a, Clues>,
+    envelopes: Cow<'a, BTreeMap<String, Envelope>>,
 }
 
 /// A rule with what it remembers.
@@ -117,7 +119,10 @@ impl EngineState<'_> {
             for remembered in &judging.groups {
                 let Some(case) = remembered.case.as_deref() else { continue };
                 if case.life().state() != State::Resolved {
-                    all.push(case.standing(judging.rule.name(), labels(&rule, &remembered.key)));
+                    all.push(Standing {
+                        envelope: case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned(),
+                        ..case.standing(judging.rule.name(), labels(&rule, &remembered.key))
+                    });
                 }
             }
         }
@@ -171,6 +176,11 @@ impl EngineState<'_> {
             self.over.len() <= INCIDENTS_MAX && self.over.iter().all(is_sound),
             "incidents that are over",
         )?;
+        let is_sound = |(id, envelope): (&String, &Envelope)| *id == envelope.id && envelope.is_sound();
+        ensure(self.envelopes.iter().all(is_sound), "what alerts have in common")?;
+        let of = |group: &Remembered<'_>| group.case.as_ref().and_then(|case| case.envelope.clone());
+        let mut known = self.rules.iter().flat_map(|rule| rule.groups.iter().filter_map(of));
+        ensure(known.all(|id| self.envelopes.contains_key(&id)), "the incident of an alert")?;
         ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")
     }
@@ -206,6 +216,7 @@ impl Engine {
             servers: Cow::Borrowed(&self.servers),
             recent: self.recent.state(),
             clues: Cow::Borrowed(&self.clues),
+            envelopes: Cow::Borrowed(&self.envelopes),
         }
     }
 
@@ -222,18 +233,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState {
-            buckets,
-            rules: mut saved,
-            samples,
-            over,
-            former,
-            totals,
-            recent,
-            servers,
-            clues,
-            ..
-        } = state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, .. } = state;
+        let EngineState { totals, recent, servers, clues, envelopes, .. } = state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -253,6 +254,7 @@ impl Engine {
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
         engine.servers = servers.into_owned();
+        engine.envelopes = envelopes.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
         engine.clues = Clues::restore(clues.into_owned(), step, goes_on)?;
@@ -270,11 +272,12 @@ impl Engine {
         }
         engine.introduce();
         engine.pin_again()?;
-        let changes = engine.let_go(saved, &saved_plan, closed)?;
+        let mut changes = engine.let_go(saved, &saved_plan, closed)?;
         // Else nothing has changed, and which series are pinned stays as it was.
         if !(goes_on && are_same && *saved_plan == *plan) || engine.buckets.is_over_cap() {
             engine.settle(plan);
         }
+        engine.settle_envelopes(&mut changes);
         Ok((engine, changes))
     }
 

@@ -395,6 +395,7 @@ mod tests {
                 errors: 20,
                 requests: 60,
                 muted: None,
+                envelope: None,
             }],
             receivers: vec![ReceiverView {
                 name: "ops".into(),

@@ -4,7 +4,7 @@ use super::{Outbox, TTL};
 use crate::delivery::flight::{Flight, Flown};
 use crate::delivery::missed::Missed;
 use crate::delivery::pace;
-use crate::delivery::queue::{Cause, Entry, Owed, REOPENED_AFTER};
+use crate::delivery::queue::{Cause, Entry, Owed, REOPENED_AFTER, ToldIncident};
 use crate::notification::{News, Outcome, Subject, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Severity;
@@ -146,6 +146,11 @@ impl Outbox {
             let Some(entry) = queue.entries.get_mut(&item.fingerprint) else { continue };
             let Some(alert) = self.state.alerts.get(&item.fingerprint) else { continue };
             let repeat = self.routes.get(&alert.rule).map_or(super::REPEAT_INTERVAL, |route| route.repeat);
+            let said = item.alert(&self.state.alerts).filter(|_| item.news.is_firing());
+            if let Some((said, envelope)) = said.and_then(|said| Some((said, said.envelope.as_ref()?))) {
+                let told = ToldIncident::of(envelope, said, queue.incidents.get(&envelope.id), now);
+                queue.incidents.insert(envelope.id.clone(), told);
+            }
             entry.told = item.told(&self.state.alerts);
             entry.may_believe = false;
             entry.handed_on = false;

@@ -63,7 +63,12 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 /// Alerts as an engine makes them: only changes that follow from the state before.
-fn engine(alerts: &mut BTreeMap<u32, Alert>, n: u32, kind: ChangeKind, late: bool) -> Option<Change> {
+fn engine(
+    alerts: &mut BTreeMap<u32, Alert>,
+    n: u32,
+    kind: ChangeKind,
+    (late, with_envelopes): (bool, bool),
+) -> Option<Change> {
     let fresh = alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, Severity::Warning);
     let known = alerts.entry(n).or_insert(Alert { state: AlertState::Pending, ..fresh });
     let number: u32 = known.incident[5..].parse().unwrap();
@@ -80,10 +85,30 @@ fn engine(alerts: &mut BTreeMap<u32, Alert>, n: u32, kind: ChangeKind, late: boo
         (ChangeKind::Resolved, AlertState::Firing) => {}
         _ => return None,
     }
+    if kind == ChangeKind::Firing {
+        let open = alerts.values().filter(|other| other.state == AlertState::Firing);
+        let mut open = open.filter_map(|other| other.envelope.clone());
+        // Two kinds of faults; whatever fires meanwhile belongs to the one that is open.
+        let fault = format!("f{}", n % 2);
+        let found = open.find(|envelope| envelope.id.starts_with(&fault)).map(|envelope| envelope.id);
+        let id = found.unwrap_or_else(|| format!("{fault}-{n}-{}", number + 1));
+        let labels = vec![("node".to_owned(), format!("n{}", number % 2))];
+        let envelope = Envelope { members: 1, ..Envelope::opened(id, T, labels) };
+        if let Some(known) = alerts.get_mut(&n) {
+            known.envelope = with_envelopes.then_some(envelope);
+        }
+    }
+    let known = alerts.get_mut(&n)?;
     // No two states of an alert are the same.
     known.last_bad += 5_000;
     known.state = if kind == ChangeKind::Resolved { AlertState::Resolved } else { AlertState::Firing };
-    Some(change(kind, known))
+    let said = known.clone();
+    let id = said.envelope.as_ref().map(|envelope| envelope.id.clone());
+    let firing = alerts.values().filter(|other| other.state == AlertState::Firing);
+    let members = firing.filter(|other| other.envelope.as_ref().map(|e| &e.id) == id.as_ref()).count();
+    let envelope = said.envelope.clone();
+    let envelope = envelope.map(|e| Envelope { members: u32::try_from(members).unwrap(), ..e });
+    Some(change(kind, &Alert { envelope, ..said }))
 }
 
 /// What one receiver has, one entry a key.
@@ -94,6 +119,8 @@ struct Taken {
     last: BTreeMap<String, bool>,
     /// Incident → whether it fires, by the last word, when that was put together, and which of its ends it was.
     incidents: BTreeMap<String, (bool, Millis, Millis)>,
+    /// Incidents that hold alerts, of those that were told.
+    together: BTreeSet<String>,
     /// Incidents of summaries.
     summed_up: u64,
     /// Paged again for the same, under another key.
@@ -114,6 +141,7 @@ impl Taken {
         self.summed_up += notification.totals.map_or(0, |totals| totals.incidents);
         for item in &notification.items {
             let fires = item.news.is_firing();
+            self.together.extend(item.alert.envelope.iter().map(|envelope| envelope.id.clone()));
             let page = matches!(item.news, News::Firing);
             let told = (fires, notification.at, item.alert.last_bad);
             let before = self.incidents.insert(item.alert.incident.clone(), told);
@@ -157,10 +185,14 @@ struct World {
     since: Vec<Change>,
     /// Nothing is refused and the clock goes right: then nobody is told anything twice.
     calm: bool,
+    /// Alerts belong to incidents.
+    together: bool,
+    /// Incident of an alert → the one that it belongs to.
+    part_of: BTreeMap<String, String>,
 }
 
 impl World {
-    fn new(calm: bool) -> World {
+    fn new(calm: bool, together: bool) -> World {
         let rate = |count| Some(crate::receiver::Rate { count, per: MINUTE });
         let receivers = vec![
             Receiver { rate_limit: rate(3), ..receiver("a") },
@@ -184,6 +216,8 @@ impl World {
             saved,
             since: Vec::new(),
             calm,
+            together,
+            part_of: BTreeMap::new(),
         }
     }
 
@@ -195,7 +229,10 @@ impl World {
     fn act(&mut self, act: Act) {
         match act {
             Act::Push(n, kind, late) => {
-                if let Some(change) = engine(&mut self.alerts, n, kind, late) {
+                if let Some(change) = engine(&mut self.alerts, n, kind, (late, self.together)) {
+                    if let Some(envelope) = &change.alert.envelope {
+                        self.part_of.insert(change.alert.incident.clone(), envelope.id.clone());
+                    }
                     self.since.push(change.clone());
                     self.outbox.push(change, self.now);
                 }
@@ -291,6 +328,12 @@ impl World {
         Ok(())
     }
 
+    fn is_open(&self, alert: &Alert) -> bool {
+        let id = |alert: &Alert| alert.envelope.as_ref().map(|envelope| envelope.id.clone());
+        let mut firing = self.alerts.values().filter(|other| other.state == AlertState::Firing);
+        alert.envelope.is_some() && firing.any(|other| id(other) == id(alert))
+    }
+
     /// When everything has been answered for long enough.
     fn check(&self) -> Result<(), TestCaseError> {
         let given_up = self.outbox.counters().deliveries_dropped > 0;
@@ -308,11 +351,18 @@ impl World {
             for (n, alert) in &self.alerts {
                 let fires = alert.state == AlertState::Firing;
                 let last = taken.last.get(&alert.fingerprint);
-                prop_assert!(last == Some(&fires) || last.is_none() && !fires, "{n}: the last word is wrong");
+                // The end waits for the others of its incident.
+                let waits = !fires && self.is_open(alert);
+                let is_right = last == Some(&fires) || last.is_none() && !fires || waits;
+                prop_assert!(is_right, "{n}: the last word is wrong");
             }
             let all: u32 =
                 self.alerts.values().map(|alert| alert.incident[5..].parse::<u32>().unwrap() - 1).sum();
-            let told = taken.incidents.len() as u64 + taken.summed_up;
+            let joined = |(alert, id): &(&String, &String)| {
+                taken.together.contains(*id) && !taken.incidents.contains_key(*alert)
+            };
+            let joined = self.part_of.iter().filter(joined).count();
+            let told = (taken.incidents.len() + joined) as u64 + taken.summed_up;
             prop_assert!(told >= u64::from(all), "{}: {told} of {all} incidents", receiver.name);
         }
         Ok(())
@@ -325,8 +375,8 @@ fn number(alert: &Alert) -> u32 {
 
 proptest! {
     #[test]
-    fn whatever_happens(acts in acts(), calm in any::<bool>()) {
-        let mut world = World::new(calm);
+    fn whatever_happens(acts in acts(), calm in any::<bool>(), together in any::<bool>()) {
+        let mut world = World::new(calm, together);
         let end = [Act::CatchingUp(false), Act::Mute(0)].into_iter();
         let end = end.chain((0..400).flat_map(|_| [Act::Wait(2 * MINUTE), Act::Answer(0, super::whatever_tests::Answer::Sent)]));
         for act in acts.iter().copied().chain(end) {
