@@ -240,6 +240,30 @@ fn of_a_node() -> Envelope {
     }
 }
 
+/// Alerts of one fault, told together.
+fn incidents() -> [(&'static str, Notification); 3] {
+    let of_node: Vec<Item> = twelve()
+        .into_iter()
+        .map(|item| Item { alert: Alert { envelope: Some(of_a_node()), ..item.alert }, ..item })
+        .collect();
+    let ended = |item: &Item| Item {
+        news: News::Resolved,
+        alert: over(item.alert.clone(), End::Recovered),
+        ..item.clone()
+    };
+    let of_node_over: Vec<Item> = of_node.iter().map(ended).collect();
+    let together =
+        |items| Notification { subject: Subject::Incident("0000-1".into()), ..notification(items) };
+    let of_one = Envelope { labels: labels(&[("upstream", "be_img/srv3")]), ..of_a_node() };
+    let of_one = Envelope { place: Place::Upstream, affected: None, same: Vec::new(), ..of_one };
+    let of_one = Alert { envelope: Some(of_one), ..alert() };
+    [
+        ("incident", together(of_node)),
+        ("incident_over", together(of_node_over)),
+        ("incident_of_one", notification(vec![item(News::Firing, of_one)])),
+    ]
+}
+
 fn cases() -> Vec<(&'static str, Notification)> {
     let mut again = alert();
     again.normal = Some(0.0);
@@ -255,20 +279,9 @@ fn cases() -> Vec<(&'static str, Notification)> {
     let mixed = vec![item(News::Firing, alert()), item(News::Resolved, one_of_many)];
     let several = vec![item(News::Firing, alert()), item(News::Firing, counted())];
     let stands_in = Subject::StandsIn { receiver: "chat".into(), since: alert().fired - 7 * MINUTE };
-    let of_node: Vec<Item> = twelve()
-        .into_iter()
-        .map(|item| Item { alert: Alert { envelope: Some(of_a_node()), ..item.alert }, ..item })
-        .collect();
-    let ended =
-        |item: &Item| Item { news: News::Resolved, alert: over(item.alert.clone(), End::Recovered), ..item.clone() };
-    let of_node_over: Vec<Item> = of_node.iter().map(ended).collect();
-    let together =
-        |items| Notification { subject: Subject::Incident("0000-1".into()), ..notification(items) };
-    let of_one = Envelope { labels: labels(&[("upstream", "be_img/srv3")]), ..of_a_node() };
-    let of_one = Envelope { place: Place::Upstream, affected: None, same: Vec::new(), ..of_one };
-    let of_one = Alert { envelope: Some(of_one), ..alert() };
     let escalated = item(News::Escalated { from: Severity::Warning }, alert());
     let mut all = kinds();
+    all.extend(incidents());
     all.extend([
         ("firing", notification(vec![item(News::Firing, alert())])),
         ("firing_twelve", notification(twelve())),
@@ -293,9 +306,6 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ("firing_evidence", notification(vec![item(News::Firing, with_evidence())])),
         ("firing_blocked", notification(vec![item(News::Firing, blocked())])),
         ("firing_exits", notification(vec![item(News::Firing, exits())])),
-        ("incident", together(of_node)),
-        ("incident_over", together(of_node_over)),
-        ("incident_of_one", notification(vec![item(News::Firing, of_one)])),
         ("several", Notification { subject: Subject::Several, ..notification(several) }),
         (
             "introduced",

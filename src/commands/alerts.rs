@@ -112,6 +112,7 @@ mod tests {
             errors: 1_058,
             requests: 5_056,
             muted: None,
+            envelope: None,
         };
         let muted = Some("silence 3 of anna (dep\u{1b}[2Jloy)".to_owned());
         let other =
