@@ -32,6 +32,8 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     window: Window,
+    /// The same without a blip.
+    spared: Window,
     /// All groups together in a span: the same for each of them.
     all: Vec<(Span, Point)>,
 }
@@ -141,6 +143,10 @@ impl View<'_> {
         let above_recover = (self.detector.level)(sum) > rule.recover_level();
         let bad = rule.above.iter().rev().find(|(_, above)| {
             (self.detector.judge)(rule, *above, &scratch.window) == Verdict::Bad
+                && (rule.blip == 0 || {
+                    scratch.window.without(rule.blip, &mut scratch.spared);
+                    (self.detector.judge)(rule, *above, &scratch.spared) == Verdict::Bad
+                })
                 && (rule.times_rest <= 0.0 || self.above_rest(&scratch.window, &mut scratch.all))
         });
         Judgement::Judged { bad: bad.map(|b| b.0), above_recover: above_recover || bad.is_some() }

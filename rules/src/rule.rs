@@ -113,6 +113,8 @@ pub struct Rule {
     pub confidence: Option<f64>,
     /// So many steps of the window must be above by themselves.
     pub min_bad_steps: u32,
+    /// A total failure of so long is no incident: without what one could explain it must still be bad; 0: off.
+    pub blip: Millis,
     /// And above this many times the ratio of all other groups of the rule together; 0: off.
     pub times_rest: f64,
     /// Recovering once not above this; `None`: half of the lowest `above`.
@@ -153,6 +155,7 @@ impl Rule {
             min_errors: if is_count { 0 } else { 10 },
             confidence: None,
             min_bad_steps: 1,
+            blip: 0,
             times_rest: 0.0,
             recover_below: None,
             for_: 0,

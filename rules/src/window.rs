@@ -92,6 +92,22 @@ impl std::ops::AddAssign for Point {
     }
 }
 
+/// A blip is looked for at so many places in each point.
+const PLACES: i64 = 10;
+
+/// How many of the requests of a point may well have come in a part of it: one standard deviation above the mean.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts stay far below 2^52, and this is not negative"
+)]
+fn most_in(requests: u64, part: Millis, of: Millis) -> u64 {
+    let part = part as f64 / of as f64;
+    let mean = requests as f64 * part;
+    ((mean + (mean * (1.0 - part)).sqrt()).ceil() as u64).min(requests)
+}
+
 /// What a group did in a window: its points, oldest first, and their sum. Reused from group to group.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -151,6 +167,39 @@ impl Window {
             sum += *point;
         }
         sum
+    }
+
+    /// What is left without a blip: a total failure of this length, there where it explains the most errors.
+    pub fn without(&self, blip: Millis, left: &mut Window) {
+        left.clone_from(self);
+        let (unit, length) = (self.span.unit.max(1), self.span.to - self.span.from);
+        // It may have begun before the window, and within a point.
+        let starts = (0..).map(|i| i * unit / PLACES - blip).take_while(|start| *start < length);
+        let Some(worst) =
+            starts.max_by_key(|start| self.explained(*start, blip).map(|(_, errors)| errors).sum::<u64>())
+        else {
+            return;
+        };
+        for (at, errors) in self.explained(worst, blip) {
+            let Some(point) = left.points.get_mut(at) else { continue };
+            (point.errors, point.requests) = (point.errors - errors, point.requests - errors);
+            (left.sum.errors, left.sum.requests) = (left.sum.errors - errors, left.sum.requests - errors);
+        }
+    }
+
+    /// The errors of each point that a total failure explains which begins so long after the window.
+    fn explained(&self, start: Millis, length: Millis) -> impl Iterator<Item = (usize, u64)> {
+        let unit = self.span.unit.max(1);
+        let first = usize::try_from(start.div_euclid(unit)).unwrap_or(0);
+        let points = (0..).zip(&self.points).skip(first);
+        points
+            .map(move |(at, point)| {
+                let from = i64::try_from(at).unwrap_or(0) * unit;
+                let covered = (start + length).min(from + unit) - start.max(from);
+                (at, point, covered)
+            })
+            .take_while(|(_, _, covered)| *covered > 0)
+            .map(move |(at, point, covered)| (at, point.errors.min(most_in(point.requests, covered, unit))))
     }
 
     /// Start of the first point that is bad by itself, and end of the last.

@@ -52,6 +52,7 @@ fn set(rule: &mut Rule, key: &str, value: &Value) -> Result<(), Error> {
         "min_errors" => rule.min_errors = count(value)?,
         "min_bad_steps" => rule.min_bad_steps = u32::try_from(count(value)?).map_err(|e| e.to_string())?,
         "confidence" => rule.confidence = Some(number(value)?),
+        "blip" => rule.blip = duration(value)?,
         "times_rest" => rule.times_rest = number(value)?,
         "recover_below" => rule.recover_below = Some(number(value)?),
         _ => return Err("is not known here".to_owned()),
