@@ -42,6 +42,8 @@ pub enum End {
     Recovered,
     /// No traffic to judge for `stale_after`: never seen to recover.
     Expired,
+    /// It had been as bad ever since the group was first seen, for as long as its rule's `baseline`: taken as its normal.
+    Usual,
     /// Its rule is gone or was changed.
     Config,
     /// Its group was evicted at the cap of series.
@@ -74,6 +76,22 @@ pub struct Note {
     pub command: Option<String>,
 }
 
+/// How it was judged, as far as its figures and limit need words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Errors ÷ requests above a threshold.
+    #[default]
+    Ratio,
+    /// A number of errors above a threshold.
+    Count,
+    /// Errors ÷ requests above so many times the group's own normal.
+    Spike {
+        /// How many.
+        times: f64,
+    },
+}
+
 /// An alert as the world is told of it: the state of one group under one rule, with what is known of why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -101,6 +119,9 @@ pub struct Alert {
     pub above: f64,
     /// Whether `above` is a number (detector `count`) and not a ratio.
     pub is_count: bool,
+    /// How it was judged.
+    #[serde(default)]
+    pub kind: Kind,
     /// Length of the window it was judged over last.
     pub window: Millis,
     /// Errors in that window.
@@ -109,7 +130,8 @@ pub struct Alert {
     pub window_requests: u64,
     /// Errors and requests in the last 20 s of it, or in its last step if that is longer.
     pub recent: (u64, u64),
-    /// The group's ratio before the first bad step, as far back as buckets go; `None`: nothing before.
+    /// The group's ratio before the first bad step, as far back as buckets go, or over its rule's `baseline`; `None`:
+    /// nothing before.
     pub normal: Option<f64>,
     /// Start of the first bad step.
     pub started: Millis,

@@ -1,8 +1,9 @@
 //! One alert with what is known of why: its life, and what was counted since it began. Counts are added step by step, so
 //! that it needs no more history than its window when it begins.
 
-use crate::alert::{Alert, End, Labels, Sample, State};
+use crate::alert::{Alert, End, Kind, Labels, Sample, State};
 use crate::detectors::Detector;
+use crate::detectors::normal::{Normal, bar};
 use crate::life::{Event, Judgement, Life};
 use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
@@ -101,6 +102,12 @@ pub(crate) struct Case {
     peak: f64,
     window: (Millis, Point),
     normal: Option<f64>,
+    /// What was normal for the group when this began, where its rule asks for it: it stays while this lasts.
+    own_normal: Option<Normal>,
+    /// The group was hardly known when this began: what it is like all the time may yet turn out to be its normal.
+    learns: bool,
+    /// When that happened: what was until then is no incident.
+    learnt: Option<Millis>,
     /// From `started` to `last_bad`.
     confirmed: Totals,
     /// From there to the end of the last bad step that came while recovering or later: part of the incident only if it
@@ -122,6 +129,8 @@ pub(crate) struct Beginning {
     pub started: Millis,
     pub last_bad: Millis,
     pub normal: Option<f64>,
+    pub own_normal: Option<Normal>,
+    pub learns: bool,
     /// From `started` to `last_bad`, and from there to `at`.
     pub confirmed: Totals,
     pub after: Totals,
@@ -144,7 +153,10 @@ impl Case {
             last_traffic: beginning.last_bad,
             peak: 0.0,
             window: (0, Point::default()),
-            normal: beginning.normal,
+            normal: beginning.own_normal.map(|normal| normal.ratio).or(beginning.normal),
+            own_normal: beginning.own_normal,
+            learns: beginning.learns,
+            learnt: None,
             confirmed: beginning.confirmed,
             unsure: Totals::default(),
             unsure_until: None,
@@ -157,6 +169,31 @@ impl Case {
 
     pub fn life(&self) -> &Life {
         &self.life
+    }
+
+    /// From when on it is no part of what is normal for the group.
+    pub fn abnormal_from(&self) -> Millis {
+        self.learnt.unwrap_or(self.started)
+    }
+
+    /// Whether it may turn out to be the group's normal, having lasted so long.
+    pub fn may_be_usual(&self, at: Millis, baseline: Millis) -> bool {
+        self.learns && self.life.is_open() && at - self.started >= baseline
+    }
+
+    /// It turned out to be the group's normal.
+    pub fn learn(&mut self, at: Millis, normal: Normal) {
+        (self.learns, self.learnt, self.own_normal) = (false, Some(at), Some(normal));
+    }
+
+    /// What was normal for the group when this began; `None`: not known, or not asked for.
+    pub fn own_normal(&self) -> Option<&Normal> {
+        self.own_normal.as_ref()
+    }
+
+    /// Whether it has ever fired.
+    pub fn has_fired(&self) -> bool {
+        self.fired.is_some()
     }
 
     /// The end of the last bad step that is part of it.
@@ -252,10 +289,11 @@ impl Case {
 
     /// Whether it can have been saved when steps were closed up to there.
     pub fn is_sound(&self, closed: Millis) -> bool {
-        let some = [self.fired, self.resolved, self.unsure_until];
+        let some = [self.fired, self.resolved, self.unsure_until, self.learnt];
         let times = [self.started, self.last_bad, self.escalated, self.last_traffic, self.window.0];
         let is_shown = |sample: &Sample| is_time(sample.end) && sample.line.len() <= SAMPLE_MAX;
         self.life.is_sound(closed)
+            && self.own_normal.is_none_or(|normal| normal.is_sound())
             && times.into_iter().chain(some.into_iter().flatten()).all(is_time)
             && [&self.confirmed, &self.unsure, &self.after].into_iter().all(Totals::is_sound)
             && self.samples.len() <= SAMPLES_MAX
@@ -279,6 +317,8 @@ impl Case {
         let labels = labels(rule, key);
         let fingerprint = fingerprint(&rule.name, &labels);
         let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
+        let above = above.map_or(0.0, |above| above.1);
+        let limit = bar(rule, above, self.own_normal());
         let shares = self.shares();
         Alert {
             incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), self.number.unwrap_or(0)),
@@ -291,8 +331,9 @@ impl Case {
             end: self.end,
             severity: self.severity,
             counts: rule.counts,
-            above: above.map_or(0.0, |a| a.1),
+            above: limit,
             is_count: detector.is_count,
+            kind: kind(rule, detector, limit > above),
             window: self.window.0,
             window_errors: self.window.1.errors,
             window_requests: self.window.1.requests,
@@ -358,6 +399,15 @@ impl Case {
         let Totals { own, all, .. } = &self.confirmed;
         let share = |own: u64, all: u64| if all == 0 { 0.0 } else { own as f64 / all as f64 };
         (share(own.errors, all.errors), share(own.requests, all.requests))
+    }
+}
+
+/// `is_own`: the group's limit is above its rule's.
+fn kind(rule: &Rule, detector: &Detector, is_own: bool) -> Kind {
+    match detector.name {
+        "count" => Kind::Count,
+        _ if is_own => Kind::Spike { times: rule.times },
+        _ => Kind::Ratio,
     }
 }
 

@@ -405,8 +405,10 @@ impl Engine {
 /// How many minutes the rules look back over.
 fn minutes(rules: &[Rule], step: Millis) -> usize {
     let of = |rule: &Rule| {
-        let span = Span::ending(0, rule.longest_window(), step);
-        if span.is_minutes(step) { (span.to - span.from) / MINUTE } else { 0 }
+        let span = Span::ending(0, rule.look_back(), step);
+        // A baseline ends with its window, not with a minute.
+        let more = i64::from(rule.baseline.is_some());
+        if span.is_minutes(step) { (span.to - span.from) / MINUTE + more } else { more }
     };
     let most = rules.iter().map(of).max().unwrap_or(0).min(MINUTES_HELD);
     usize::try_from(most).unwrap_or(0)
@@ -415,6 +417,10 @@ fn minutes(rules: &[Rule], step: Millis) -> usize {
 #[cfg(test)]
 #[path = "engine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "engine_kinds_tests.rs"]
+mod kinds;
 
 #[cfg(test)]
 #[path = "engine_invariant_tests.rs"]

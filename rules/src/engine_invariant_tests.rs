@@ -34,6 +34,7 @@ fn rules() -> Vec<Rule> {
     let mut tries = rule("tries", warning(0.3), &["node"]);
     (tries.counts, tries.min_requests, tries.min_errors) = (Counts::Masked, 2, 1);
     all.extend([patient, sluggish, long, number, tries]);
+    all.extend(super::kinds::nervous());
     all
 }
 

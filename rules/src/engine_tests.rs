@@ -148,17 +148,17 @@ pub(super) fn told(changes: &[Change]) -> Vec<String> {
     changes.iter().map(told).collect()
 }
 
-struct Episode {
-    name: &'static str,
-    rule: Rule,
-    deeds: &'static [Deed<'static>],
-    told: &'static [&'static str],
+pub(super) struct Episode {
+    pub name: &'static str,
+    pub rule: Rule,
+    pub deeds: &'static [Deed<'static>],
+    pub told: &'static [&'static str],
 }
 
 const U1: &str = "i//p/u1/";
 const U2: &str = "i//p/u2/";
 
-fn with(mut rule: Rule, edit: impl FnOnce(&mut Rule)) -> Rule {
+pub(super) fn with(mut rule: Rule, edit: impl FnOnce(&mut Rule)) -> Rule {
     edit(&mut rule);
     rule
 }
@@ -479,7 +479,7 @@ fn groups_and_windows() {
     ]);
 }
 
-fn check(episodes: Vec<Episode>) {
+pub(super) fn check(episodes: Vec<Episode>) {
     let mut wrong = Vec::new();
     for episode in episodes {
         assert_eq!(episode.rule.problems(STEP), [], "{}", episode.name);

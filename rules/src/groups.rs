@@ -11,6 +11,12 @@ use std::collections::HashMap;
 /// A series that belongs to no group of the rule.
 const NONE: u32 = u32::MAX;
 
+/// So many incidents of a group are kept out of its normal; then the first ones are part of it.
+pub(crate) const SPANS_MAX: usize = 8;
+
+/// From, to.
+pub(crate) type Stretch = (Millis, Millis);
+
 /// Everything that has the same values of the rule's `group_by`.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -22,12 +28,43 @@ pub(crate) struct Group {
     pub case: Option<Box<Case>>,
     /// End of the last step with an error.
     last_error: Millis,
+    /// Its incidents of late, each from its first bad step to the end of its last: no part of what is normal.
+    pub spans: Vec<Stretch>,
+    /// Since when it has the alert that it had before this step: all of that is not normal, either.
+    abnormal: Option<Millis>,
     /// In `active`.
     is_active: bool,
 }
 
-/// A group's labels, the end of its last step with an error, its alert.
-pub(crate) type Remembered<'a> = (&'a LabelSet, Millis, Option<&'a Box<Case>>);
+impl Group {
+    /// Whether nothing that lasted so long from there on is part of an incident.
+    pub fn was_normal(&self, from: Millis, length: Millis) -> bool {
+        let to = from.saturating_add(length);
+        self.abnormal.is_none_or(|since| to <= since) && !self.spans.iter().any(|s| from < s.1 && s.0 < to)
+    }
+
+    /// An incident that is over.
+    pub fn add_span(&mut self, span: Stretch) {
+        if span.0 >= span.1 {
+            return;
+        }
+        if self.spans.len() == SPANS_MAX {
+            self.spans.remove(0);
+        }
+        self.spans.push(span);
+    }
+}
+
+/// What is remembered of a group beside its labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory<C> {
+    /// The end of its last step with an error.
+    pub last_error: Millis,
+    /// Its incidents of late.
+    pub spans: Vec<Stretch>,
+    /// Its alert.
+    pub case: Option<C>,
+}
 
 /// A rule and its groups.
 #[derive(Debug)]
@@ -119,7 +156,15 @@ impl Groups {
     fn add_group(&mut self, key: LabelSet) -> u32 {
         let at = self.free.pop().unwrap_or(u32::try_from(self.groups.len()).unwrap_or(NONE));
         self.by_key.insert(key.clone(), at);
-        let group = Group { key, members: Vec::new(), case: None, last_error: Millis::MIN, is_active: false };
+        let group = Group {
+            key,
+            members: Vec::new(),
+            case: None,
+            last_error: Millis::MIN,
+            spans: Vec::new(),
+            abnormal: None,
+            is_active: false,
+        };
         match self.groups.get_mut(at as usize) {
             Some(slot) => *slot = Some(group),
             None => self.groups.push(Some(group)),
@@ -156,24 +201,30 @@ impl Groups {
     }
 
     /// What is remembered of the groups to judge, by their labels.
-    pub fn remembered(&self) -> Vec<Remembered<'_>> {
+    pub fn remembered(&self) -> Vec<(&LabelSet, Memory<&Box<Case>>)> {
         let groups = self.active.iter().filter_map(|at| self.group(*at));
-        let mut all: Vec<_> =
-            groups.map(|group| (&group.key, group.last_error, group.case.as_ref())).collect();
+        let memory = |group: &'_ Group| (group.last_error, group.spans.clone());
+        let mut all: Vec<_> = groups
+            .map(|group| {
+                let (last_error, spans) = memory(group);
+                (&group.key, Memory { last_error, spans, case: group.case.as_ref() })
+            })
+            .collect();
         all.sort_unstable_by_key(|group| group.0);
         all
     }
 
     /// Remembers a group, before any series is added; `false`: it was remembered already.
-    pub fn remember(&mut self, key: LabelSet, last_error: Millis, case: Option<Box<Case>>) -> bool {
+    pub fn remember(&mut self, key: LabelSet, memory: Memory<Box<Case>>) -> bool {
         if self.by_key.contains_key(&key) {
             return false;
         }
         let at = self.add_group(key);
         self.active.push(at);
-        self.has_case |= case.is_some();
+        self.has_case |= memory.case.is_some();
         if let Some(group) = self.group_mut(at) {
-            (group.last_error, group.is_active, group.case) = (last_error, true, case);
+            (group.last_error, group.is_active) = (memory.last_error, true);
+            (group.spans, group.case) = (memory.spans, memory.case);
         }
         true
     }
@@ -216,9 +267,14 @@ impl Groups {
     pub fn take_active(&mut self, end: Millis) -> Vec<u32> {
         let mut active = std::mem::take(&mut self.active);
         let matters_after = end.saturating_sub(self.reach);
+        let normal_after = end.saturating_sub(self.rule.look_back().saturating_add(2 * MINUTE));
         active.retain(|&at| {
             let Some(group) = self.group_mut(at) else { return false };
-            group.is_active = group.case.is_some() || group.last_error > matters_after;
+            group.spans.retain(|span| span.1 > normal_after);
+            // As it was before this step, so that it does not matter which group is judged first.
+            group.abnormal = group.case.as_deref().map(Case::abnormal_from);
+            group.is_active =
+                group.case.is_some() || group.last_error > matters_after || !group.spans.is_empty();
             let stays = group.is_active;
             if !stays {
                 self.drop_if_empty(at);
@@ -253,6 +309,11 @@ impl Groups {
                 take(case, &group.members);
             }
         }
+    }
+
+    /// Every group.
+    pub fn all(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().flatten()
     }
 
     /// Every series of every group.

@@ -5,10 +5,15 @@
 //! that is open goes on while its window is above `recover_below`, however little traffic that has; without any, nothing
 //! is said. An incident starts with the first step of its window that is bad by itself (above the lowest threshold) and
 //! ends with the last such step while it fires: one that comes while it recovers counts only if it fires again.
+//!
+//! Where a rule has a baseline, a group is compared with its own normal, too (`detectors/normal.rs`), over the time before
+//! its window; from its first bad step until its alert can no longer reopen, with what was normal then.
 
+use crate::alert::End;
 use crate::buckets::Buckets;
 use crate::case::{Beginning, Case, Totals};
-use crate::detectors::{Detector, Verdict, above_rest};
+use crate::detectors::normal::{Normal, bar, is_still_up};
+use crate::detectors::{Above, Detector, Verdict, above_rest};
 use crate::groups::{Group, Groups, counted};
 use crate::life::{Event, Judgement};
 use crate::refine::ByUpstream;
@@ -18,6 +23,8 @@ use crate::series::SeriesId;
 use crate::tally::Tally;
 use crate::window::{MINUTE, Point, STEPS_HELD, Span, Window, lengths};
 use gatewatch_parsers::Millis;
+
+mod past;
 
 /// What a step brought under a rule.
 #[derive(Debug, Default)]
@@ -36,6 +43,8 @@ pub(crate) struct Scratch {
     spared: Window,
     /// All groups together in a span: the same for each of them.
     all: Vec<(Span, Point)>,
+    /// The same of their normal times, between two times.
+    normal: Vec<((Millis, Millis), Point)>,
 }
 
 /// Judges every group that may be bad or has an alert, in the step that ends at `end`.
@@ -49,12 +58,19 @@ pub(crate) fn judge(
     let mut outcome = Outcome::default();
     let active = groups.take_active(end);
     scratch.all.clear();
+    scratch.normal.clear();
     for &at in &active {
         let Some(group) = groups.group_mut(at) else { continue };
         let mut case = group.case.take();
         if let Some(over) = case.take_if(|case| case.life().is_over(end)) {
             let incident = groups.group(at).and_then(|group| over.incident(&groups.rule, &group.key));
             outcome.over.extend(incident.map(|incident| (at, incident)));
+            if groups.rule.baseline.is_some()
+                && over.has_fired()
+                && let Some(group) = groups.group_mut(at)
+            {
+                group.add_span((over.abnormal_from(), over.last_bad()));
+            }
         }
         let view = View { groups, buckets, detector, end };
         let events = view.judge(at, &mut case, scratch);
@@ -97,19 +113,24 @@ impl View<'_> {
         if case.is_none() && !self.window_moved() {
             return Vec::new();
         }
-        let over = case.as_ref().filter(|case| case.life().has_resolved()).map(|case| case.last_bad());
-        let judgement = self.judgement(group, over, scratch);
+        let (mut judgement, mut normal) = self.judgement(group, case.as_deref(), scratch);
+        if let Some(case) = case.as_deref_mut()
+            && let Some(usual) = self.usual(group, case, &scratch.window)
+        {
+            case.learn(self.end, usual);
+            (judgement, normal) = (Judgement::Over(End::Usual), Some(usual));
+        }
         match case {
             Some(case) => {
                 let mut step =
                     self.sum(group, |id| self.buckets.steps(id, self.end - self.buckets.step(), self.end));
                 step.all = self.groups.step_sum();
-                let is_bad = self.is_bad(step.own);
+                let is_bad = self.is_bad(step.own, normal.as_ref());
                 case.count(self.end, step, is_bad);
                 case.lose(self.buckets.lost(self.end - self.buckets.step(), self.end));
             }
             None if matches!(judgement, Judgement::Judged { bad: Some(_), .. }) => {
-                *case = Some(Box::new(Case::new(self.beginning(group, scratch))));
+                *case = Some(Box::new(Case::new(self.beginning(group, normal, scratch))));
             }
             None => return Vec::new(),
         }
@@ -123,10 +144,16 @@ impl View<'_> {
         span(self.end) != span(self.end - step)
     }
 
-    /// `over`: the end of an incident that has resolved. A stretched window reaches no further back, lest a group whose
-    /// traffic stops reopens for what it fired for.
-    fn judgement(&self, group: &Group, over: Option<Millis>, scratch: &mut Scratch) -> Judgement {
+    /// And what is normal for the group, as far as it was asked. Of a group whose incident has resolved, a stretched window
+    /// reaches no further back than that, lest one whose traffic stops reopens for what it fired for.
+    fn judgement(
+        &self,
+        group: &Group,
+        case: Option<&Case>,
+        scratch: &mut Scratch,
+    ) -> (Judgement, Option<Normal>) {
         let rule = &self.groups.rule;
+        let over = case.filter(|case| case.life().has_resolved()).map(Case::last_bad);
         let enough = rule.min_requests.max(1);
         for length in lengths(rule.window, rule.stretch) {
             let since = over.filter(|_| length > rule.window).unwrap_or(Millis::MIN);
@@ -137,19 +164,60 @@ impl View<'_> {
             }
         }
         let sum = scratch.window.sum();
+        let mut normal = case.and_then(Case::own_normal).copied();
         if sum.requests == 0 {
-            return Judgement::Silent;
+            return (Judgement::Silent, normal);
         }
-        let above_recover = (self.detector.level)(sum) > rule.recover_level();
+        let mut is_known = case.is_some() || rule.baseline.is_none();
         let bad = rule.above.iter().rev().find(|(_, above)| {
-            (self.detector.judge)(rule, *above, &scratch.window) == Verdict::Bad
-                && (rule.blip == 0 || {
-                    scratch.window.without(rule.blip, &mut scratch.spared);
-                    (self.detector.judge)(rule, *above, &scratch.spared) == Verdict::Bad
-                })
-                && (rule.times_rest <= 0.0 || self.above_rest(&scratch.window, &mut scratch.all))
+            let mut verdict = self.verdict(*above, normal, scratch);
+            // It costs more than all the rest: only asked for where it matters.
+            if matches!(verdict, Verdict::Bad | Verdict::NoHistory) && !std::mem::replace(&mut is_known, true)
+            {
+                normal = self.normal(group, scratch);
+                verdict = self.verdict(*above, normal, scratch);
+            }
+            verdict == Verdict::Bad
         });
-        Judgement::Judged { bad: bad.map(|b| b.0), above_recover: above_recover || bad.is_some() }
+        let is_up = if rule.baseline.is_some() {
+            is_still_up(rule, normal.as_ref(), sum)
+        } else {
+            (self.detector.level)(sum) > rule.recover_level()
+        };
+        let above_recover = is_up || bad.is_some();
+        (Judgement::Judged { bad: bad.map(|b| b.0), above_recover }, normal)
+    }
+
+    /// Bad at this threshold, or what spares it.
+    fn verdict(&self, above: f64, normal: Option<Normal>, scratch: &mut Scratch) -> Verdict {
+        let rule = &self.groups.rule;
+        let found = self.verdict_of(&scratch.window, above, normal);
+        if found != Verdict::Bad {
+            return found;
+        }
+        if rule.times_rest > 0.0 && !self.above_rest(&scratch.window, &mut scratch.all) {
+            return Verdict::LikeTheRest;
+        }
+        if rule.blip > 0 {
+            scratch.window.without(rule.blip, &mut scratch.spared);
+            if self.verdict_of(&scratch.spared, above, normal) != Verdict::Bad {
+                return Verdict::Blip;
+            }
+        }
+        Verdict::Bad
+    }
+
+    fn verdict_of(&self, window: &Window, above: f64, normal: Option<Normal>) -> Verdict {
+        let rule = &self.groups.rule;
+        let found = (self.detector.judge)(rule, bar(rule, above, normal.as_ref()), window);
+        if found != Verdict::Bad {
+            return found;
+        }
+        match normal {
+            Some(normal) if !normal.is_passed(rule, window.sum()) => Verdict::LikeItself,
+            None if self.detector.above == Above::Floor => Verdict::NoHistory,
+            _ => Verdict::Bad,
+        }
     }
 
     fn above_rest(&self, window: &Window, all: &mut Vec<(Span, Point)>) -> bool {
@@ -160,8 +228,9 @@ impl View<'_> {
     }
 
     /// Whether a step or minute is bad by itself.
-    fn is_bad(&self, point: Point) -> bool {
-        (self.detector.bad_point)(self.groups.rule.lowest_above(), point)
+    fn is_bad(&self, point: Point, normal: Option<&Normal>) -> bool {
+        let rule = &self.groups.rule;
+        (self.detector.bad_point)(bar(rule, rule.lowest_above(), normal), point)
     }
 
     /// What the group did in a span, points that start before `since` apart.
@@ -200,10 +269,12 @@ impl View<'_> {
     }
 
     /// What is known of a group that is bad now and was not before; its window is rolled up already.
-    fn beginning(&self, group: &Group, scratch: &mut Scratch) -> Beginning {
+    fn beginning(&self, group: &Group, own_normal: Option<Normal>, scratch: &mut Scratch) -> Beginning {
         let span = scratch.window.span();
-        let (started, last_bad) =
-            scratch.window.bad_between(|p| self.is_bad(p)).unwrap_or((span.from, span.to));
+        let (started, last_bad) = scratch
+            .window
+            .bad_between(|p| self.is_bad(p, own_normal.as_ref()))
+            .unwrap_or((span.from, span.to));
         let before = Span { from: self.held_from(), to: started, unit: self.buckets.step() };
         let mut normal = Point::default();
         if before.from < before.to {
@@ -217,6 +288,8 @@ impl View<'_> {
             started,
             last_bad,
             normal: (normal.requests > 0).then(|| normal.ratio()),
+            own_normal,
+            learns: self.is_hardly_known(group, &scratch.window),
             confirmed: self.totals(group, started, last_bad, scratch),
             after: self.totals(group, last_bad, self.end, scratch),
             lost: self.buckets.lost(span.from, self.end),

@@ -117,6 +117,14 @@ pub struct Rule {
     pub blip: Millis,
     /// And above this many times the ratio of all other groups of the rule together; 0: off.
     pub times_rest: f64,
+    /// How much of a group's own past is its normal; `None`: only the thresholds count.
+    pub baseline: Option<Millis>,
+    /// Beyond its normal is what chance alone brings with at most this probability.
+    pub alpha: f64,
+    /// And above this many times its normal.
+    pub times: f64,
+    /// Above this it is bad whatever its normal; 1: off.
+    pub ceiling: f64,
     /// Recovering once not above this; `None`: half of the lowest `above`.
     pub recover_below: Option<f64>,
     /// How long it must be bad before it fires.
@@ -141,6 +149,7 @@ impl Rule {
     #[must_use]
     pub fn new(name: &str, detector: DetectorName, above: Vec<(Severity, f64)>) -> Rule {
         let is_count = detectors::find(detector).is_some_and(|d| d.is_count);
+        let is_spike = detector == "spike";
         Rule {
             name: name.to_owned(),
             detector,
@@ -157,6 +166,10 @@ impl Rule {
             min_bad_steps: 1,
             blip: 0,
             times_rest: 0.0,
+            baseline: is_spike.then_some(30 * MINUTE),
+            alpha: 1e-6,
+            times: if is_spike { 3.0 } else { 1.5 },
+            ceiling: if is_spike { 1.0 } else { 0.5 },
             recover_below: None,
             for_: 0,
             keep_firing_for: 120_000,
@@ -184,6 +197,12 @@ impl Rule {
     #[must_use]
     pub fn longest_window(&self) -> Millis {
         self.stretch.unwrap_or(self.window).max(self.window)
+    }
+
+    /// How far back it looks: its longest window, and its baseline before that.
+    #[must_use]
+    pub fn look_back(&self) -> Millis {
+        self.longest_window().saturating_add(self.baseline.unwrap_or(0))
     }
 
     /// Whether the other rule judges the same groups in the same way, so that alerts of one go on under the other. What
@@ -269,6 +288,7 @@ impl Rule {
                 format!("can never be reached: the window has {has} steps"),
             ));
         }
+        self.problems_of_baseline(step, found);
         for (key, length, least) in [
             ("for", self.for_, 0),
             ("keep_firing_for", self.keep_firing_for, 0),
@@ -278,6 +298,29 @@ impl Rule {
             if length < least {
                 found.push(Problem::new(key, format!("must be at least {} s", seconds(least))));
             }
+        }
+    }
+
+    fn problems_of_baseline(&self, step: Millis, found: &mut Vec<Problem>) {
+        let Some(baseline) = self.baseline else { return };
+        if baseline <= 0 || baseline % MINUTE != 0 {
+            found.push(Problem::new("baseline", "must be whole minutes"));
+        } else if MINUTE % step != 0 {
+            found.push(Problem::new("baseline", "needs a step that divides a minute"));
+        } else if self.look_back() > MINUTES_HELD * MINUTE {
+            found.push(Problem::new(
+                "baseline",
+                format!("may be at most {MINUTES_HELD} min, the longest window included"),
+            ));
+        }
+        if !(self.alpha > 0.0 && self.alpha <= 0.1) {
+            found.push(Problem::new("alpha", "must be a probability above 0, at most 0.1; 1e-6 is usual"));
+        }
+        if !(self.times.is_finite() && self.times >= 1.0) {
+            found.push(Problem::new("times", "must be a number from 1"));
+        }
+        if !(self.ceiling > 0.0 && self.ceiling <= 1.0) {
+            found.push(Problem::new("ceiling", "must be a share above 0 %, at most 100 % (off)"));
         }
     }
 
@@ -376,7 +419,14 @@ mod tests {
             (|r| r.keep_firing_for = -1, &["keep_firing_for"]),
             (|r| r.stale_after = 0, &["stale_after"]),
             (|r| r.repeat_interval = 0, &["repeat_interval"]),
-            (|r| r.detector = "spike", &["detector"]),
+            (|r| r.detector = "astrology", &["detector"]),
+            (|r| r.baseline = Some(90_000), &["baseline"]),
+            (|r| r.baseline = Some(0), &["baseline"]),
+            (|r| r.baseline = Some(359 * 60_000), &[]),
+            (|r| r.baseline = Some(360 * 60_000), &["baseline"]),
+            (|r| (r.baseline, r.alpha) = (Some(600_000), 0.0), &["alpha"]),
+            (|r| (r.baseline, r.times) = (Some(600_000), 0.5), &["times"]),
+            (|r| (r.baseline, r.ceiling) = (Some(600_000), f64::NAN), &["ceiling"]),
             (
                 |r| {
                     (r.detector, r.above, r.confidence) =

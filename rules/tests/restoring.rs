@@ -60,7 +60,13 @@ fn rules(variant: usize) -> Vec<Rule> {
     let mut tries = ratio("tries", 0.3, &["node"]);
     tries.counts = Counts::FailedAttempts;
     let exits = ratio("exits", 0.5, &["exit_ip"]);
-    let mut all = vec![errors, patient, rest, long, number, tries, exits];
+    let mut own = ratio("own", 0.2, &["upstream"]);
+    (own.baseline, own.stretch) = (Some(60_000), Some(120_000));
+    let mut spike = Rule::new("spike", "spike", vec![(Severity::Warning, 0.0)]);
+    (spike.group_by, spike.baseline) = (vec!["pool".into()], Some(600_000));
+    (spike.min_requests, spike.min_errors, spike.times, spike.alpha) = (2, 1, 1.2, 0.1);
+    spike.keep_firing_for = 30_000;
+    let mut all = vec![errors, patient, rest, long, number, tries, exits, own, spike];
     match variant {
         1 => all.iter_mut().for_each(|rule| rule.runbook = Some("https://…".into())),
         2 => all[1].for_ = 10_000,
@@ -597,6 +603,7 @@ fn the_episodes_see_everything() {
             "Resolved Some(Config)",
             "Resolved Some(Expired)",
             "Resolved Some(Recovered)",
+            "Resolved Some(Usual)",
             "incident",
             "late",
             "left",

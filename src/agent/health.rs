@@ -18,7 +18,7 @@ use crate::state::Lines;
 use crate::tail::{FileId, Trouble};
 use chrono::{DateTime, Offset, TimeZone};
 use gatewatch_parsers::{Millis, Zone};
-use gatewatch_rules::alert::{Alert, Change, ChangeKind, End, Labels, Note, State, fingerprint};
+use gatewatch_rules::alert::{Alert, Change, ChangeKind, End, Kind, Labels, Note, State, fingerprint};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::watermark::Standing;
 use std::collections::BTreeMap;
@@ -332,6 +332,7 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         counts: Counts::GatewayErrors,
         above: 0.0,
         is_count: true,
+        kind: Kind::Count,
         window: MINUTE,
         window_errors: 0,
         window_requests: 0,

@@ -109,6 +109,7 @@ impl Notices {
             (ChangeKind::Firing | ChangeKind::Escalated, _) => "FIRING",
             (ChangeKind::Reopened, _) => "FIRING again",
             (ChangeKind::Resolved, Some(End::Expired)) => "ENDED, no traffic",
+            (ChangeKind::Resolved, Some(End::Usual)) => "ENDED, taken as its normal",
             (ChangeKind::Resolved, Some(End::Config)) => "ENDED, rule changed",
             (ChangeKind::Resolved, _) => "RESOLVED",
         };

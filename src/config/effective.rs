@@ -7,6 +7,7 @@ use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::detectors::{self, Detector};
 use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::two_way::{EXIT, PROVIDER};
@@ -171,26 +172,12 @@ fn stream_keys(out: &mut Toml, stream: &Kind) {
 }
 
 fn rule_table(out: &mut Toml, rule: &Rule) {
-    let is_count = rule.detector == "count";
-    let level = |n: f64| if is_count { n.to_string() } else { format!("\"{}%\"", tidy(n * 100.0)) };
     out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
     out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
     out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
-    out.text("counts", rule.counts.name());
-    if !rule.status.is_empty() {
-        out.list("status", rule.status.iter().map(u16::to_string));
+    if let Some(detector) = detectors::find(rule.detector) {
+        judged_keys(out, rule, detector);
     }
-    out.time("window", rule.window);
-    out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
-    let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
-    out.put("above", format!("{{ {} }}", above.join(", ")));
-    out.put("min_requests", rule.min_requests);
-    out.put("min_errors", rule.min_errors);
-    let confidence = rule.confidence.map_or("off".to_owned(), |c| format!("{}%", tidy(c * 100.0)));
-    out.text("confidence", &confidence);
-    out.put("min_bad_steps", rule.min_bad_steps);
-    out.put("times_rest", rule.times_rest);
-    out.put("recover_below", level(rule.recover_level()));
     out.time("for", rule.for_);
     out.time("keep_firing_for", rule.keep_firing_for);
     out.time("stale_after", rule.stale_after);
@@ -204,6 +191,53 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     }
     if let Some(runbook) = &rule.runbook {
         out.text("runbook", runbook);
+    }
+}
+
+/// The keys that this detector reads.
+fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
+    let percent = |n: f64| format!("\"{}%\"", tidy(n * 100.0));
+    let level = |n: f64| if detector.is_count { n.to_string() } else { percent(n) };
+    let is_read = |key| detector.keys.contains(&key);
+    if is_read("counts") {
+        out.text("counts", rule.counts.name());
+    }
+    if !rule.status.is_empty() {
+        out.list("status", rule.status.iter().map(u16::to_string));
+    }
+    out.time("window", rule.window);
+    if is_read("stretch") {
+        out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
+    }
+    let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
+    out.put("above", format!("{{ {} }}", above.join(", ")));
+    let confidence = rule.confidence.map_or("\"off\"".to_owned(), percent);
+    for (key, value) in [
+        ("min_requests", rule.min_requests.to_string()),
+        ("min_errors", rule.min_errors.to_string()),
+        ("confidence", confidence),
+        ("min_bad_steps", rule.min_bad_steps.to_string()),
+        ("times_rest", rule.times_rest.to_string()),
+        ("recover_below", level(rule.recover_level())),
+    ] {
+        if is_read(key) {
+            out.put(key, value);
+        }
+    }
+    if is_read("baseline") {
+        out.text("baseline", &rule.baseline.map_or("off".to_owned(), print_duration));
+    }
+    if rule.baseline.is_none() {
+        return;
+    }
+    for (key, value) in [
+        ("alpha", format!("{:e}", rule.alpha)),
+        ("times", rule.times.to_string()),
+        ("ceiling", percent(rule.ceiling)),
+    ] {
+        if is_read(key) {
+            out.put(key, value);
+        }
     }
 }
 
@@ -280,12 +314,12 @@ const ALERT_BYTES: u64 = 6 << 10;
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
-/// 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
+/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest that a rule looks back, its baseline included, if
+/// that is over 60 steps; and 40,000 pairs × 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
     let held = STEPS_HELD * config.agent.step;
-    let longest = config.rules.iter().map(Rule::longest_window).filter(|length| *length > held).max();
+    let longest = config.rules.iter().map(Rule::look_back).filter(|length| *length > held).max();
     let minutes = longest.map_or(0, |length| (length / MINUTE).min(MINUTES_HELD)).unsigned_abs();
     let mut labels: Vec<&str> = Vec::new();
     for rule in &config.rules {

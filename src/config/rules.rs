@@ -6,7 +6,7 @@ use super::problem::{Log, Spot};
 use super::reader::{Reader, Section, in_order, refuse, shown};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
 use gatewatch_parsers::Millis;
-use gatewatch_rules::detectors;
+use gatewatch_rules::detectors::{self, Above as Threshold, DETECTORS, Detector};
 use gatewatch_rules::matcher::Matcher;
 use gatewatch_rules::rule::{GROUP_BY_MAX, Rule, Severity};
 use toml::de::{DeTable, DeValue};
@@ -65,17 +65,19 @@ fn rule<'a>(
 ) -> Option<Rule> {
     let mut reader = Reader::new(section, base, log);
     let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
-    let is_count = detectors::find(entry.kind).is_some_and(|d| d.is_count);
-    let above = above(&mut reader, is_count);
-    if reader.get("above").is_none() && enabled {
-        reader.lacks("above", if is_count { "like above = 20" } else { "like above = \"5%\"" });
+    let detector = detectors::find(entry.kind)?;
+    let above = above(&mut reader, detector);
+    if above.is_none() && enabled && reader.get("above").is_none() {
+        reader.lacks("above", if detector.is_count { "like above = 20" } else { "like above = \"5%\"" });
     }
     let judged = enabled && above.is_some();
     let mut rule = Rule::new(entry.name, entry.kind, above.unwrap_or_default());
-    what_counts(&mut reader, &mut rule, around);
-    time_spans(&mut reader, &mut rule);
-    thresholds(&mut reader, &mut rule, is_count);
+    what_counts(&mut reader, &mut rule, detector, around);
+    time_spans(&mut reader, &mut rule, detector);
+    thresholds(&mut reader, &mut rule, detector);
+    normal(&mut reader, &mut rule, detector);
     told(&mut reader, &mut rule, around);
+    foreign(&mut reader, detector);
     if judged {
         judge::rule(&mut reader, &rule, around.step);
     }
@@ -86,10 +88,12 @@ fn rule<'a>(
 type Above = Vec<(Severity, f64)>;
 
 /// One value, or one a severity; the mildest first. `None`: lacks, or refused.
-fn above(reader: &mut Reader<'_, '_, '_>, is_count: bool) -> Option<Above> {
-    let read = if is_count { values::quantity } else { below_all };
+fn above(reader: &mut Reader<'_, '_, '_>, detector: &Detector) -> Option<Above> {
+    let read = if detector.is_count { values::quantity } else { below_all };
     let severity = reader.value("severity", values::severity);
-    let written = reader.get("above")?;
+    let Some(written) = reader.get("above") else {
+        return (detector.above == Threshold::Floor).then(|| vec![(severity.unwrap_or_default(), 0.0)]);
+    };
     let DeValue::Table(table) = written.value else {
         let above = reader.value("above", read)?;
         return Some(vec![(severity.unwrap_or_default(), above)]);
@@ -151,7 +155,37 @@ fn below_all(value: &DeValue<'_>) -> Read<f64> {
     }
 }
 
-fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {
+/// The value of a key that only some detectors read.
+fn some<T>(
+    reader: &mut Reader<'_, '_, '_>,
+    detector: &Detector,
+    key: &'static str,
+    read: impl FnOnce(&DeValue<'_>) -> Read<T>,
+) -> Option<T> {
+    detector.keys.contains(&key).then(|| reader.value(key, read)).flatten()
+}
+
+/// Keys that other detectors read, and this one does not.
+fn foreign(reader: &mut Reader<'_, '_, '_>, detector: &Detector) {
+    let written: Vec<&str> = reader.section.table.iter().map(|(key, _)| -> &str { key.get_ref() }).collect();
+    let all = DETECTORS.iter().flat_map(|d| d.keys).filter(|key| !detector.keys.contains(key));
+    let mut foreign: Vec<&'static str> = all.copied().filter(|key| written.contains(key)).collect();
+    foreign.sort_unstable();
+    foreign.dedup();
+    for key in foreign {
+        let Some(written) = reader.get(key) else { continue };
+        let kinds: Vec<&str> = DETECTORS.iter().filter(|d| d.keys.contains(&key)).map(|d| d.name).collect();
+        let message = format!("`{key}` belongs to rules of kind {}", kinds.join(", "));
+        reader.log.error(written.key, message, &format!("a {} rule: {}", detector.name, detector.summary));
+    }
+}
+
+fn what_counts(
+    reader: &mut Reader<'_, '_, '_>,
+    rule: &mut Rule,
+    detector: &Detector,
+    around: &Surroundings<'_>,
+) {
     let groups = reader.list("group_by", values::label_name).unwrap_or_default();
     for (i, group) in groups.iter().enumerate() {
         if i == GROUP_BY_MAX {
@@ -170,7 +204,10 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
         known_label(&matcher.value.label, matcher.written, around, reader.log);
     }
     rule.matchers = matchers.into_iter().map(|m| m.value).collect();
-    rule.counts = reader.value("counts", values::counts).unwrap_or(rule.counts);
+    rule.counts = some(reader, detector, "counts", values::counts).unwrap_or(rule.counts);
+    if !detector.keys.contains(&"status") {
+        return;
+    }
     let status = reader.list("status", values::status).unwrap_or_default();
     rule.status = status.into_iter().map(|s| s.value).collect();
     rule.status.sort_unstable();
@@ -197,8 +234,8 @@ fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
     Matcher::parse(text).map_err(|e| Refusal { wants: WANTS.to_owned(), label: e.message, at: Some(e.at) })
 }
 
-fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) {
-    rule.stretch = reader.value("stretch", values::duration_or_off).flatten();
+fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    rule.stretch = some(reader, detector, "stretch", values::duration_or_off).flatten();
     for (key, length) in [
         ("window", &mut rule.window),
         ("for", &mut rule.for_),
@@ -210,16 +247,37 @@ fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) {
     }
 }
 
-fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, is_count: bool) {
+fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
     let any = values::count_up_to(1_000_000_000_000);
-    rule.min_requests = reader.value("min_requests", &any).map_or(rule.min_requests, i64::unsigned_abs);
-    rule.min_errors = reader.value("min_errors", &any).map_or(rule.min_errors, i64::unsigned_abs);
-    rule.confidence = reader.value("confidence", values::confidence).flatten();
-    let bad_steps = reader.value("min_bad_steps", values::count_up_to(1_000_000));
+    for (key, least) in [("min_requests", &mut rule.min_requests), ("min_errors", &mut rule.min_errors)] {
+        *least = some(reader, detector, key, &any).map_or(*least, i64::unsigned_abs);
+    }
+    rule.confidence = some(reader, detector, "confidence", values::confidence).flatten();
+    let bad_steps = some(reader, detector, "min_bad_steps", values::count_up_to(1_000_000));
     rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n).ok()).unwrap_or(rule.min_bad_steps);
-    rule.times_rest = reader.value("times_rest", values::quantity).unwrap_or(rule.times_rest);
-    let level = if is_count { values::quantity } else { values::ratio };
-    rule.recover_below = reader.value("recover_below", level);
+    rule.times_rest = some(reader, detector, "times_rest", values::quantity).unwrap_or(rule.times_rest);
+    let level = if detector.is_count { values::quantity } else { values::ratio };
+    rule.recover_below = some(reader, detector, "recover_below", level);
+}
+
+/// What is normal for a group, and how far beyond it is bad.
+fn normal(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    rule.baseline = some(reader, detector, "baseline", values::duration_or_off).unwrap_or(rule.baseline);
+    rule.alpha = some(reader, detector, "alpha", values::quantity).unwrap_or(rule.alpha);
+    rule.times = some(reader, detector, "times", values::quantity).unwrap_or(rule.times);
+    rule.ceiling = some(reader, detector, "ceiling", values::share_or_off).unwrap_or(rule.ceiling);
+    if rule.baseline.is_some() {
+        return;
+    }
+    for key in ["alpha", "times", "ceiling"].into_iter().filter(|key| detector.keys.contains(key)) {
+        if let Some(spot) = reader.own(key) {
+            reader.log.warn(
+                spot,
+                format!("`{key}` has no effect"),
+                "it needs a baseline, like baseline = \"30m\"",
+            );
+        }
+    }
 }
 
 fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {

@@ -186,6 +186,10 @@ fn head_over(item: &Item, at: Millis) -> String {
         Some(End::Config) => {
             format!("{word} {place}: its rule was changed or removed; {figures} before, not seen to recover")
         }
+        Some(End::Usual) => {
+            let now = percent(ratio(alert.window_errors, alert.window_requests));
+            format!("{word} {place}: {now} ever since it was first seen, taken as its normal from now on")
+        }
         Some(End::Evicted) => {
             format!(
                 "{word} {place}: no longer watched, too many groups; {figures} before, not seen to recover"
@@ -212,7 +216,7 @@ fn head_over(item: &Item, at: Millis) -> String {
 pub(super) fn end_word(item: &Item) -> &'static str {
     match (item.alert.end, item.news) {
         (Some(End::Expired), _) => "ENDED",
-        (Some(End::Config | End::Evicted), _) => "CLOSED",
+        (Some(End::Config | End::Evicted | End::Usual), _) => "CLOSED",
         (_, News::FiredAndResolved) => "FIRED AND RESOLVED",
         _ => "RESOLVED",
     }

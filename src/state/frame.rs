@@ -12,7 +12,7 @@ use flate2::Crc;
 
 /// The format of the payload. To be raised with every change to a type in a snapshot: the payload does not name its
 /// fields, so that another version's cannot be read by accident.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// No snapshot is larger, whatever its header says: read before anything is allocated.
 pub const SIZE_MAX: usize = 64 << 20;
 

@@ -1,7 +1,7 @@
 //! Rules as TOML → `Rule`. The program's own reader belongs to a crate that takes long to build; this one knows sound rules
 //! only, refuses any key that it does not know, and a test of that crate holds the two against each other.
 
-use gatewatch_rules::detectors;
+use gatewatch_rules::detectors::{self, Above};
 use gatewatch_rules::matcher::Matcher;
 use gatewatch_rules::rule::{Counts, Rule, Severity};
 use toml::{Table, Value};
@@ -17,7 +17,7 @@ pub fn rules(text: &str) -> Result<Vec<Rule>, Error> {
         let detector = detectors::find(kind).ok_or_else(|| format!("no detector {kind}"))?;
         for (name, keys) in table(named)? {
             let keys = table(keys)?;
-            let mut rule = Rule::new(name, detector.name, above(keys)?);
+            let mut rule = Rule::new(name, detector.name, above(keys, detector.above == Above::Floor)?);
             for (key, value) in keys {
                 set(&mut rule, key, value).map_err(|error| format!("{name}: {key}: {error}"))?;
             }
@@ -52,6 +52,10 @@ fn set(rule: &mut Rule, key: &str, value: &Value) -> Result<(), Error> {
         "min_errors" => rule.min_errors = count(value)?,
         "min_bad_steps" => rule.min_bad_steps = u32::try_from(count(value)?).map_err(|e| e.to_string())?,
         "confidence" => rule.confidence = Some(number(value)?),
+        "baseline" => rule.baseline = Some(duration(value)?),
+        "alpha" => rule.alpha = number(value)?,
+        "times" => rule.times = number(value)?,
+        "ceiling" => rule.ceiling = number(value)?,
         "blip" => rule.blip = duration(value)?,
         "times_rest" => rule.times_rest = number(value)?,
         "recover_below" => rule.recover_below = Some(number(value)?),
@@ -61,19 +65,21 @@ fn set(rule: &mut Rule, key: &str, value: &Value) -> Result<(), Error> {
 }
 
 /// One value, or one a severity; the mildest first.
-fn above(keys: &Table) -> Result<Vec<(Severity, f64)>, Error> {
+fn above(keys: &Table, may_lack: bool) -> Result<Vec<(Severity, f64)>, Error> {
     let severity = |word: &str| match word {
         "warning" => Ok(Severity::Warning),
         "critical" => Ok(Severity::Critical),
         _ => Err(format!("no severity {word}")),
     };
     let single = keys.get("severity").map(|word| severity(&text(word)?)).transpose()?.unwrap_or_default();
-    let mut all = match keys.get("above").ok_or("no above")? {
-        Value::Table(all) => all
+    let mut all = match keys.get("above") {
+        None if may_lack => vec![(single, 0.0)],
+        None => return Err("no above".to_owned()),
+        Some(Value::Table(all)) => all
             .iter()
             .map(|(word, value)| Ok((severity(word)?, number(value)?)))
             .collect::<Result<_, Error>>()?,
-        value => vec![(single, number(value)?)],
+        Some(value) => vec![(single, number(value)?)],
     };
     all.sort_by_key(|above| above.0);
     Ok(all)

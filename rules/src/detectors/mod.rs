@@ -4,10 +4,30 @@ use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
 pub mod count;
+pub mod normal;
 pub mod ratio;
+pub mod spike;
 
 /// Every detector, by the word in `[rule.<word>.<name>]`.
-pub const DETECTORS: &[Detector] = &[ratio::DETECTOR, count::DETECTOR];
+pub const DETECTORS: &[Detector] = &[ratio::DETECTOR, count::DETECTOR, spike::DETECTOR];
+
+/// What `above` is to a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Above {
+    /// A share, and the one key that a rule needs.
+    Share,
+    /// A number of errors, and the one key that a rule needs.
+    Number,
+    /// A share that may be left out.
+    Floor,
+}
+
+/// What a detector looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The counts in the window.
+    Window,
+}
 
 /// A way to tell bad from good.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +38,12 @@ pub struct Detector {
     pub summary: &'static str,
     /// Whether `above` is a number of errors and not a ratio.
     pub is_count: bool,
+    /// What `above` is.
+    pub above: Above,
+    /// The keys of a rule that only some detectors read, and this one does.
+    pub keys: &'static [&'static str],
+    /// What it looks at.
+    pub way: Way,
     /// What is compared with `above` and `recover_below`.
     pub level: fn(Point) -> f64,
     /// Whether a single step or minute is bad by itself.
@@ -51,8 +77,14 @@ pub enum Verdict {
     NotSure,
     /// Above it, but in too few steps: a blip.
     TooFewBadSteps,
+    /// Above it, but no more than a blip explains.
+    Blip,
     /// Above it, but all other groups are as bad, or there is none.
     LikeTheRest,
+    /// Above it, but that is its own normal.
+    LikeItself,
+    /// Nothing is known yet that it could be compared with.
+    NoHistory,
 }
 
 /// The conditions that every detector shares, cheapest first.
@@ -99,7 +131,7 @@ mod tests {
             assert!(!detector.summary.is_empty());
             assert_eq!(find(detector.name).map(|d| d.name), Some(detector.name));
         }
-        assert!(find("spike").is_none());
+        assert!(find("astrology").is_none());
     }
 
     #[test]

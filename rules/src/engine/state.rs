@@ -6,7 +6,7 @@ use crate::alert::{Change, Sample, State};
 use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::detectors;
-use crate::groups::Groups;
+use crate::groups::{Groups, Memory, SPANS_MAX};
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -48,6 +48,7 @@ struct Judging<'a> {
 struct Remembered<'a> {
     key: Cow<'a, LabelSet>,
     last_error: Millis,
+    spans: Vec<(Millis, Millis)>,
     /// Boxed, so that a byte read does not become hundreds.
     case: Option<Cow<'a, Box<Case>>>,
 }
@@ -56,11 +57,14 @@ impl Judging<'_> {
     /// Hands what is remembered to the groups of the rule that goes on; steps are closed up to there.
     fn hand_over(self, groups: &mut Groups, closed: Option<Millis>) -> Result<(), Unsound> {
         let labels = self.rule.group_by();
-        for Remembered { key, last_error, case } in self.groups {
+        for Remembered { key, last_error, spans, case } in self.groups {
             let closed = closed.ok_or(Unsound("a group before anything was judged"))?;
             ensure(key.len() == labels && last_error <= closed, "a group")?;
             ensure(case.as_deref().is_none_or(|case| case.is_sound(closed)), "an alert")?;
-            let is_new = groups.remember(key.into_owned(), last_error, case.map(Cow::into_owned));
+            let is_past = |span: &(Millis, Millis)| is_time(span.0) && is_time(span.1) && span.1 <= closed;
+            ensure(spans.len() <= SPANS_MAX && spans.iter().all(is_past), "a group's incidents")?;
+            let memory = Memory { last_error, spans, case: case.map(Cow::into_owned) };
+            let is_new = groups.remember(key.into_owned(), memory);
             ensure(is_new, "a group is there twice")?;
         }
         Ok(())
@@ -151,10 +155,11 @@ impl Engine {
     /// Everything that it owns, to be saved: equal engines give equal bytes.
     #[must_use]
     pub fn state(&self) -> EngineState<'_> {
-        let remembered = |(key, last_error, case)| Remembered {
+        let remembered = |(key, memory): (_, Memory<_>)| Remembered {
             key: Cow::Borrowed(key),
-            last_error,
-            case: Option::map(case, Cow::Borrowed),
+            last_error: memory.last_error,
+            spans: memory.spans,
+            case: memory.case.map(Cow::Borrowed),
         };
         let rules = self.rules.iter().map(|(groups, _)| Judging {
             rule: RuleState::of(&groups.rule),
