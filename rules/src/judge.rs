@@ -198,8 +198,8 @@ impl View<'_> {
         if rule.times_rest > 0.0 && !self.above_rest(&scratch.window, &mut scratch.all) {
             return Verdict::LikeTheRest;
         }
-        if rule.blip > 0 {
-            scratch.window.without(rule.blip, &mut scratch.spared);
+        if let Some(blip) = rule.blip {
+            scratch.window.without(blip, &mut scratch.spared);
             if self.verdict_of(&scratch.spared, above, normal) != Verdict::Bad {
                 return Verdict::Blip;
             }
@@ -318,7 +318,9 @@ impl View<'_> {
                 match rule.counts {
                     Counts::GatewayErrors => why.add(upstream, tally.reasons(), told, tally.origins()),
                     // Of attempts nobody counts the origins.
-                    Counts::FailedAttempts => why.add(upstream, tally.failed_reasons(), told, nobody),
+                    Counts::FailedAttempts | Counts::Retried => {
+                        why.add(upstream, tally.failed_reasons(), told, nobody)
+                    }
                     _ => {}
                 }
             }

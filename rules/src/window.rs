@@ -85,6 +85,22 @@ impl Point {
     }
 }
 
+impl Point {
+    /// How many of the errors a total failure in a part of it explains: the requests of that part, and one standard
+    /// deviation more.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts stay far below 2^52, and this is not negative"
+    )]
+    fn most_in(self, part: Millis, of: Millis) -> u64 {
+        let part = part as f64 / of as f64;
+        let mean = self.requests as f64 * part;
+        self.errors.min((mean + (mean * (1.0 - part)).sqrt()).ceil() as u64)
+    }
+}
+
 impl std::ops::AddAssign for Point {
     fn add_assign(&mut self, other: Point) {
         self.errors += other.errors;
@@ -92,20 +108,14 @@ impl std::ops::AddAssign for Point {
     }
 }
 
-/// A blip is looked for at so many places in each point.
+/// A blip is looked for at so many places between two points.
 const PLACES: i64 = 10;
 
-/// How many of the requests of a point may well have come in a part of it: one standard deviation above the mean.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "counts stay far below 2^52, and this is not negative"
-)]
-fn most_in(requests: u64, part: Millis, of: Millis) -> u64 {
-    let part = part as f64 / of as f64;
-    let mean = requests as f64 * part;
-    ((mean + (mean * (1.0 - part)).sqrt()).ceil() as u64).min(requests)
+/// Errors that a total failure explains: from which point on, and how many in each.
+struct Blip {
+    first: usize,
+    by_point: Vec<u64>,
+    errors: u64,
 }
 
 /// What a group did in a window: its points, oldest first, and their sum. Reused from group to group.
@@ -169,37 +179,46 @@ impl Window {
         sum
     }
 
-    /// What is left without a blip: a total failure of this length, there where it explains the most errors.
+    /// What is left without a blip: without the most errors that a total failure of this length or less explains, wherever
+    /// it lay. The requests stay.
     pub fn without(&self, blip: Millis, left: &mut Window) {
         left.clone_from(self);
-        let (unit, length) = (self.span.unit.max(1), self.span.to - self.span.from);
-        // It may have begun before the window, and within a point.
-        let starts = (0..).map(|i| i * unit / PLACES - blip).take_while(|start| *start < length);
-        let Some(worst) =
-            starts.max_by_key(|start| self.explained(*start, blip).map(|(_, errors)| errors).sum::<u64>())
-        else {
-            return;
-        };
-        for (at, errors) in self.explained(worst, blip) {
-            let Some(point) = left.points.get_mut(at) else { continue };
-            (point.errors, point.requests) = (point.errors - errors, point.requests - errors);
-            (left.sum.errors, left.sum.requests) = (left.sum.errors - errors, left.sum.requests - errors);
+        let worst = (0..self.points.len()).filter_map(|first| self.worst_from(first, blip));
+        let Some(worst) = worst.max_by_key(|found| found.errors) else { return };
+        left.sum.errors -= worst.errors;
+        for (point, explained) in left.points.iter_mut().skip(worst.first).zip(worst.by_point) {
+            point.errors -= explained;
         }
     }
 
-    /// The errors of each point that a total failure explains which begins so long after the window.
-    fn explained(&self, start: Millis, length: Millis) -> impl Iterator<Item = (usize, u64)> {
+    /// The blip that explains most of those that begin in this point. Points amid it have failed as a whole; so it reaches
+    /// no further than to the first that has not.
+    fn worst_from(&self, first: usize, blip: Millis) -> Option<Blip> {
         let unit = self.span.unit.max(1);
-        let first = usize::try_from(start.div_euclid(unit)).unwrap_or(0);
-        let points = (0..).zip(&self.points).skip(first);
-        points
-            .map(move |(at, point)| {
-                let from = i64::try_from(at).unwrap_or(0) * unit;
-                let covered = (start + length).min(from + unit) - start.max(from);
-                (at, point, covered)
-            })
-            .take_while(|(_, _, covered)| *covered > 0)
-            .map(move |(at, point, covered)| (at, point.errors.min(most_in(point.requests, covered, unit))))
+        let begin = self.points.get(first)?;
+        let mut amid: Vec<u64> = Vec::new();
+        let mut worst: Option<Blip> = None;
+        for end in self.points.get(first + 1..)?.iter().chain([&Point::default()]) {
+            let rest = blip - unit.saturating_mul(i64::try_from(amid.len()).unwrap_or(i64::MAX));
+            if rest <= 0 {
+                break;
+            }
+            for place in 0..=PLACES {
+                let before = (rest * place / PLACES).min(unit);
+                let after = (rest - before).min(unit);
+                let ends = [begin.most_in(before, unit), end.most_in(after, unit)];
+                let errors = ends[0] + ends[1] + amid.iter().sum::<u64>();
+                if worst.as_ref().is_none_or(|worst| worst.errors < errors) {
+                    let by_point = [&ends[..1], &amid, &ends[1..]].concat();
+                    worst = Some(Blip { first, by_point, errors });
+                }
+            }
+            if end.errors * 10 < end.requests * 9 || end.requests == 0 {
+                break;
+            }
+            amid.push(end.errors);
+        }
+        worst
     }
 
     /// Start of the first point that is bad by itself, and end of the last.
@@ -241,6 +260,40 @@ mod tests {
         assert_eq!(all(60, Some(60)), [60]);
         assert_eq!(all(60, Some(5)), [60]);
         assert_eq!(all(0, Some(5)), [0]);
+    }
+
+    /// Steps of ten requests; what failed, and what is left of it without a blip of 8 s.
+    #[test]
+    fn what_a_blip_explains() {
+        let cases: &[(&[u64], &[u64])] = &[
+            (&[0, 0, 0], &[0, 0, 0]),
+            (&[0, 10, 6, 0], &[0, 0, 0, 0]),
+            // 1.5 s, 5 s, 1.5 s
+            (&[0, 3, 10, 3, 0], &[0, 0, 0, 0, 0]),
+            // It lasts, and all of it at once is no more than 8 s.
+            (&[0, 10, 10, 10, 0], &[0, 6, 0, 0, 0]),
+            // Not total, so that no three steps are one blip.
+            (&[0, 3, 3, 3, 3], &[0, 0, 0, 3, 3]),
+            (&[0, 5, 5, 5], &[0, 0, 0, 5]),
+            // Two blips are one too many; one may lie at either end.
+            (&[10, 6, 0, 0, 6, 10], &[0, 0, 0, 0, 6, 10]),
+            (&[0, 0, 0, 6, 10], &[0, 0, 0, 0, 0]),
+            (&[9], &[0]),
+        ];
+        for (errors, expected) in cases {
+            let mut window = Window::default();
+            let to = 5_000 * i64::try_from(errors.len()).unwrap();
+            window.reset(Span { from: 0, to, unit: 5_000 });
+            for (start, &errors) in (0..).step_by(5_000).zip(*errors) {
+                window.add(start, Point { errors, requests: 10 });
+            }
+            let mut left = Window::default();
+            window.without(8_000, &mut left);
+            let found: Vec<u64> = left.points().iter().map(|point| point.errors).collect();
+            assert_eq!(found, *expected, "{errors:?}");
+            assert_eq!(left.sum().errors, found.iter().sum::<u64>(), "{errors:?}");
+            assert_eq!(left.sum().requests, window.sum().requests);
+        }
     }
 
     #[test]

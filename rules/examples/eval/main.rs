@@ -2,7 +2,7 @@
 //! the engine; what it says is held against what was wrong.
 //!
 //! `cargo run --release -p gatewatch-rules --example eval -- [--seeds A-B] [--group-days N] [--loads A,B] [--threads N]
-//! [--presets FILE]`. `make eval` writes what it prints to `rules/EVALUATION.md`.
+//! [--presets FILE] [--list]`. `make eval` writes what it prints to `rules/EVALUATION.md`.
 
 mod faults;
 mod intervals;
@@ -42,6 +42,8 @@ pub struct Setup {
     /// Of each load.
     pub group_days: f64,
     threads: usize,
+    /// Every fault on its own line, on stderr.
+    lists: bool,
 }
 
 /// One world to simulate.
@@ -81,6 +83,9 @@ fn main() -> Result<(), Error> {
     let mut all = Score::default();
     scores.into_iter().flatten().for_each(|score| all.merge(score));
     eprintln!("{} steps of series; {} faults found no room", all.steps, all.homeless);
+    if setup.lists {
+        all.told.iter().for_each(|told| eprintln!("{}", table::line(&setup, told)));
+    }
     println!("{}", table::report(&setup, &all).trim_end());
     Ok(())
 }
@@ -102,6 +107,16 @@ fn simulate(setup: &Setup, job: &Job) -> Score {
         at += STEP * AT_A_TIME as i64;
         changes.append(&mut engine.advance(at));
     }
+    if setup.lists {
+        let at = |at: i64| (at - EPOCH) as f64 / 60_000.0;
+        for fault in &faults {
+            eprintln!("F {} {:?} {} {:.1}-{:.1} {:?} {:.2} {:?}", job.seed, job.kind, job.load, at(fault.start), at(fault.shown_until()), fault.what, fault.share, fault.place);
+        }
+        for change in &changes {
+            let a = &change.alert;
+            eprintln!("C {} {:?} {} {:.1} {:?} {} {:?} {}/{} normal {:?} end {:?} above {:.3}", job.seed, job.kind, job.load, at(change.at), change.kind, a.rule, a.labels, a.window_errors, a.window_requests, a.normal, a.end, a.above);
+        }
+    }
     let mut score = score::score(&world, job.load, &setup.rules, &faults, &changes, until);
     score.homeless = homeless;
     score.steps = ((until - EPOCH) / STEP) as u64 * world.series.len() as u64;
@@ -117,8 +132,13 @@ fn setup(mut words: impl Iterator<Item = String>) -> Result<Setup, Error> {
         seeds: REPORTED_ON,
         group_days: GROUP_DAYS,
         threads: 2,
+        lists: false,
     };
     while let Some(word) = words.next() {
+        if word == "--list" {
+            setup.lists = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{word} wants a value"))?;
         match word.as_str() {
             "--seeds" => {

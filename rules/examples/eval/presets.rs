@@ -56,7 +56,7 @@ fn set(rule: &mut Rule, key: &str, value: &Value) -> Result<(), Error> {
         "alpha" => rule.alpha = number(value)?,
         "times" => rule.times = number(value)?,
         "ceiling" => rule.ceiling = number(value)?,
-        "blip" => rule.blip = duration(value)?,
+        "blip" => rule.blip = Some(duration(value)?),
         "times_rest" => rule.times_rest = number(value)?,
         "recover_below" => rule.recover_below = Some(number(value)?),
         _ => return Err("is not known here".to_owned()),

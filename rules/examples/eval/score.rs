@@ -20,6 +20,8 @@ pub struct Told {
     pub masked: bool,
     /// Requests a minute of one of its groups, at that hour.
     pub rate: f64,
+    /// The share of errors of its (first) group when nothing is wrong.
+    pub base: f64,
     /// By rule: from its start until the rule said so.
     pub after: Vec<Option<Millis>>,
     /// By rule: whether it is of the kind that the rule is for.
@@ -144,6 +146,7 @@ fn begin(world: &World, load: u32, rules: &[Rule], fault: &Fault) -> Told {
         timeout: fault.timeout,
         masked: fault.masked,
         rate: rate * MINUTE as f64 / groups.len().max(1) as f64,
+        base: series().next().map_or(0.0, |s| s.base),
         after: vec![None; rules.len()],
         meant: rules.iter().map(|rule| is_meant(rule, world, fault)).collect(),
     }
@@ -152,7 +155,7 @@ fn begin(world: &World, load: u32, rules: &[Rule], fault: &Fault) -> Told {
 /// Whether a rule is there for faults of this kind.
 fn is_meant(rule: &Rule, world: &World, fault: &Fault) -> bool {
     match rule.counts {
-        Counts::FailedAttempts | Counts::Masked => return fault.masked,
+        Counts::FailedAttempts | Counts::Retried | Counts::Masked => return fault.masked,
         Counts::Abandoned => return fault.impatient > 0.0 && world.kind != Kind::Forward,
         _ if fault.masked => return false,
         _ => {}

@@ -81,6 +81,27 @@ const DELAY: &str = "Of the same, hangs apart: from the first request that the f
 const KINDS: &str = "All presets together, groups of at least 100 requests a minute.";
 const FIRST: &str = "Alerts in the first hour of a host that was never seen before, per group: all of them false, in no other table.";
 
+/// A fault, and after how long each rule told it.
+pub fn line(setup: &Setup, told: &Told) -> String {
+    let mut line = format!(
+        "{}\tload {}\trate {:.0}\tbase {:.4}\tshare {:.2}\tlasts {}\ttimeout {}\tmasked {}",
+        told.what.name(),
+        told.load,
+        told.rate,
+        told.base,
+        told.share,
+        told.lasts / 1_000,
+        told.timeout / 1_000,
+        told.masked,
+    );
+    for (rule, after) in setup.rules.iter().zip(&told.after) {
+        if let Some(after) = after {
+            let _ = write!(line, "\t{} {:.1}", rule.name, *after as f64 / 1_000.0);
+        }
+    }
+    line
+}
+
 pub fn is_fault(told: &Told) -> bool {
     told.what != What::Blip
 }

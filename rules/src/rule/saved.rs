@@ -24,7 +24,7 @@ pub(crate) struct Judged {
     min_errors: u64,
     confidence: Option<f64>,
     min_bad_steps: u32,
-    blip: Millis,
+    blip: Option<Millis>,
     times_rest: f64,
     baseline: Option<Millis>,
     alpha: f64,
