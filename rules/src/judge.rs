@@ -26,6 +26,9 @@ use gatewatch_parsers::Millis;
 
 mod past;
 
+/// What has had no error for longer is not bad any more, whatever a stretched window says.
+const LATELY: Millis = 2 * MINUTE;
+
 /// What a step brought under a rule.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -168,8 +171,12 @@ impl View<'_> {
         if sum.requests == 0 {
             return (Judgement::Silent, normal);
         }
+        // A stretched window would else say so of a fault that is over, once it has gathered enough.
+        let span = scratch.window.span();
+        let is_stretched = span != Span::ending(self.end, rule.window, self.buckets.step());
+        let is_over = is_stretched && self.end - group.last_error > LATELY;
         let mut is_known = case.is_some() || rule.baseline.is_none();
-        let bad = rule.above.iter().rev().find(|(_, above)| {
+        let bad = rule.above.iter().rev().filter(|_| !is_over).find(|(_, above)| {
             let mut verdict = self.verdict(*above, normal, scratch);
             // It costs more than all the rest: only asked for where it matters.
             if matches!(verdict, Verdict::Bad | Verdict::NoHistory) && !std::mem::replace(&mut is_known, true)

@@ -86,6 +86,11 @@ impl Point {
 }
 
 impl Point {
+    /// So many requests less, all of which failed.
+    fn without(self, failed: u64) -> Point {
+        Point { errors: self.errors - failed, requests: self.requests - failed }
+    }
+
     /// How many of the errors a total failure in a part of it explains: the requests of that part, and one standard
     /// deviation more.
     #[expect(
@@ -124,11 +129,17 @@ pub struct Window {
     span: Span,
     points: Vec<Point>,
     sum: Point,
+    left_out: u64,
 }
 
 impl Default for Window {
     fn default() -> Window {
-        Window { span: Span { from: 0, to: 0, unit: 1 }, points: Vec::new(), sum: Point::default() }
+        Window {
+            span: Span { from: 0, to: 0, unit: 1 },
+            points: Vec::new(),
+            sum: Point::default(),
+            left_out: 0,
+        }
     }
 }
 
@@ -136,6 +147,7 @@ impl Window {
     /// Empties it for another span.
     pub fn reset(&mut self, span: Span) {
         self.span = span;
+        self.left_out = 0;
         self.sum = Point::default();
         self.points.clear();
         self.points.resize(span.points(), Point::default());
@@ -154,6 +166,12 @@ impl Window {
     #[must_use]
     pub fn span(&self) -> Span {
         self.span
+    }
+
+    /// Requests that it had before a blip was left out.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.sum.requests + self.left_out
     }
 
     /// The sum of its points.
@@ -180,14 +198,15 @@ impl Window {
     }
 
     /// What is left without a blip: without the most errors that a total failure of this length or less explains, wherever
-    /// it lay. The requests stay.
+    /// it lay.
     pub fn without(&self, blip: Millis, left: &mut Window) {
         left.clone_from(self);
         let worst = (0..self.points.len()).filter_map(|first| self.worst_from(first, blip));
         let Some(worst) = worst.max_by_key(|found| found.errors) else { return };
-        left.sum.errors -= worst.errors;
+        left.left_out = worst.errors;
+        left.sum = left.sum.without(worst.errors);
         for (point, explained) in left.points.iter_mut().skip(worst.first).zip(worst.by_point) {
-            point.errors -= explained;
+            *point = point.without(explained);
         }
     }
 
@@ -292,7 +311,7 @@ mod tests {
             let found: Vec<u64> = left.points().iter().map(|point| point.errors).collect();
             assert_eq!(found, *expected, "{errors:?}");
             assert_eq!(left.sum().errors, found.iter().sum::<u64>(), "{errors:?}");
-            assert_eq!(left.sum().requests, window.sum().requests);
+            assert_eq!(left.requests(), window.sum().requests);
         }
     }
 

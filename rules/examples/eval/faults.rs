@@ -107,7 +107,6 @@ pub struct Fault {
     /// Series that show it.
     pub shown_in: Vec<usize>,
     /// The labels that name its place.
-    #[expect(dead_code, reason = "nothing names the place of a fault yet")]
     pub place: Labels,
     /// Other servers save the requests: users do not see it.
     pub masked: bool,

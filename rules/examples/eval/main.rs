@@ -110,11 +110,35 @@ fn simulate(setup: &Setup, job: &Job) -> Score {
     if setup.lists {
         let at = |at: i64| (at - EPOCH) as f64 / 60_000.0;
         for fault in &faults {
-            eprintln!("F {} {:?} {} {:.1}-{:.1} {:?} {:.2} {:?}", job.seed, job.kind, job.load, at(fault.start), at(fault.shown_until()), fault.what, fault.share, fault.place);
+            eprintln!(
+                "F {} {:?} {} {:.1}-{:.1} {:?} {:.2} {:?}",
+                job.seed,
+                job.kind,
+                job.load,
+                at(fault.start),
+                at(fault.shown_until()),
+                fault.what,
+                fault.share,
+                fault.place
+            );
         }
         for change in &changes {
             let a = &change.alert;
-            eprintln!("C {} {:?} {} {:.1} {:?} {} {:?} {}/{} normal {:?} end {:?} above {:.3}", job.seed, job.kind, job.load, at(change.at), change.kind, a.rule, a.labels, a.window_errors, a.window_requests, a.normal, a.end, a.above);
+            eprintln!(
+                "C {} {:?} {} {:.1} {:?} {} {:?} {}/{} normal {:?} end {:?} above {:.3}",
+                job.seed,
+                job.kind,
+                job.load,
+                at(change.at),
+                change.kind,
+                a.rule,
+                a.labels,
+                a.window_errors,
+                a.window_requests,
+                a.normal,
+                a.end,
+                a.above
+            );
         }
     }
     let mut score = score::score(&world, job.load, &setup.rules, &faults, &changes, until);

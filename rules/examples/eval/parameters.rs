@@ -14,7 +14,7 @@ pub const LATENESS: Millis = 2 * SECOND;
 /// A world begins at a midnight, so that its hours are round.
 pub const EPOCH: Millis = 20_000 * DAY;
 /// What a first start may say about a host that it has never seen is counted apart.
-pub const WARM_UP: Millis = HOUR;
+pub const WARM_UP: Millis = 90 * MINUTE;
 
 /// Requests a minute of one group (a server, or the site that is asked for), on a day's average.
 pub const LOADS: [u32; 7] = [10, 30, 100, 300, 1_000, 3_000, 10_000];
@@ -30,7 +30,7 @@ pub const BASE: (f64, f64) = (0.001, 0.03);
 /// A tenth of the groups always fails so often.
 pub const CHRONIC: (f64, f64) = (0.1, 0.2);
 /// The base wanders: times e to the power of so many standard normals, another one each hour.
-pub const WANDER: f64 = 0.15;
+pub const WANDER: f64 = 0.1;
 /// Share of clients that leave before the answer when nothing is wrong.
 pub const LEAVING: f64 = 0.003;
 /// Share of requests that a proxy answers by itself: they have a site and no upstream.

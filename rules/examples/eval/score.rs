@@ -35,7 +35,7 @@ pub struct Alarms {
     /// Blips' ones among them.
     pub false_ones: u64,
     pub of_blips: u64,
-    /// Those of the first hour, which are in neither.
+    /// Those of the time after a first start, which are in neither.
     pub at_first: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct Score {
     pub told: Vec<Told>,
     /// By load and rule.
     pub alarms: BTreeMap<u32, Vec<Alarms>>,
-    /// By load: days of servers and sites, the first hour of each apart.
+    /// By load: days of servers and sites, the time after the first start apart.
     pub days: BTreeMap<u32, f64>,
     /// Faults that found no room.
     pub homeless: usize,

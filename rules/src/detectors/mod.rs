@@ -93,7 +93,7 @@ fn judge_shared(rule: &Rule, above: f64, window: &Window, detector: &Detector) -
     if sum.errors == 0 {
         return Verdict::NoErrors;
     }
-    if sum.requests < rule.min_requests {
+    if window.requests() < rule.min_requests {
         return Verdict::TooFewRequests;
     }
     if sum.errors < rule.min_errors {
