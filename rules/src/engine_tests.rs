@@ -216,10 +216,10 @@ fn life() {
 }
 
 #[test]
-fn blips() {
+fn what_a_blip_explains_is_left_out() {
     let blip = || {
         with(plain(), |r| {
-            (r.blip, r.min_requests, r.min_errors) = (Some(8_000), 50, 5);
+            (r.blip, r.min_requests, r.min_errors) = (Some(8_000), 60, 5);
             (r.window, r.stretch, r.confidence) = (30_000, Some(600_000), Some(0.99));
         })
     };
@@ -241,7 +241,7 @@ fn blips() {
             rule: blip(),
             deeds: &[(0..24, U1, 100, 1, "502"), (24..36, U1, 100, 100, "502"), (36..100, U1, 100, 0, "")],
             // 7 s and 2 s of it are left at 2:15
-            told: &["2:15 firing warning u1", "2:20 escalated critical u1", "5:00 recovered critical u1"],
+            told: &["2:15 firing warning u1", "2:25 escalated critical u1", "5:30 recovered critical u1"],
         },
         Episode {
             name: "a stretched window says nothing of what is over",

@@ -27,7 +27,7 @@ pub(crate) struct Group {
     /// Its alert, from pending until it can no longer reopen.
     pub case: Option<Box<Case>>,
     /// End of the last step with an error.
-    pub last_error: Millis,
+    last_error: Millis,
     /// Its incidents of late, each from its first bad step to the end of its last: no part of what is normal.
     pub spans: Vec<Stretch>,
     /// Since when it has the alert that it had before this step: all of that is not normal, either.

@@ -26,7 +26,7 @@ use gatewatch_parsers::Millis;
 
 mod past;
 
-/// What has had no error for longer is not bad any more, whatever a stretched window says.
+/// What is not above its threshold any more for so long is not bad, whatever a stretched window says.
 const LATELY: Millis = 2 * MINUTE;
 
 /// What a step brought under a rule.
@@ -174,7 +174,7 @@ impl View<'_> {
         // A stretched window would else say so of a fault that is over, once it has gathered enough.
         let span = scratch.window.span();
         let is_stretched = span != Span::ending(self.end, rule.window, self.buckets.step());
-        let is_over = is_stretched && self.end - group.last_error > LATELY;
+        let is_over = is_stretched && !self.is_bad(scratch.window.last(LATELY), None);
         let mut is_known = case.is_some() || rule.baseline.is_none();
         let bad = rule.above.iter().rev().filter(|_| !is_over).find(|(_, above)| {
             let mut verdict = self.verdict(*above, normal, scratch);
