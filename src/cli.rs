@@ -27,6 +27,10 @@ pub enum Command {
     Run(Run),
     /// Find this host's proxies and their logs, and write the configuration
     Init(Init),
+    /// Judge past logs by any rules: how often would they have fired, and with what?
+    Replay(Box<Replay>),
+    /// Run test cases of rules: log lines in, alerts out
+    Test(Test),
     /// Show what a running agent is doing, or what its last snapshot holds
     Status(Status),
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
@@ -126,6 +130,52 @@ pub struct Analyze {
     pub jobs: Option<usize>,
 }
 
+/// `gatewatch replay`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// Files, globs, directories, or - for standard input; gzip, zstd, xz and bzip2 are read as they are
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub common: Common,
+    /// Judge by these rules, too, and say what differs
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Every change of every alert, as receivers would have been told
+    #[arg(long)]
+    pub every: bool,
+    /// Only these requests, e.g. 'status>=500 and site=~"api"'
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub where_: Option<String>,
+    /// Only requests that ended at or after: 2026-11-01T00:22, 00:22, or -3h
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub since: Option<String>,
+    /// Only requests that ended before
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub until: Option<String>,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+    /// Threads [default: one a core]
+    #[arg(short = 'j', long = "jobs", value_name = "N")]
+    pub jobs: Option<usize>,
+}
+
+/// `gatewatch test`.
+#[derive(Args, Debug)]
+pub struct Test {
+    /// Files of test cases: TOML
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Only cases whose name has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
 /// `gatewatch run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -154,7 +204,7 @@ pub struct Init {
     pub quiet: bool,
 }
 
-/// How `gatewatch status` is written.
+/// How what is asked for is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// For people

@@ -69,6 +69,12 @@ impl Live {
 }
 
 impl Settings {
+    /// What is set for the files of an input; `None`: no input is called so.
+    #[must_use]
+    pub fn of_input(&self, name: &str) -> Option<&FileSettings> {
+        self.inputs.iter().map(|(_, settings)| settings).find(|settings| settings.input == name)
+    }
+
     /// What is set for this file.
     #[must_use]
     pub fn of_file(&self, path: Option<&Path>) -> FileSettings {
@@ -231,6 +237,14 @@ pub fn for_finished_logs(common: &Common) -> Result<Settings, (Exit, String)> {
         }
     };
     with(common, config)
+}
+
+/// The presets and nothing else, whatever this host has configured.
+///
+/// # Errors
+/// Exit code and text.
+pub fn for_presets(common: &Common) -> Result<Settings, (Exit, String)> {
+    with(common, config::parse_str("nothing", "").map_err(|e| (Exit::Configuration, e.to_string()))?)
 }
 
 fn with(common: &Common, config: Config) -> Result<Settings, (Exit, String)> {

@@ -174,6 +174,12 @@ impl Summary {
         self.late
     }
 
+    /// Requests so far that were late, and those stamped over an hour ahead of their file.
+    #[must_use]
+    pub fn late_and_future(&self) -> (u64, u64) {
+        (self.late, self.future)
+    }
+
     /// The report, as far as counts go; groups by these labels, or if there are none, by upstream if any record has one,
     /// else by site, else by node.
     #[must_use]

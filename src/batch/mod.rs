@@ -1,4 +1,4 @@
-//! The driver of finished logs: `analyze` now, `replay` later. Workers turn blocks into leaves; this thread, the one
+//! The driver of finished logs: `analyze`, `replay`, `test`. Workers turn blocks into leaves; this thread, the one
 //! owner of all counts, takes them in file order, drops as late what the file had already passed, and moves the engine's
 //! time with the file that is furthest behind. So only open steps are held, however long the logs are, and the result is
 //! that of reading every file line by line.
@@ -16,6 +16,7 @@ use crate::batch::file::{Back, Feed, OnItsWay};
 use crate::batch::job::{Job, Selection};
 use crate::batch::worker::{Buffers, Counted, Done, SAMPLES, Task, Worker};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::alert::Change;
 use gatewatch_rules::clock::FileClock;
 use gatewatch_rules::collector::Collector;
 use gatewatch_rules::engine::Engine;
@@ -70,15 +71,22 @@ pub struct Progress {
     pub lines: u64,
 }
 
-/// Counts every input on `jobs` threads, this one among them. `on_progress` is called after each block, and while there is
-/// nothing to do; it returns `false` to stop with what there is.
-pub fn run(
+/// Who is told while it runs.
+pub struct Listener<'a> {
+    /// Called after each block, and while there is nothing to do; it returns `false` to stop with what there is.
+    pub on_progress: &'a mut dyn FnMut(&Progress) -> bool,
+    /// What would have been told of alerts, in order; never called with nothing.
+    pub on_changes: &'a mut dyn FnMut(Vec<Change>),
+}
+
+/// Counts every input on `jobs` threads, this one among them.
+pub fn run<'a>(
     inputs: Vec<BatchInput>,
     engine: Engine,
     plan: &Arc<Plan>,
-    selection: &Arc<Selection>,
+    selection: &'a Arc<Selection>,
     jobs: usize,
-    on_progress: &mut dyn FnMut(&Progress) -> bool,
+    listener: Listener<'a>,
 ) -> Outcome {
     // A pipe may keep its reader waiting, and this thread has to answer Ctrl-C: then another one reads.
     let others = if inputs.iter().any(|i| i.log.is_pipe()) { jobs.max(2) - 1 } else { jobs - 1 };
@@ -96,9 +104,9 @@ pub fn run(
         })
         .collect();
     drop(done);
-    let mut driver = Driver::new(inputs, engine, plan, selection);
+    let mut driver = Driver::new(inputs, engine, plan, selection, listener);
     driver.in_flight = IN_FLIGHT.max(2 * jobs as u64);
-    driver.drive(worker(), tasks, &results, on_progress)
+    driver.drive(worker(), tasks, &results)
 }
 
 struct Driver<'a> {
@@ -117,6 +125,7 @@ struct Driver<'a> {
     /// Blocks out at most.
     in_flight: u64,
     progress: Progress,
+    listener: Listener<'a>,
 }
 
 impl<'a> Driver<'a> {
@@ -125,6 +134,7 @@ impl<'a> Driver<'a> {
         engine: Engine,
         plan: &Arc<Plan>,
         selection: &'a Selection,
+        listener: Listener<'a>,
     ) -> Driver<'a> {
         let mut files = Vec::with_capacity(inputs.len());
         let mut logs = Vec::with_capacity(inputs.len());
@@ -154,16 +164,11 @@ impl<'a> Driver<'a> {
             plain_bytes: 0,
             in_flight: IN_FLIGHT,
             progress: Progress { bytes: 0, lines: 0 },
+            listener,
         }
     }
 
-    fn drive(
-        mut self,
-        mut own: Worker,
-        tasks: Vec<SyncSender<Task>>,
-        results: &Receiver<Done>,
-        on_progress: &mut dyn FnMut(&Progress) -> bool,
-    ) -> Outcome {
+    fn drive(mut self, mut own: Worker, tasks: Vec<SyncSender<Task>>, results: &Receiver<Done>) -> Outcome {
         let mut load = vec![0usize; tasks.len()];
         let mut partial = false;
         loop {
@@ -189,7 +194,7 @@ impl<'a> Driver<'a> {
             self.take_blocks();
             let archives: u64 = self.done.iter().map(|d| d.load(Ordering::Relaxed)).sum();
             self.progress.bytes = self.plain_bytes + archives;
-            partial = partial || !on_progress(&self.progress);
+            partial = partial || !(self.listener.on_progress)(&self.progress);
             if nothing && partial {
                 break;
             }
@@ -314,7 +319,14 @@ impl<'a> Driver<'a> {
         }
         let lateness = self.selection.lateness;
         if let Some(watermark) = self.files.iter().filter_map(|f| f.watermark(lateness)).min() {
-            self.engine.advance(watermark);
+            let changes = self.engine.advance(watermark);
+            self.tell(changes);
+        }
+    }
+
+    fn tell(&mut self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            (self.listener.on_changes)(changes);
         }
     }
 
@@ -384,7 +396,8 @@ impl<'a> Driver<'a> {
                 self.finish_file(index);
             }
         }
-        self.engine.finish();
+        let changes = self.engine.finish();
+        self.tell(changes);
         self.samples.sort_by_key(|(index, sample)| (*index, sample.line));
         self.samples.truncate(SAMPLES);
         let errors =

@@ -94,6 +94,22 @@ impl Log {
         })
     }
 
+    /// Lines that are no file's, under the name that messages call them by.
+    #[must_use]
+    pub fn of_lines(name: &str, text: &[u8], modified: Millis) -> Log {
+        let (head, rest) = text.split_at(text.len().min(HEAD as usize));
+        Log {
+            source: Source::Pipe(PathBuf::from(name)),
+            head: head.to_vec(),
+            modified,
+            rest: Some(Box::new(io::Cursor::new(rest.to_vec()))),
+            compressed: false,
+            runtime: None,
+            size: None,
+            done: Arc::default(),
+        }
+    }
+
     /// As it was given.
     #[must_use]
     pub fn shown(&self) -> String {

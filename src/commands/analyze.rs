@@ -2,35 +2,20 @@
 
 mod again;
 mod conditions;
-mod progress;
-mod times;
 
+use super::finished::{self, Counting, LATENESS, Refused, usage};
 use super::{complain, print};
-use crate::batch::job::{Job, Selection};
-use crate::batch::open::Log;
+use crate::batch::job::Selection;
 use crate::batch::{self, BatchInput, Outcome};
-use crate::cli::{Analyze, Common, Output};
+use crate::cli::{Analyze, Output};
 use crate::exit::Exit;
-use crate::inputs::{self, Problem, Source};
-use crate::reports::text::printable;
 use crate::reports::{self, Look, REPORTS};
 use crate::settings::{self, Settings};
-use crate::wiring::{self, FileSettings};
+use crate::wiring;
 use conditions::Condition;
-use gatewatch_parsers::Millis;
-use gatewatch_rules::engine::{Engine, EngineOptions};
 use gatewatch_rules::filter::Filter;
 use gatewatch_rules::report::Report;
-use gatewatch_rules::series::{BUILT_IN, Plan};
 use std::io::IsTerminal;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// How much behind a finished file's newest end a record may come: nobody is waiting.
-const LATENESS: Millis = 5 * 60 * 1000;
-/// Series held at most.
-const SERIES: usize = 50_000;
 
 /// Runs it.
 pub fn run(args: &Analyze) -> Exit {
@@ -43,8 +28,6 @@ pub fn run(args: &Analyze) -> Exit {
     }
 }
 
-type Refused = (Exit, String);
-
 /// The command line, understood before a file is opened.
 struct Asked {
     conditions: Vec<Condition>,
@@ -55,22 +38,12 @@ struct Asked {
     jobs: usize,
 }
 
-fn usage(message: String) -> Refused {
-    (Exit::Usage, message)
-}
-
 fn understand(args: &Analyze) -> Result<Asked, Refused> {
     let conditions =
         args.fail_on.iter().map(|c| Condition::parse(c)).collect::<Result<_, _>>().map_err(usage)?;
     let min_parsed = conditions::number_or_percent(&args.min_parsed)
         .filter(|n| *n <= 1.0)
         .ok_or_else(|| usage(format!("--min-parsed `{}`: write a share, e.g. 90%", args.min_parsed)))?;
-    let filter = args.where_.as_deref().map(|w| {
-        Filter::parse(w).map_err(|e| {
-            let column = w.get(..e.at).map_or(0, |before| before.chars().count());
-            usage(format!("--where: {}\n  {w}\n  {}^", e.message, " ".repeat(column)))
-        })
-    });
     if let Some(twice) = args
         .by
         .iter()
@@ -80,18 +53,13 @@ fn understand(args: &Analyze) -> Result<Asked, Refused> {
         return Err(usage(format!("--by {}: `{}` is empty or there twice", args.by.join(","), twice.1)));
     }
     let settings = settings::for_finished_logs(&args.common)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.unwrap_or(cores).clamp(1, 256);
-    if args.jobs == Some(0) {
-        return Err(usage("--jobs 0: at least one thread is needed".to_owned()));
-    }
     Ok(Asked {
         conditions,
         min_parsed,
-        filter: filter.transpose()?,
+        filter: finished::filter(args.where_.as_deref())?,
         kind: report_kind(args)?,
         settings,
-        jobs,
+        jobs: finished::jobs(args.jobs)?,
     })
 }
 
@@ -117,50 +85,23 @@ fn report_kind(args: &Analyze) -> Result<&'static reports::Kind, Refused> {
 
 fn analyze(args: &Analyze) -> Result<Exit, Refused> {
     let asked = understand(args)?;
-    // Set by Ctrl-C; a second one ends it at once.
-    let stop = Arc::new(AtomicBool::new(false));
-    let _ =
-        signal_hook::flag::register_conditional_shutdown(signal_hook::consts::SIGINT, 130, Arc::clone(&stop));
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop));
-    let mut warnings = 0;
-    let mut exit = Exit::Fine;
-    let files: Vec<_> = args.files.iter().map(|f| f.clone().into_os_string()).collect();
-    let found = inputs::select(&files, &mut |path| {
-        let log =
-            Log::look(Source::File(path.to_path_buf()), &stop).map_err(|e| std::io::Error::other(e.text))?;
-        Ok(wiring::is_log(&log.head, log.modified))
-    });
-    if !found.problems.is_empty() {
-        exit = Exit::Error;
+    let stop = finished::stopped_by_ctrl_c();
+    let opened = finished::open(&args.files, &asked.settings, &args.common, &stop)?;
+    if opened.inputs.is_empty() {
+        return Ok(opened.exit);
     }
-    warnings += usize::from(!found.left_out.is_empty());
-    say_selection(&found, &args.common);
-    let mut open = Vec::new();
-    for source in found.sources {
-        match prepare(source, &asked, &args.common, open.len(), &stop, &mut warnings) {
-            Ok(input) => open.push(input),
-            Err(problem) => {
-                complain(&problem.to_string());
-                exit = Exit::Error;
-            }
-        }
-    }
-    if open.is_empty() {
-        return if exit == Exit::Fine { Err((Exit::Unparsed, "no log found".to_owned())) } else { Ok(exit) };
-    }
-    labels_exist(args, &asked, &open)?;
-    let selection = Arc::new(selection(args, &asked, &open)?);
-    let plan = Arc::new(Plan::for_report(&asked.settings.rules, &args.by));
-    let options = EngineOptions { step: selection.step, series_cap: SERIES };
-    let engine = Engine::new(asked.settings.rules.clone(), Arc::clone(&plan), options);
-    let outcome = count(args, &asked, open, engine, &plan, &selection, &stop);
-
-    // What Ctrl-C cut short says so itself.
-    let cut_short = |e: &std::io::Error| outcome.partial && e.kind() == std::io::ErrorKind::UnexpectedEof;
-    for (path, error) in outcome.errors.iter().filter(|e| !cut_short(&e.1)) {
-        complain(&format!("{}: read only in part: {error}", printable(path)));
-        exit = exit.and(Exit::Error);
-    }
+    let by = args.by.iter().map(|by| ("--by", by.as_str()));
+    let by_filter = asked.filter.iter().flat_map(Filter::captures).map(|name| ("--where", name));
+    finished::labels_exist(by.chain(by_filter), &opened.inputs)?;
+    let counting = Counting {
+        rules: &asked.settings.rules,
+        by: &args.by,
+        selection: selection(args, &asked, &opened.inputs)?,
+        jobs: asked.jobs,
+        quiet: args.common.quiet,
+    };
+    let outcome = finished::count(counting, opened.inputs, &stop, &mut |_| {});
+    let mut exit = opened.exit.and(finished::say_errors(&outcome));
     let partial = outcome.partial;
     let mut report = report(args, outcome);
     if report.inputs.iter().any(|input| input.zoneless) {
@@ -168,99 +109,12 @@ fn analyze(args: &Analyze) -> Result<Exit, Refused> {
         report.timezone_assumed = asked.settings.file.zone.assumed;
     }
     exit = exit.and(write(args, &asked, &report));
-    exit = exit.and(judge(args, &asked, &report, warnings));
+    exit = exit.and(judge(args, &asked, &report, opened.warnings));
     Ok(if partial { Exit::Interrupted } else { exit })
 }
 
-/// Recognises a file by its head.
-fn prepare(
-    source: Source,
-    asked: &Asked,
-    common: &Common,
-    index: usize,
-    stop: &Arc<AtomicBool>,
-    warnings: &mut usize,
-) -> Result<BatchInput, Problem> {
-    let log = Log::look(source, stop)?;
-    let settings: FileSettings = asked.settings.of_file(log.path());
-    let recognised = wiring::recognise(&log.shown(), &log.head, log.modified, &settings);
-    if let Some(note) = recognised.note {
-        *warnings += 1;
-        if !common.quiet {
-            complain(&format!("{}: {note}", printable(&log.shown())));
-        }
-    }
-    if common.verbose > 0 {
-        complain(&format!("{}: read as {}", printable(&log.shown()), recognised.title));
-    }
-    let job = Job {
-        index,
-        path: log.shown(),
-        is_pipe: log.is_pipe(),
-        format: recognised.format,
-        title: recognised.title,
-        source: recognised.source,
-        context: recognised.context,
-    };
-    Ok(BatchInput { job, first_stamp: recognised.first_stamp, log })
-}
-
-/// What of the command line cannot be read, is no log, or is there twice.
-fn say_selection(found: &inputs::Selection, common: &Common) {
-    for problem in &found.problems {
-        complain(&problem.to_string());
-    }
-    if common.quiet {
-        return;
-    }
-    if !found.left_out.is_empty() {
-        complain(&left_out(&found.left_out, common.verbose > 0));
-    }
-    if found.duplicates > 0 {
-        complain("a file that is named twice is read once");
-    }
-}
-
-/// `a, b and 3 more` are no logs: named once.
-fn left_out(paths: &[PathBuf], all: bool) -> String {
-    let shown = if all { paths.len() } else { paths.len().min(5) };
-    let names: Vec<_> =
-        paths.iter().take(shown).map(|p| printable(&p.display().to_string()).into_owned()).collect();
-    let more = paths.len() - shown;
-    let more = if more > 0 { format!(" and {more} more (-v names them)") } else { String::new() };
-    format!("left out, no logs that are known: {}{more}", names.join(", "))
-}
-
-/// A label that no line can have is a slip of the pen: nothing would be grouped, or nothing counted.
-fn labels_exist(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<(), Refused> {
-    let mut known: Vec<&str> = BUILT_IN.to_vec();
-    for job in open.iter().map(|i| &i.job) {
-        known.extend(job.source.extra.iter().map(String::as_str));
-        known.extend(job.source.path_labels.iter().map(|l| l.0.as_str()));
-    }
-    let mut wanted = args.by.iter().map(|by| ("--by", by.as_str()));
-    let by_filter = asked.filter.iter().flat_map(Filter::captures).map(|name| ("--where", name));
-    let unknown = wanted.by_ref().chain(by_filter).find(|(_, name)| !known.contains(name));
-    unknown.map_or(Ok(()), |(flag, name)| {
-        Err(usage(format!("{flag}: no label `{name}`; these logs have {}", known.join(", "))))
-    })
-}
-
 fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selection, Refused> {
-    let now = crate::clock::now();
-    let first = open.iter().filter_map(|i| i.first_stamp).min();
-    let time = |name: &str, text: &Option<String>| {
-        text.as_deref()
-            .map(|t| times::parse(t, now, first).map_err(|e| usage(format!("{name}: {e}"))))
-            .transpose()
-    };
-    let (since, until) = (time("--since", &args.since)?, time("--until", &args.until)?);
-    if let (Some(since), Some(until)) = (since, until)
-        && since >= until
-    {
-        let (since, until) = (reports::rfc3339(since), reports::rfc3339(until));
-        return Err(usage(format!("--since {since} is not before --until {until}")));
-    }
+    let (since, until) = finished::span(args.since.as_deref(), args.until.as_deref(), open)?;
     Ok(Selection {
         filter: asked.filter.clone(),
         since,
@@ -269,26 +123,6 @@ fn selection(args: &Analyze, asked: &Asked, open: &[BatchInput]) -> Result<Selec
         lateness: LATENESS,
         block: batch::BLOCK,
     })
-}
-
-#[allow(clippy::too_many_arguments, reason = "one call; a struct would only name them twice")]
-fn count(
-    args: &Analyze,
-    asked: &Asked,
-    open: Vec<BatchInput>,
-    engine: Engine,
-    plan: &Arc<Plan>,
-    selection: &Arc<Selection>,
-    stop: &AtomicBool,
-) -> Outcome {
-    let total = open.iter().map(|i| i.log.size).sum::<Option<u64>>();
-    let mut bar = progress::Bar::new(total, args.common.quiet);
-    let outcome = batch::run(open, engine, plan, selection, asked.jobs, &mut |progress| {
-        bar.show(progress.bytes, progress.lines);
-        !stop.load(Ordering::Relaxed)
-    });
-    bar.clear();
-    outcome
 }
 
 fn report(args: &Analyze, outcome: Outcome) -> Report {

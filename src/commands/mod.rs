@@ -5,9 +5,12 @@ pub mod check;
 mod demo;
 mod detect;
 mod explain;
+mod finished;
 pub mod init;
+mod replay;
 mod run;
 mod status;
+mod test;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
@@ -31,6 +34,8 @@ pub fn main() -> ExitCode {
         Command::Analyze(args) => analyze::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Init(args) => printed(init::run(&args, &mut io::stdout().lock(), &mut io::stderr())),
+        Command::Replay(args) => replay::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Check(args) => {
             printed(check::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))

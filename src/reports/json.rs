@@ -77,7 +77,7 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("abandoned", &r.counted.abandoned)?;
         let shown = r.groups.get(..self.1.unwrap_or(usize::MAX).min(r.groups.len())).unwrap_or_default();
         map.serialize_entry("groups", &Items(shown.iter().map(OneGroup)))?;
-        map.serialize_entry("incidents", &Items(r.incidents.iter().map(OneIncident)))?;
+        map.serialize_entry("incidents", &incidents(&r.incidents))?;
         map.serialize_entry("timeline", &Points(&r.timeline))?;
         map.serialize_entry("diagnosed", &Items(r.diagnosed.iter().map(diagnosed)))?;
         map.serialize_entry("events", &Items(r.events.iter().map(event)))?;
@@ -223,6 +223,12 @@ impl Serialize for OneGroup<'_> {
         }
         map.end()
     }
+}
+
+/// Incidents, as every command lists them.
+#[must_use]
+pub fn incidents(incidents: &[Incident]) -> impl Serialize + '_ {
+    Items(incidents.iter().map(OneIncident))
 }
 
 struct OneIncident<'a>(&'a Incident);

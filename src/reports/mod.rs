@@ -5,7 +5,7 @@ mod chart;
 mod csv;
 mod exits;
 mod headline;
-mod json;
+pub mod json;
 mod markdown;
 pub mod table;
 pub mod text;

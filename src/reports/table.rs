@@ -19,7 +19,7 @@ pub fn render(report: &Report, look: &Look) -> String {
     let paint = Paint(look.color);
     let mut sections = vec![head(report, look, &paint), headlines(report, look, &paint)];
     sections.push(chart_lines(report, look, &paint));
-    sections.push(incidents(report, look, &paint));
+    sections.push(incidents(report, look, &paint, 2 * ROWS));
     let mut tail = groups(report, look, &paint);
     tail.extend(sums(report, look));
     sections.push(tail);
@@ -169,7 +169,13 @@ fn chart_lines(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
     }
 }
 
-fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
+/// The report's incidents, one a row.
+#[must_use]
+pub fn incident_rows(report: &Report, look: &Look) -> Vec<String> {
+    incidents(report, look, &Paint(look.color), usize::MAX)
+}
+
+fn incidents(report: &Report, look: &Look, paint: &Paint, most: usize) -> Vec<String> {
     if report.incidents.is_empty() {
         return Vec::new();
     }
@@ -179,7 +185,7 @@ fn incidents(report: &Report, look: &Look, paint: &Paint) -> Vec<String> {
             .map(str::to_owned)
             .to_vec(),
     ];
-    let shown = report.incidents.len().min(2 * ROWS);
+    let shown = report.incidents.len().min(most);
     for i in report.incidents.iter().take(shown) {
         // A date that is the row's first one is not said again.
         let time =

@@ -51,8 +51,9 @@ pub fn analyze_sources(setup: &Setup, sources: Vec<Source>, cut: Cut) -> Report 
         lateness: setup.lateness,
         block: cut.block,
     };
-    let outcome =
-        batch::run(inputs, setup.engine(&plan), &plan, &Arc::new(selection), cut.jobs, &mut |_| true);
+    let listener = batch::Listener { on_progress: &mut |_| true, on_changes: &mut |_| {} };
+    let selection = Arc::new(selection);
+    let outcome = batch::run(inputs, setup.engine(&plan), &plan, &selection, cut.jobs, listener);
     assert!(outcome.errors.is_empty(), "{:?}", outcome.errors);
     let mut report = outcome.summary.into_report(&setup.by);
     report.incidents = outcome.engine.incidents();
