@@ -107,7 +107,7 @@ fn good_configurations_load_and_print() {
 fn without_any_file_the_presets_hold() {
     let config = parse(Vec::new(), &outside()).unwrap();
     let names: Vec<_> = config.rules.iter().map(|r| r.name.as_str()).collect();
-    assert_eq!(names, ["errors", "site", "node", "region", "masked", "abandoned"]);
+    assert_eq!(names, ["errors", "site", "node", "region", "masked", "abandoned", "input_unparsed"]);
     assert!(config.inputs.is_empty() && config.receivers.is_empty());
     assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
 }

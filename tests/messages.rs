@@ -6,7 +6,7 @@ use gatewatch::notification::{Item, News, Notification, Subject, Totals};
 use gatewatch::notifiers::{Payload, html, render};
 use gatewatch::receiver::{EmailSettings, Receiver, ReceiverKind, Secret, Tls};
 use gatewatch_parsers::{Happened, Millis, Origin, Reason, Zone};
-use gatewatch_rules::alert::{Alert, End, State};
+use gatewatch_rules::alert::{Alert, End, Kind, State};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 use gatewatch_rules::two_way::Finding;
@@ -132,6 +132,51 @@ fn counted() -> Alert {
     alert
 }
 
+/// One of each kind that has words of its own.
+fn kinds() -> Vec<(&'static str, Notification)> {
+    let spike = Alert { kind: Kind::Spike { times: 3.0 }, above: 0.012, ..alert() };
+    let mut burn =
+        Alert { kind: Kind::BurnRate { slo: 0.999 }, above: 0.0144, window: 60 * MINUTE, ..alert() };
+    (burn.window_errors, burn.window_requests, burn.rule) = (6_108, 301_000, "slo".into());
+    let mut absent = Alert { kind: Kind::Absent, above: 0.0, severity: Severity::Warning, ..alert() };
+    (absent.labels, absent.rule) = (labels(&[("input", "edge")]), "silent".into());
+    (absent.window, absent.window_errors, absent.window_requests) = (2 * MINUTE, 203, 203);
+    (absent.started, absent.last_traffic) = (absent.fired - 2 * MINUTE, absent.fired - 2 * MINUTE);
+    (absent.statuses, absent.reasons, absent.origins) = (Vec::new(), Vec::new(), Vec::new());
+    (absent.samples, absent.recent, absent.normal) = (Vec::new(), (0, 0), None);
+    let mut stall =
+        Alert { kind: Kind::Stall, above: 0.5, window: 15_000, rule: "hangs".into(), ..absent.clone() };
+    (stall.labels, stall.window_errors, stall.window_requests) = (alert().labels, 1_104, 1_199);
+    stall.started = stall.fired - 15_000;
+    let mut slow = Alert { kind: Kind::Slow { longer_than: 2_000 }, above: 0.05, ..alert() };
+    (slow.reasons, slow.origins, slow.rule) = (Vec::new(), Vec::new(), "slow".into());
+    let mut was_absent = over(absent.clone(), End::Recovered);
+    (was_absent.requests, was_absent.errors) = (1_012, 1_012);
+    let mut was_stalled = over(stall.clone(), End::Usual);
+    (was_stalled.errors, was_stalled.requests) = (9_000, 24_000);
+    let silent = |alert: Alert| Alert { reasons: Vec::new(), origins: Vec::new(), ..alert };
+    let (was_absent, was_stalled) = (silent(was_absent), silent(was_stalled));
+    let mut unheard = silent(over(absent.clone(), End::Expired));
+    (unheard.requests, unheard.errors) = (146_000, 146_000);
+    let was_slow = silent(over(slow.clone(), End::Recovered));
+    let fires = |alert| notification(vec![item(News::Firing, alert)]);
+    let ends = |alert| notification(vec![item(News::Resolved, alert)]);
+    vec![
+        ("firing_spike", fires(spike)),
+        ("firing_burn_rate", fires(burn.clone())),
+        ("firing_absent", fires(absent.clone())),
+        ("firing_stall", fires(stall)),
+        ("firing_slow", fires(slow)),
+        ("repeated_absent", notification(vec![item(News::Repeated, absent)])),
+        ("resolved_burn_rate", ends(over(burn, End::Recovered))),
+        ("resolved_absent", ends(was_absent)),
+        ("resolved_slow", ends(was_slow)),
+        ("expired_absent", ends(unheard)),
+        ("usual", ends(over(alert(), End::Usual))),
+        ("usual_stall", ends(was_stalled)),
+    ]
+}
+
 /// A server that was out for a while and takes requests again; its pool had none left.
 fn with_servers() -> Alert {
     let started = alert().started;
@@ -166,7 +211,8 @@ fn cases() -> Vec<(&'static str, Notification)> {
     let several = vec![item(News::Firing, alert()), item(News::Firing, counted())];
     let stands_in = Subject::StandsIn { receiver: "chat".into(), since: alert().fired - 7 * MINUTE };
     let escalated = item(News::Escalated { from: Severity::Warning }, alert());
-    vec![
+    let mut all = kinds();
+    all.extend([
         ("firing", notification(vec![item(News::Firing, alert())])),
         ("firing_twelve", notification(twelve())),
         ("firing_count", notification(vec![item(News::Firing, counted())])),
@@ -195,7 +241,8 @@ fn cases() -> Vec<(&'static str, Notification)> {
         ),
         ("stands_in", Notification { subject: stands_in, ..notification(vec![item(News::Firing, alert())]) }),
         ("hostile", hostile()),
-    ]
+    ]);
+    all
 }
 
 fn about() -> About {

@@ -272,8 +272,8 @@ fn cores_are_pure() {
 fn documented(registry: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (i, (name, summary)) in entries.iter().enumerate() {
-        // As products are called: `3proxy`, `nginx-error`.
-        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        // As products are called: `3proxy`, `nginx-error`; and as keys are: `burn_rate`.
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         let is_word = name.chars().all(is_part) && !name.is_empty();
         if !is_word || entries[..i].iter().any(|e| e.0 == *name) {
             wrong.push(format!("{registry}: {name:?} is no word, or is there twice"));

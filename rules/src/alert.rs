@@ -90,6 +90,20 @@ pub enum Kind {
         /// How many.
         times: f64,
     },
+    /// Errors ÷ requests, so many times what the SLO allows: `above` ÷ (1 − `slo`).
+    BurnRate {
+        /// The share of requests that must be well.
+        slo: f64,
+    },
+    /// No requests come: "requests" are those that were expected, "errors" those that did not come.
+    Absent,
+    /// Requests are not completed: "requests" are those that were expected, "errors" those that were not completed.
+    Stall,
+    /// Slow requests ÷ requests: "errors" are those that took too long.
+    Slow {
+        /// How long, in ms.
+        longer_than: Millis,
+    },
 }
 
 /// An alert as the world is told of it: the state of one group under one rule, with what is known of why.

@@ -3,11 +3,13 @@
 
 use crate::alert::{Alert, End, Kind, Labels, Sample, State};
 use crate::detectors::Detector;
+use crate::detectors::burn_rate::Pair;
 use crate::detectors::normal::{Normal, bar};
+use crate::detectors::pace::Pace;
 use crate::life::{Event, Judgement, Life};
 use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
-use crate::rule::{Counts, Rule, Severity};
+use crate::rule::{Rule, Severity};
 use crate::samples::SAMPLES_MAX;
 use crate::saved::{is_count, is_time};
 use crate::series::{LabelSet, SeriesId};
@@ -34,7 +36,7 @@ impl Totals {
     pub fn count(&mut self, rule: &Rule, tally: &Tally) {
         self.own += crate::groups::counted(rule, tally);
         // Requests that are no gateway errors have neither origins nor reasons.
-        if rule.counts == Counts::GatewayErrors {
+        if rule.has_reasons() {
             tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
         }
         for (status, n) in tally.statuses() {
@@ -108,6 +110,8 @@ pub(crate) struct Case {
     learns: bool,
     /// When that happened: what was until then is no incident.
     learnt: Option<Millis>,
+    /// How fast requests came when this began, where its rule asks for it: it stays while this lasts.
+    pace: Option<Pace>,
     /// From `started` to `last_bad`.
     confirmed: Totals,
     /// From there to the end of the last bad step that came while recovering or later: part of the incident only if it
@@ -131,6 +135,8 @@ pub(crate) struct Beginning {
     pub normal: Option<f64>,
     pub own_normal: Option<Normal>,
     pub learns: bool,
+    pub pace: Option<Pace>,
+    pub last_traffic: Millis,
     /// From `started` to `last_bad`, and from there to `at`.
     pub confirmed: Totals,
     pub after: Totals,
@@ -150,13 +156,14 @@ impl Case {
             escalated: beginning.at,
             resolved: None,
             end: None,
-            last_traffic: beginning.last_bad,
+            last_traffic: beginning.last_traffic,
             peak: 0.0,
             window: (0, Point::default()),
             normal: beginning.own_normal.map(|normal| normal.ratio).or(beginning.normal),
             own_normal: beginning.own_normal,
             learns: beginning.learns,
             learnt: None,
+            pace: beginning.pace,
             confirmed: beginning.confirmed,
             unsure: Totals::default(),
             unsure_until: None,
@@ -189,6 +196,16 @@ impl Case {
     /// What was normal for the group when this began; `None`: not known, or not asked for.
     pub fn own_normal(&self) -> Option<&Normal> {
         self.own_normal.as_ref()
+    }
+
+    /// How fast requests came when this began; `None`: not known, or not asked for.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
+    /// Whether it has lasted for so long, or ended for that.
+    pub fn is_usual(&self, at: Millis, after: Millis) -> bool {
+        self.end == Some(End::Usual) || self.life.is_open() && at - self.started >= after
     }
 
     /// Whether it has ever fired.
@@ -294,6 +311,7 @@ impl Case {
         let is_shown = |sample: &Sample| is_time(sample.end) && sample.line.len() <= SAMPLE_MAX;
         self.life.is_sound(closed)
             && self.own_normal.is_none_or(|normal| normal.is_sound())
+            && self.pace.is_none_or(|pace| pace.is_sound())
             && times.into_iter().chain(some.into_iter().flatten()).all(is_time)
             && [&self.confirmed, &self.unsure, &self.after].into_iter().all(Totals::is_sound)
             && self.samples.len() <= SAMPLES_MAX
@@ -318,8 +336,11 @@ impl Case {
         let fingerprint = fingerprint(&rule.name, &labels);
         let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
         let above = above.map_or(0.0, |above| above.1);
-        let limit = bar(rule, above, self.own_normal());
-        let shares = self.shares();
+        let limit = match rule.slo {
+            Some(slo) => Pair::of(self.window.0).limit(slo),
+            None => bar(rule, above, self.own_normal()),
+        };
+        let (shares, total) = (self.shares(), self.total());
         Alert {
             incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), self.number.unwrap_or(0)),
             rule: rule.name.clone(),
@@ -346,8 +367,8 @@ impl Case {
             resolved: self.resolved,
             last_traffic: self.last_traffic,
             peak: self.peak,
-            requests: self.confirmed.own.requests,
-            errors: self.confirmed.own.errors,
+            requests: total.requests,
+            errors: total.errors,
             reasons: ranked(&self.confirmed.reasons),
             origins: ranked(&self.confirmed.origins),
             statuses: ranked(&self.confirmed.statuses),
@@ -368,7 +389,7 @@ impl Case {
         if self.fired.is_none() && self.life.state() != State::Pending {
             return None;
         }
-        let (share_of_errors, share_of_requests) = self.shares();
+        let ((share_of_errors, share_of_requests), total) = (self.shares(), self.total());
         let is_bad = matches!(self.life.state(), State::Firing | State::Pending) && self.resolved.is_none();
         // Silence after the last bad step is no recovery.
         let to_the_end = is_bad && self.last_traffic <= self.last_bad;
@@ -382,8 +403,8 @@ impl Case {
             escalated: (self.fired.is_some_and(|fired| fired < self.escalated)).then_some(self.escalated),
             resolved: self.resolved,
             peak_ratio: self.peak,
-            requests: self.confirmed.own.requests,
-            gateway_errors: self.confirmed.own.errors,
+            requests: total.requests,
+            gateway_errors: total.errors,
             reasons: ranked(&self.confirmed.reasons),
             origins: ranked(&self.confirmed.origins),
             share_of_errors,
@@ -391,6 +412,12 @@ impl Case {
             undercount: self.lost.0,
             events: Vec::new(),
         })
+    }
+
+    /// What was counted from `started` to `last_bad`; or, where requests do not come, what was expected and did not.
+    fn total(&self) -> Point {
+        let own = self.confirmed.own;
+        self.pace.map_or(own, |pace| pace.missing(self.last_bad - self.started, own.requests))
     }
 
     /// Of the rule's errors and requests from `started` to `last_bad`.
@@ -406,6 +433,10 @@ impl Case {
 fn kind(rule: &Rule, detector: &Detector, is_own: bool) -> Kind {
     match detector.name {
         "count" => Kind::Count,
+        "burn_rate" => Kind::BurnRate { slo: rule.slo.unwrap_or(0.0) },
+        "absent" => Kind::Absent,
+        "stall" => Kind::Stall,
+        "slow" => Kind::Slow { longer_than: rule.longer_than.unwrap_or(0) },
         _ if is_own => Kind::Spike { times: rule.times },
         _ => Kind::Ratio,
     }

@@ -457,4 +457,15 @@ fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>,
     if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
         block.add_detail(cell, Detail::status(record.status));
     }
+    if !plan.slow().is_empty() {
+        count_slow(block, cell, plan, record);
+    }
+}
+
+/// By the times that rules watch.
+fn count_slow(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>) {
+    let Some(time) = record.request_time.filter(|_| !record.is_tunnel()) else { return };
+    for units in plan.slow().iter().filter(|units| time > u32::from(**units) * 10) {
+        block.add_detail(cell, Detail::slow(*units));
+    }
 }

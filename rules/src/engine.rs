@@ -91,13 +91,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that has seen nothing. Rules of a detector that is not known are left out: [`Rule::problems`] names them.
+    /// An engine that has seen nothing. Rules of a detector that is not known are left out
+    /// ([`Rule::problems`] names them), and those about lines: they are no business of counts.
     #[must_use]
     pub fn new(rules: Vec<Rule>, plan: Arc<Plan>, options: EngineOptions) -> Engine {
         let step = options.step.max(1);
         let minutes = minutes(&rules, step);
         let with_detector = |rule: Rule| {
-            let detector = detectors::find(rule.detector)?;
+            let detector = detectors::find_of_counts(rule.detector)?;
             Some((Groups::new(rule, &plan, step), detector))
         };
         let rules = rules.into_iter().filter_map(with_detector).collect();
@@ -262,7 +263,7 @@ impl Engine {
         let mut kept: Vec<(Groups, &'static Detector)> = Vec::new();
         self.buckets.hold_minutes(minutes(&rules, step));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             match old.iter().position(|(groups, _)| groups.rule.judges_like(&rule)) {
                 Some(at) => {
                     let (mut groups, _) = old.remove(at);

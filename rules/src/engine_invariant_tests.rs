@@ -13,7 +13,7 @@ type Request = (Millis, usize, usize);
 
 const PLACES: [&str; 6] =
     ["i/n1/p/u1/", "i/n1/p/u2/", "i/n2/p/u1/", "i/n2/p/u3/", "i/n1/p//a.example", "j/n3/q/u9/"];
-const HOW: [&str; 5] = ["", "502", "504", "failed", "abandoned"];
+const HOW: [&str; 6] = ["", "502", "504", "failed", "abandoned", "slow"];
 
 /// Every kind of rule, and presets made nervous, so that few requests suffice.
 fn rules() -> Vec<Rule> {

@@ -85,8 +85,10 @@ pub(super) fn count(collector: &mut Collector, end: Millis, place: &str, is_bad:
     let cause = Cause::proxy(Reason::ConnectionTerminated);
     let mut attempt =
         Attempt { upstream: upstream.as_bytes(), pool: b"", status: Status::new(200), failure: None };
+    record.request_time = Some(20);
     match (is_bad, how) {
         (false, _) => {}
+        (_, "slow") => record.request_time = Some(2_500),
         (_, "failed") => attempt.failure = Some(cause),
         (_, "abandoned") => (record.outcome, record.status) = (Outcome::Abandoned, Status::new(499)),
         (_, "aborted") => record.outcome = Outcome::Aborted,

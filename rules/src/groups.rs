@@ -1,10 +1,11 @@
 //! The groups of one rule: which series belong to which, which of them had errors lately, and roll-ups of their counts.
 
 use crate::case::Case;
+use crate::detectors::{self, Way};
 use crate::rule::{Counts, Rule};
 use crate::series::{LabelSet, Plan, SeriesId, family_name};
 use crate::tally::Tally;
-use crate::window::{MINUTE, Point, Span};
+use crate::window::{MINUTE, Point, STEPS_HELD, Span};
 use gatewatch_parsers::{Millis, Status};
 use std::collections::HashMap;
 
@@ -17,6 +18,9 @@ pub(crate) const SPANS_MAX: usize = 8;
 /// From, to.
 pub(crate) type Stretch = (Millis, Millis);
 
+/// The same, by reference.
+pub(crate) type Shown<'a> = Memory<&'a Box<Case>>;
+
 /// Everything that has the same values of the rule's `group_by`.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -26,8 +30,8 @@ pub(crate) struct Group {
     pub members: Vec<SeriesId>,
     /// Its alert, from pending until it can no longer reopen.
     pub case: Option<Box<Case>>,
-    /// End of the last step with an error.
-    last_error: Millis,
+    /// End of the last step with an error; or with a request, where those matter.
+    pub last_error: Millis,
     /// Its incidents of late, each from its first bad step to the end of its last: no part of what is normal.
     pub spans: Vec<Stretch>,
     /// Since when it has the alert that it had before this step: all of that is not normal, either.
@@ -84,7 +88,9 @@ pub(crate) struct Groups {
     by_key: HashMap<LabelSet, u32>,
     /// Groups that had an error lately or have an alert. All others are not bad, whatever else they are.
     active: Vec<u32>,
-    /// An error matters for so long.
+    /// Whether a group matters for its requests, not for its errors.
+    is_of_traffic: bool,
+    /// An error (or request) matters for so long.
     reach: Millis,
     has_case: bool,
     step_sum: Point,
@@ -101,6 +107,7 @@ impl Groups {
             free: Vec::new(),
             by_key: HashMap::new(),
             active: Vec::new(),
+            is_of_traffic: detectors::find(rule.detector).is_some_and(|d| d.way.is_of_traffic()),
             reach: reach(&rule, step),
             has_case: false,
             step_sum: Point::default(),
@@ -201,7 +208,7 @@ impl Groups {
     }
 
     /// What is remembered of the groups to judge, by their labels.
-    pub fn remembered(&self) -> Vec<(&LabelSet, Memory<&Box<Case>>)> {
+    pub fn remembered(&self) -> Vec<(&LabelSet, Shown<'_>)> {
         let groups = self.active.iter().filter_map(|at| self.group(*at));
         let memory = |group: &'_ Group| (group.last_error, group.spans.clone());
         let mut all: Vec<_> = groups
@@ -241,14 +248,14 @@ impl Groups {
 
     /// What a series counted in the step that ends at `end`; `may_count`: it has errors of some kind.
     pub fn note(&mut self, id: SeriesId, tally: &Tally, end: Millis, may_count: bool) {
-        if !may_count && !self.has_case {
+        if !may_count && !self.has_case && !self.is_of_traffic {
             return;
         }
         let at = self.of.get(id.index()).copied().unwrap_or(NONE);
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         let counted = counted(&self.rule, tally);
         self.step_sum += counted;
-        if counted.errors > 0 {
+        if counted.errors > 0 && !self.is_of_traffic || counted.requests > 0 && self.is_of_traffic {
             group.last_error = group.last_error.max(end);
             if !group.is_active {
                 group.is_active = true;
@@ -322,8 +329,14 @@ impl Groups {
     }
 }
 
-/// How long an error may stay in a window: its length, and where that consists of whole minutes, up to one at either end.
+/// How long an error may stay in a window: its length, and where that consists of whole minutes, up to one at either end;
+/// or how long after a request it may come to light that there are no more.
 fn reach(rule: &Rule, step: Millis) -> Millis {
+    match detectors::find(rule.detector).map(|detector| detector.way) {
+        Some(Way::Silence) => return rule.window.max(rule.baseline.unwrap_or(0)).saturating_add(step),
+        Some(Way::Stall) => return STEPS_HELD * step,
+        _ => {}
+    }
     let longest = rule.longest_window();
     if Span::ending(0, longest, step).is_minutes(step) {
         longest.saturating_add(2 * MINUTE)
@@ -334,14 +347,15 @@ fn reach(rule: &Rule, step: Millis) -> Millis {
 
 /// What a tally is to a rule: errors of requests (or attempts).
 pub(crate) fn counted(rule: &Rule, tally: &Tally) -> Point {
-    let errors = match rule.status.as_slice() {
-        [] => tally.count(rule.counts),
-        statuses => statuses.iter().map(|code| tally.status(Status::new(*code))).sum(),
+    let errors = match (rule.longer_than, rule.status.as_slice()) {
+        (Some(longer_than), _) => tally.slow(longer_than),
+        (None, []) => tally.count(rule.counts),
+        (None, statuses) => statuses.iter().map(|code| tally.status(Status::new(*code))).sum(),
     };
     Point { errors, requests: tally.of(rule.counts) }
 }
 
 /// Whether a tally can have errors in the sense of any rule.
 pub(crate) fn may_count(tally: &Tally) -> bool {
-    Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.statuses().next().is_some()
+    Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.has_watched()
 }

@@ -1,7 +1,7 @@
 //! A rule: what counts, how it is grouped, when it is bad, how long it must last. The keys are those of the
 //! configuration, typed; defaults are in [`Rule::new`].
 
-use crate::detectors;
+use crate::detectors::{self, burn_rate};
 use crate::matcher::Matcher;
 use crate::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use gatewatch_parsers::Millis;
@@ -98,7 +98,7 @@ pub type DetectorName = &'static str;
 pub struct Rule {
     /// Unique among rules.
     pub name: String,
-    /// `ratio` or `count`.
+    /// A name in `DETECTORS`.
     pub detector: DetectorName,
     /// Label names that make a group; at most [`GROUP_BY_MAX`].
     pub group_by: Vec<String>,
@@ -112,7 +112,8 @@ pub struct Rule {
     pub window: Millis,
     /// Judged over the shortest doubling of the window, up to this, that has `min_requests`.
     pub stretch: Option<Millis>,
-    /// Strictly above it is bad: a ratio, or for `count` a number; worst severity last; never empty.
+    /// Strictly above it is bad: a ratio, or for `count` a number; worst severity last; never empty. Where the detector has
+    /// no such key, it names the severity.
     pub above: Vec<(Severity, f64)>,
     /// Fewer in the window (requests, or attempts) are not judged bad.
     pub min_requests: u64,
@@ -134,6 +135,10 @@ pub struct Rule {
     pub times: f64,
     /// Above this it is bad whatever its normal; 1: off.
     pub ceiling: f64,
+    /// The share of requests that must be well, for `burn_rate` ([`Rule::set_slo`]).
+    pub slo: Option<f64>,
+    /// What took longer is an error, for `slow`.
+    pub longer_than: Option<Millis>,
     /// Recovering once not above this; `None`: half of the lowest `above`.
     pub recover_below: Option<f64>,
     /// How long it must be bad before it fires.
@@ -157,28 +162,28 @@ impl Rule {
     /// weaken a number.
     #[must_use]
     pub fn new(name: &str, detector: DetectorName, above: Vec<(Severity, f64)>) -> Rule {
-        let is_count = detectors::find(detector).is_some_and(|d| d.is_count);
-        let is_spike = detector == "spike";
-        Rule {
+        let mut rule = Rule {
             name: name.to_owned(),
             detector,
             group_by: Vec::new(),
             matchers: Vec::new(),
             counts: Counts::GatewayErrors,
             status: Vec::new(),
-            window: 60_000,
+            window: MINUTE,
             stretch: None,
             above,
-            min_requests: if is_count { 0 } else { 50 },
-            min_errors: if is_count { 0 } else { 10 },
+            min_requests: 50,
+            min_errors: 10,
             confidence: None,
             min_bad_steps: 1,
             blip: None,
             times_rest: 0.0,
-            baseline: is_spike.then_some(30 * MINUTE),
+            baseline: None,
             alpha: 1e-6,
-            times: if is_spike { 3.0 } else { 1.5 },
-            ceiling: if is_spike { 1.0 } else { 0.5 },
+            times: 1.5,
+            ceiling: 0.5,
+            slo: None,
+            longer_than: None,
             recover_below: None,
             for_: 0,
             keep_firing_for: 120_000,
@@ -187,7 +192,44 @@ impl Rule {
             repeat_interval: 4 * 3_600_000,
             labels: Vec::new(),
             runbook: None,
+        };
+        match detector {
+            "count" => (rule.min_requests, rule.min_errors) = (0, 0),
+            "spike" => (rule.baseline, rule.times, rule.ceiling) = (Some(30 * MINUTE), 3.0, 1.0),
+            "absent" => {
+                (rule.window, rule.baseline, rule.stale_after) =
+                    (2 * MINUTE, Some(30 * MINUTE), 24 * 60 * MINUTE);
+            }
+            "unparsed" => (rule.min_requests, rule.keep_firing_for) = (10, 5 * MINUTE),
+            "stall" => (rule.window, rule.min_requests) = (15_000, 30),
+            _ => {}
         }
+        rule
+    }
+
+    /// The SLO whose budget burns; its lowest limit is the threshold of a step.
+    pub fn set_slo(&mut self, slo: f64) {
+        self.slo = Some(slo);
+        let limit = burn_rate::lowest_limit(slo);
+        self.above.iter_mut().for_each(|above| above.1 = limit);
+    }
+
+    /// Whether it judges what an engine counts, and not lines as an agent reads them (`unparsed`).
+    #[must_use]
+    pub fn judges_requests(&self) -> bool {
+        detectors::find_of_counts(self.detector).is_some()
+    }
+
+    /// Whether what it counts has origins and reasons: requests that are no gateway errors have none.
+    #[must_use]
+    pub fn has_reasons(&self) -> bool {
+        self.counts == Counts::GatewayErrors && self.longer_than.is_none()
+    }
+
+    /// The length of time before a window that says what is normal for a group's ratio; `None`: nobody asks.
+    #[must_use]
+    pub fn normal_of(&self) -> Option<Millis> {
+        self.baseline.filter(|_| self.detector != "absent")
     }
 
     /// The lowest threshold: above it a step is bad by itself.
@@ -205,13 +247,19 @@ impl Rule {
     /// The longest window that it is ever judged over.
     #[must_use]
     pub fn longest_window(&self) -> Millis {
+        if self.slo.is_some() {
+            return burn_rate::PAIRS.iter().map(|pair| pair.long).max().unwrap_or(self.window);
+        }
         self.stretch.unwrap_or(self.window).max(self.window)
     }
 
-    /// How far back it looks: its longest window, and its baseline before that.
+    /// How far back it looks: its longest window, and its baseline before that. That of `absent` ends with the last request,
+    /// which may be as long ago.
     #[must_use]
     pub fn look_back(&self) -> Millis {
-        self.longest_window().saturating_add(self.baseline.unwrap_or(0))
+        let baseline = self.baseline.unwrap_or(0);
+        let silence = if self.detector == "absent" { baseline } else { 0 };
+        self.longest_window().saturating_add(baseline).saturating_add(silence)
     }
 
     /// Whether the other rule judges the same groups in the same way, so that alerts of one go on under the other. What
@@ -267,9 +315,11 @@ impl Rule {
         let steps_span = STEPS_HELD * step;
         for (key, length) in [("window", Some(self.window)), ("stretch", self.stretch)] {
             let Some(length) = length else { continue };
+            // Rounded up there: a default must do for every step.
+            let is_rounded = self.detector == "stall";
             if length <= 0 {
                 found.push(Problem::new(key, "must be longer than nothing"));
-            } else if length <= steps_span && length % step != 0 {
+            } else if length <= steps_span && length % step != 0 && !is_rounded {
                 found.push(Problem::new(key, format!("must be a multiple of the step, {} s", seconds(step))));
             } else if length > steps_span && length % MINUTE != 0 {
                 let limit = seconds(steps_span);
@@ -290,7 +340,7 @@ impl Rule {
         if self.stretch.is_some_and(|stretch| stretch < self.window) {
             found.push(Problem::new("stretch", "must not be shorter than window"));
         }
-        let has = self.window / step;
+        let has = (self.window / step).max(i64::from(self.window > 0));
         if self.window <= steps_span && i64::from(self.min_bad_steps) > has {
             found.push(Problem::new(
                 "min_bad_steps",
@@ -315,6 +365,7 @@ impl Rule {
 
     fn problems_of_baseline(&self, step: Millis, found: &mut Vec<Problem>) {
         let Some(baseline) = self.baseline else { return };
+        let step = step.max(1);
         if baseline <= 0 || baseline % MINUTE != 0 {
             found.push(Problem::new("baseline", "must be whole minutes"));
         } else if MINUTE % step != 0 {
@@ -322,11 +373,16 @@ impl Rule {
         } else if self.look_back() > MINUTES_HELD * MINUTE {
             found.push(Problem::new(
                 "baseline",
-                format!("may be at most {MINUTES_HELD} min, the longest window included"),
+                format!("is too long: with its window a rule may look back over {MINUTES_HELD} min at most"),
             ));
         }
-        if !(self.alpha > 0.0 && self.alpha <= 0.1) {
-            found.push(Problem::new("alpha", "must be a probability above 0, at most 0.1; 1e-6 is usual"));
+        // Of silence, 1 says: do not ask how likely it is.
+        let most = if self.detector == "absent" { 1.0 } else { 0.1 };
+        if !(self.alpha > 0.0 && self.alpha <= most) {
+            found.push(Problem::new(
+                "alpha",
+                format!("must be a probability above 0, at most {most}; 1e-6 is usual"),
+            ));
         }
         if !(self.times.is_finite() && self.times >= 1.0) {
             found.push(Problem::new("times", "must be a number from 1"));

@@ -162,6 +162,12 @@ impl Window {
         }
     }
 
+    /// A window of which no more than the sum is known.
+    pub fn set(&mut self, span: Span, sum: Point) {
+        self.points.clear();
+        (self.span, self.sum) = (span, sum);
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn span(&self) -> Span {

@@ -159,7 +159,8 @@ impl Agent {
         files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
         files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
-        let health = Health::resume(outbox.open_alerts());
+        let mut health = Health::resume(outbox.open_alerts());
+        health.take_rules(&config.rules);
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
@@ -326,6 +327,7 @@ impl Agent {
         self.files.set_plan(plan);
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
+        self.health.take_rules(&live.config.rules);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
         self.files.set_streams(counted);

@@ -98,7 +98,9 @@ impl Notices {
                 )),
             };
         }
-        let ratio = if alert.is_count {
+        let ratio = if let Some(figure) = crate::message::kind::figure(alert) {
+            figure
+        } else if alert.is_count {
             format!("{} errors", alert.window_errors)
         } else {
             percent(crate::reports::text::ratio(alert.window_errors, alert.window_requests))

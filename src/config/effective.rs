@@ -7,6 +7,7 @@ use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
 use crate::receiver::{Receiver, ReceiverKind, Tls};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::detectors::burn_rate::{self, EXPORTED, Pair};
 use gatewatch_rules::detectors::{self, Detector};
 use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
@@ -173,7 +174,9 @@ fn stream_keys(out: &mut Toml, stream: &Kind) {
 
 fn rule_table(out: &mut Toml, rule: &Rule) {
     out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
-    out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
+    if rule.detector != "unparsed" {
+        out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
+    }
     out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
     if let Some(detector) = detectors::find(rule.detector) {
         judged_keys(out, rule, detector);
@@ -194,6 +197,23 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     }
 }
 
+/// What is judged of an SLO, and what Prometheus can judge of it.
+fn burns(out: &mut Toml) {
+    let both = |pair: &Pair| {
+        let (long, short) = (print_duration(pair.long), print_duration(pair.short));
+        format!("{long} and {short} above {} times the budget", pair.burn)
+    };
+    let judged: Vec<_> = burn_rate::PAIRS.iter().map(both).collect();
+    let _ = writeln!(out.0, "# bad: {}", judged.join("; or "));
+    let exported: Vec<_> = EXPORTED.iter().map(both).collect();
+    let _ = writeln!(
+        out.0,
+        "# counts are held for 6h. In Prometheus: {}, of increase(gatewatch_gateway_errors_total[1d]) / \
+         increase(gatewatch_requests_total[1d])",
+        exported.join("; or ")
+    );
+}
+
 /// The keys that this detector reads.
 fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
     let percent = |n: f64| format!("\"{}%\"", tidy(n * 100.0));
@@ -205,12 +225,24 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
     if !rule.status.is_empty() {
         out.list("status", rule.status.iter().map(u16::to_string));
     }
-    out.time("window", rule.window);
+    if let Some(slo) = rule.slo {
+        out.put("slo", percent(slo));
+    }
+    if is_read("window") {
+        out.time("window", rule.window);
+    }
+    if let Some(longer_than) = rule.longer_than {
+        out.time("longer_than", longer_than);
+    }
     if is_read("stretch") {
         out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
     }
-    let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
-    out.put("above", format!("{{ {} }}", above.join(", ")));
+    if is_read("above") {
+        let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
+        out.put("above", format!("{{ {} }}", above.join(", ")));
+    } else {
+        rule.above.iter().for_each(|(severity, _)| out.text("severity", severity.name()));
+    }
     let confidence = rule.confidence.map_or("\"off\"".to_owned(), percent);
     let blip = rule.blip.map_or("off".to_owned(), print_duration);
     for (key, value) in [
@@ -229,11 +261,14 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
     if is_read("baseline") {
         out.text("baseline", &rule.baseline.map_or("off".to_owned(), print_duration));
     }
-    if rule.baseline.is_none() {
+    if rule.slo.is_some() {
+        burns(out);
+    }
+    if rule.baseline.is_none() && is_read("baseline") {
         return;
     }
     for (key, value) in [
-        ("alpha", format!("{:e}", rule.alpha)),
+        ("alpha", if rule.alpha < 0.001 { format!("{:e}", rule.alpha) } else { rule.alpha.to_string() }),
         ("times", rule.times.to_string()),
         ("ceiling", percent(rule.ceiling)),
     ] {

@@ -67,10 +67,16 @@ fn rule<'a>(
     let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
     let detector = detectors::find(entry.kind)?;
     let above = above(&mut reader, detector);
-    if above.is_none() && enabled && reader.get("above").is_none() {
-        reader.lacks("above", if detector.is_count { "like above = 20" } else { "like above = \"5%\"" });
+    let like = if detector.is_count { "like above = 20" } else { "like above = \"5%\"" };
+    let needs =
+        [("above", like), ("slo", "like slo = \"99.9%\""), ("longer_than", "like longer_than = \"2s\"")];
+    let mut judged = enabled && above.is_some();
+    for (key, like) in needs.into_iter().filter(|(key, _)| detector.keys.contains(key)) {
+        if enabled && reader.get(key).is_none() && (key != "above" || above.is_none()) {
+            reader.lacks(key, like);
+            judged = false;
+        }
     }
-    let judged = enabled && above.is_some();
     let mut rule = Rule::new(entry.name, entry.kind, above.unwrap_or_default());
     what_counts(&mut reader, &mut rule, detector, around);
     time_spans(&mut reader, &mut rule, detector);
@@ -91,8 +97,17 @@ type Above = Vec<(Severity, f64)>;
 fn above(reader: &mut Reader<'_, '_, '_>, detector: &Detector) -> Option<Above> {
     let read = if detector.is_count { values::quantity } else { below_all };
     let severity = reader.value("severity", values::severity);
+    if detector.above == Threshold::None {
+        // Of burn_rate, both pairs of windows are those that page.
+        let default = if detector.name == "burn_rate" { Severity::Critical } else { Severity::Warning };
+        return Some(vec![(severity.unwrap_or(default), 0.0)]);
+    }
     let Some(written) = reader.get("above") else {
-        return (detector.above == Threshold::Floor).then(|| vec![(severity.unwrap_or_default(), 0.0)]);
+        return match (detector.above, detector.name) {
+            (Threshold::Floor, _) => Some(vec![(severity.unwrap_or_default(), 0.0)]),
+            (_, "stall") => Some(vec![(severity.unwrap_or_default(), 0.5)]),
+            _ => None,
+        };
     };
     let DeValue::Table(table) = written.value else {
         let above = reader.value("above", read)?;
@@ -176,7 +191,7 @@ fn foreign(reader: &mut Reader<'_, '_, '_>, detector: &Detector) {
         let Some(written) = reader.get(key) else { continue };
         let kinds: Vec<&str> = DETECTORS.iter().filter(|d| d.keys.contains(&key)).map(|d| d.name).collect();
         let message = format!("`{key}` belongs to rules of kind {}", kinds.join(", "));
-        reader.log.error(written.key, message, &format!("a {} rule: {}", detector.name, detector.summary));
+        reader.log.error(written.key, message, &format!("{}: {}", detector.name, detector.summary));
     }
 }
 
@@ -186,7 +201,11 @@ fn what_counts(
     detector: &Detector,
     around: &Surroundings<'_>,
 ) {
-    let groups = reader.list("group_by", values::label_name).unwrap_or_default();
+    let groups = if detector.keys.contains(&"group_by") {
+        reader.list("group_by", values::label_name).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     for (i, group) in groups.iter().enumerate() {
         if i == GROUP_BY_MAX {
             let message = format!("`group_by` must be at most {GROUP_BY_MAX} labels");
@@ -200,7 +219,7 @@ fn what_counts(
     }
     rule.group_by = groups.into_iter().map(|g| g.value).collect();
     let matchers = reader.list("match", matcher).unwrap_or_default();
-    for matcher in &matchers {
+    for matcher in matchers.iter().filter(|_| detector.keys.contains(&"group_by")) {
         known_label(&matcher.value.label, matcher.written, around, reader.log);
     }
     rule.matchers = matchers.into_iter().map(|m| m.value).collect();
@@ -236,8 +255,9 @@ fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
 
 fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
     rule.stretch = some(reader, detector, "stretch", values::duration_or_off).flatten();
+    rule.window = some(reader, detector, "window", values::duration).unwrap_or(rule.window);
+    rule.longer_than = some(reader, detector, "longer_than", values::duration);
     for (key, length) in [
-        ("window", &mut rule.window),
         ("for", &mut rule.for_),
         ("keep_firing_for", &mut rule.keep_firing_for),
         ("stale_after", &mut rule.stale_after),
@@ -263,11 +283,14 @@ fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detec
 
 /// What is normal for a group, and how far beyond it is bad.
 fn normal(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    if let Some(slo) = some(reader, detector, "slo", values::ratio) {
+        rule.set_slo(slo);
+    }
     rule.baseline = some(reader, detector, "baseline", values::duration_or_off).unwrap_or(rule.baseline);
     rule.alpha = some(reader, detector, "alpha", values::quantity).unwrap_or(rule.alpha);
     rule.times = some(reader, detector, "times", values::quantity).unwrap_or(rule.times);
     rule.ceiling = some(reader, detector, "ceiling", values::share_or_off).unwrap_or(rule.ceiling);
-    if rule.baseline.is_some() {
+    if rule.baseline.is_some() || !detector.keys.contains(&"baseline") {
         return;
     }
     for key in ["alpha", "times", "ceiling"].into_iter().filter(|key| detector.keys.contains(key)) {

@@ -2,6 +2,7 @@
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
 pub mod figures;
+pub mod kind;
 mod note;
 mod section;
 pub mod words;
@@ -225,7 +226,8 @@ fn subject(notification: &Notification, about: &About) -> String {
             News::Reopened => "AGAIN ",
             _ => "",
         };
-        let status = alert.statuses.iter().find(|(status, _)| *status >= 500 || *status == 9);
+        let mut statuses = alert.statuses.iter().filter(|_| kind::is_of_errors(alert));
+        let status = statuses.find(|(status, _)| *status >= 500 || *status == 9);
         let status = status.map_or(String::new(), |(status, _)| format!("{status:03} "));
         let reason =
             alert.reasons.first().map_or(String::new(), |(reason, _)| format!(", {}", reason.name()));

@@ -1,13 +1,13 @@
 //! One alert in words.
 
-use super::About;
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
 use super::words::{clean, made_by, of, past, place, plural, share_of};
+use super::{About, kind};
 use crate::causes::{rotation, server_name, why};
 use crate::findings::sentence;
 use crate::notification::{Item, News};
 use gatewatch_parsers::{Millis, Reason};
-use gatewatch_rules::alert::{Alert, End, Labels, Sample};
+use gatewatch_rules::alert::{Alert, End, Kind, Labels, Sample};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 
@@ -133,7 +133,9 @@ pub(super) fn tone(item: &Item) -> Tone {
 
 /// `20.9 %`, or `123 gateway errors`.
 pub(super) fn short_figure(alert: &Alert) -> String {
-    if alert.is_count {
+    if let Some(figure) = kind::figure(alert) {
+        figure
+    } else if alert.is_count {
         format!("{}{} {}", at_least(alert), count(alert.window_errors), plural(alert.counts))
     } else {
         // What was lost may have been good or bad: a ratio is no lower bound.
@@ -147,14 +149,14 @@ pub(super) fn head(item: &Item, at: Millis) -> String {
     let head = if let Some(note) = &item.alert.note {
         super::note::head(item, note)
     } else if item.news.is_firing() {
-        head_firing(item)
+        head_firing(item, at)
     } else {
         head_over(item, at)
     };
     clean(&head, HEAD_MAX)
 }
 
-fn head_firing(item: &Item) -> String {
+fn head_firing(item: &Item, at: Millis) -> String {
     let alert = &item.alert;
     let severity = alert.severity.name();
     let start = match item.news {
@@ -165,6 +167,9 @@ fn head_firing(item: &Item) -> String {
         _ => format!("FIRING {severity}"),
     };
     let place = place(&alert.labels).full;
+    if let Some(rest) = kind::head(alert, &Clock::new(gatewatch_parsers::Zone::Fixed(0), at)) {
+        return format!("{start}: {place}{rest}");
+    }
     if alert.is_count {
         return format!("{start}: {place}, {} in {}", short_figure(alert), span(alert.window));
     }
@@ -178,6 +183,9 @@ fn head_over(item: &Item, at: Millis) -> String {
     let clock = Clock::new(gatewatch_parsers::Zone::Fixed(0), at);
     let figures = past_figures(alert);
     let word = end_word(item);
+    if let Some(unseen) = kind::unseen(alert, &clock) {
+        return format!("{word} {place}: {unseen}");
+    }
     match alert.end {
         Some(End::Expired) => format!(
             "{word} {place}: no traffic since {}; {figures} before, never seen to recover",
@@ -186,20 +194,17 @@ fn head_over(item: &Item, at: Millis) -> String {
         Some(End::Config) => {
             format!("{word} {place}: its rule was changed or removed; {figures} before, not seen to recover")
         }
-        Some(End::Usual) => {
-            let now = percent(ratio(alert.window_errors, alert.window_requests));
-            format!("{word} {place}: {now} ever since it was first seen, taken as its normal from now on")
-        }
         Some(End::Evicted) => {
             format!(
                 "{word} {place}: no longer watched, too many groups; {figures} before, not seen to recover"
             )
         }
-        None | Some(End::Recovered) => {
+        None | Some(End::Recovered | End::Usual) => {
             let range = clock.utc_range(alert.started, alert.last_bad);
             // Told late, its last window is no longer "now".
             let old = at.saturating_sub(alert.resolved.unwrap_or(at)) > 5 * MINUTE;
-            let now = match alert.is_count || alert.window_requests == 0 || alert.detected_late || old {
+            let has_no_share = alert.is_count || !has_share(alert) || alert.window_requests == 0;
+            let now = match has_no_share || alert.detected_late || old {
                 true => String::new(),
                 false => format!(", now {}", percent(ratio(alert.window_errors, alert.window_requests))),
             };
@@ -229,6 +234,9 @@ pub(super) fn seconds_of(alert: &Alert) -> Millis {
 
 /// `14,946 of 25,016 failed`
 pub(super) fn past_figures(alert: &Alert) -> String {
+    if let Some(past) = kind::past(alert) {
+        return past;
+    }
     let at_least = at_least(alert);
     format!("{at_least}{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
 }
@@ -247,17 +255,25 @@ fn lost(alert: &Alert) -> Option<String> {
 
 /// `, peak 61.1 %`
 pub(super) fn limits(alert: &Alert) -> String {
-    if alert.is_count { String::new() } else { format!(", peak {}", percent(alert.peak)) }
+    if alert.is_count || !has_share(alert) {
+        String::new()
+    } else {
+        format!(", peak {}", percent(alert.peak))
+    }
+}
+
+/// Of what does not come, the share is all of it.
+fn has_share(alert: &Alert) -> bool {
+    !matches!(alert.kind, Kind::Absent | Kind::Stall)
 }
 
 fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let alert = &item.alert;
-    let (limit, of) = (alert.above, of(alert.counts));
-    let limit = if alert.is_count { count(limit.max(0.0) as u64) } else { percent(limit) };
+    let (limit, of) = (kind::limit(alert), of(alert.counts));
     let (errors, requests) = (count(alert.window_errors), count(alert.window_requests));
     let at_least = at_least(alert);
-    let mut figures =
-        format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let plain = || format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let mut figures = kind::figures(alert).unwrap_or_else(plain);
     let (recent_errors, recent_requests) = alert.recent;
     if alert.window > RECENT && recent_requests > 0 {
         let recent = percent(ratio(recent_errors, recent_requests));
@@ -266,7 +282,7 @@ fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let mut times = format!("Since {}", clock.both(alert.started));
     if matches!(item.news, News::Repeated | News::Reopened) {
         let so_far = past_figures(alert);
-        times.push_str(&format!(", {so_far} so far, peak {}", percent(alert.peak)));
+        times.push_str(&format!(", {so_far} so far{}", limits(alert)));
     } else {
         times.push_str(&format!(", seen {} later", span(super::whole_seconds(alert.fired - alert.started))));
     }
@@ -294,6 +310,7 @@ fn users(alert: &Alert) -> Option<String> {
         Counts::Abandoned => return Some("users leave without an answer".into()),
         Counts::Aborted => return Some("users see answers that end too early".into()),
         Counts::FailedAttempts => return None,
+        Counts::GatewayErrors if !kind::is_of_errors(alert) => return None,
         Counts::GatewayErrors => {}
     }
     let seen = || alert.statuses.iter().filter(|(status, _)| *status >= 500 || *status == 9);
@@ -319,9 +336,12 @@ fn whereabouts(alert: &Alert) -> String {
     if alert.labels.is_empty() {
         return String::new();
     }
-    let what = match alert.counts {
-        Counts::GatewayErrors => "errors",
-        counts => plural(counts),
+    let what = match (alert.kind, alert.counts) {
+        // What does not come has no share of anything.
+        (Kind::Absent | Kind::Stall, _) => return text,
+        (Kind::Slow { .. }, _) => "slow requests",
+        (_, Counts::GatewayErrors) => "errors",
+        (_, counts) => plural(counts),
     };
     text.push_str(&format!(
         ": {} of the {what} under this rule on {} of the traffic",

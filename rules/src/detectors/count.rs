@@ -10,12 +10,22 @@ pub const DETECTOR: Detector = Detector {
     summary: "the number of requests that failed",
     is_count: true,
     above: Above::Number,
-    keys: &["counts", "status", "min_requests", "min_errors", "min_bad_steps", "recover_below"],
-    way: Way::Window,
+    keys: &[
+        "group_by",
+        "match",
+        "window",
+        "above",
+        "counts",
+        "status",
+        "min_requests",
+        "min_errors",
+        "min_bad_steps",
+        "recover_below",
+    ],
+    way: Way::Window(judge),
     level,
     // The threshold is one of the whole window, so a step is bad as soon as it has any error.
     bad_point: |_, point| point.errors > 0,
-    judge,
     problems,
 };
 

@@ -3,13 +3,28 @@
 use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
+pub mod absent;
+pub mod burn_rate;
 pub mod count;
 pub mod normal;
+pub mod pace;
 pub mod ratio;
+pub mod slow;
 pub mod spike;
+pub mod stall;
+pub mod unparsed;
 
 /// Every detector, by the word in `[rule.<word>.<name>]`.
-pub const DETECTORS: &[Detector] = &[ratio::DETECTOR, count::DETECTOR, spike::DETECTOR];
+pub const DETECTORS: &[Detector] = &[
+    ratio::DETECTOR,
+    count::DETECTOR,
+    spike::DETECTOR,
+    burn_rate::DETECTOR,
+    absent::DETECTOR,
+    stall::DETECTOR,
+    slow::DETECTOR,
+    unparsed::DETECTOR,
+];
 
 /// What `above` is to a detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +35,34 @@ pub enum Above {
     Number,
     /// A share that may be left out.
     Floor,
+    /// Nothing that can be set: another key says it.
+    None,
 }
 
+/// Whether a group becomes bad at a threshold, as far as its own window tells.
+pub type Judge = fn(&Rule, f64, &Window) -> Verdict;
+
 /// What a detector looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Way {
     /// The counts in the window.
-    Window,
+    Window(Judge),
+    /// Two windows at once, against a budget.
+    Burn,
+    /// How long there has been nothing.
+    Silence,
+    /// How few there were lately.
+    Stall,
+    /// Lines, not requests: no engine judges them.
+    Lines,
+}
+
+impl Way {
+    /// Whether it looks for what does not come: then a group matters for its requests, not for its errors.
+    #[must_use]
+    pub fn is_of_traffic(self) -> bool {
+        matches!(self, Way::Silence | Way::Stall)
+    }
 }
 
 /// A way to tell bad from good.
@@ -48,8 +84,6 @@ pub struct Detector {
     pub level: fn(Point) -> f64,
     /// Whether a single step or minute is bad by itself.
     pub bad_point: fn(f64, Point) -> bool,
-    /// Whether a group becomes bad at this threshold, as far as its own window tells.
-    pub judge: fn(&Rule, f64, &Window) -> Verdict,
     /// What is wrong with the keys that only it reads.
     pub problems: fn(&Rule) -> Vec<Problem>,
 }
@@ -58,6 +92,11 @@ pub struct Detector {
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Detector> {
     DETECTORS.iter().find(|d| d.name == name)
+}
+
+/// Finds a detector that judges what is counted.
+pub(crate) fn find_of_counts(name: &str) -> Option<&'static Detector> {
+    find(name).filter(|detector| !matches!(detector.way, Way::Lines))
 }
 
 /// Bad, or the first thing that spared it.

@@ -5,6 +5,10 @@ use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
 pub(super) const KEYS: &[&str] = &[
+    "group_by",
+    "match",
+    "window",
+    "above",
     "counts",
     "status",
     "stretch",
@@ -28,10 +32,9 @@ pub const DETECTOR: Detector = Detector {
     is_count: false,
     above: Above::Share,
     keys: KEYS,
-    way: Way::Window,
+    way: Way::Window(judge),
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,
-    judge,
     problems,
 };
 

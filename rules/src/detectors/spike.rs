@@ -11,10 +11,9 @@ pub const DETECTOR: Detector = Detector {
     is_count: false,
     above: Above::Floor,
     keys: ratio::KEYS,
-    way: Way::Window,
+    way: Way::Window(judge),
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,
-    judge,
     problems,
 };
 

@@ -73,7 +73,11 @@ impl Judging<'_> {
 
 /// The words of rules that can be judged.
 fn words(rules: &[Rule]) -> Vec<RuleState> {
-    rules.iter().filter(|rule| detectors::find(rule.detector).is_some()).map(RuleState::of).collect()
+    rules
+        .iter()
+        .filter(|rule| detectors::find_of_counts(rule.detector).is_some())
+        .map(RuleState::of)
+        .collect()
 }
 
 impl EngineState<'_> {
@@ -223,7 +227,7 @@ impl Engine {
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let known = saved.iter().position(|saved| goes_on && saved.rule.judges_like(&rule));
             let mut groups = Groups::new(rule, &saved_plan, step);
             if let Some(at) = known {
@@ -251,7 +255,7 @@ impl Engine {
         let mut changes = Vec::new();
         for saved in saved {
             let rule = saved.rule.clone().over();
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let mut groups = Groups::new(rule, plan, self.buckets.step());
             saved.hand_over(&mut groups, closed)?;
             changes.append(&mut self.close_rule(groups, detector));

@@ -28,9 +28,10 @@ impl View<'_> {
     /// that has lasted for a baseline, goes on, and is not above the rule's ceiling.
     pub(super) fn usual(&self, group: &Group, case: &Case, window: &Window) -> Option<Normal> {
         let rule = &self.groups.rule;
-        let baseline = rule.baseline.filter(|baseline| case.may_be_usual(self.end, *baseline))?;
+        let baseline = rule.normal_of().filter(|baseline| case.may_be_usual(self.end, *baseline))?;
         let (to, mut own) = (window.span().from, Point::default());
-        self.each_past(group, to - baseline / 2, to, |_, _, tally| own += counted(rule, tally));
+        let from = case.abnormal_from().max(to - baseline);
+        self.each_past(group, from, to, |_, _, tally| own += counted(rule, tally));
         let (normal, sum) = (Normal::of(own, own)?, window.sum());
         let goes_on = sum.requests > 0
             && sum.ratio() <= bar(rule, rule.lowest_above(), Some(&normal))
@@ -40,7 +41,7 @@ impl View<'_> {
 
     /// Whether a group was seen for less than half of a baseline before the window.
     pub(super) fn is_hardly_known(&self, group: &Group, window: &Window) -> bool {
-        let Some(baseline) = self.groups.rule.baseline else { return false };
+        let Some(baseline) = self.groups.rule.normal_of() else { return false };
         let (to, mut first) = (window.span().from, Millis::MAX);
         self.each_past(group, to - baseline, to, |start, _, _| first = first.min(start));
         first > to - baseline / 2
@@ -75,6 +76,6 @@ impl View<'_> {
 }
 
 /// The first minute that begins there or later.
-fn whole_minute(at: Millis) -> Millis {
+pub(super) fn whole_minute(at: Millis) -> Millis {
     (at + MINUTE - 1).div_euclid(MINUTE) * MINUTE
 }

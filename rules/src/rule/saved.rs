@@ -30,6 +30,8 @@ pub(crate) struct Judged {
     alpha: f64,
     times: f64,
     ceiling: f64,
+    slo: Option<f64>,
+    longer_than: Option<Millis>,
     recover_below: Option<f64>,
     for_: Millis,
     keep_firing_for: Millis,
@@ -60,6 +62,8 @@ impl Judged {
             alpha,
             times,
             ceiling,
+            slo,
+            longer_than,
             recover_below,
             for_,
             keep_firing_for,
@@ -89,6 +93,8 @@ impl Judged {
             alpha: *alpha,
             times: *times,
             ceiling: *ceiling,
+            slo: *slo,
+            longer_than: *longer_than,
             recover_below: *recover_below,
             for_: *for_,
             keep_firing_for: *keep_firing_for,
@@ -137,10 +143,11 @@ impl RuleState {
     /// What is told of it when it is over. It judges nothing, so that what it looked for does not matter, even if its
     /// kind is not known any more.
     pub fn over(self) -> Rule {
-        let Judged { name, detector, group_by, counts, above, .. } = self.judged;
+        let Judged { name, detector, group_by, counts, above, times, slo, longer_than, .. } = self.judged;
         let kind = detectors::find(&detector).map_or("ratio", |detector| detector.name);
         let mut rule = Rule::new(&name, kind, above);
         (rule.group_by, rule.counts) = (group_by, counts);
+        (rule.times, rule.slo, rule.longer_than) = (times, slo, longer_than);
         (rule.notify, rule.repeat_interval) = (self.notify, self.repeat_interval);
         (rule.labels, rule.runbook) = (self.labels, self.runbook);
         rule
