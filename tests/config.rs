@@ -7,6 +7,10 @@ use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+/// How `make eval` reads the presets.
+#[path = "../rules/examples/eval/presets.rs"]
+mod evaluated;
+
 fn cases(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -127,6 +131,18 @@ fn without_any_file_the_presets_hold() {
     assert_eq!(names, ["errors", "site", "node", "region", "masked", "abandoned", "input_unparsed"]);
     assert!(config.inputs.is_empty() && config.receivers.is_empty());
     assert!(config.warnings.is_empty(), "{}", config.warnings[0]);
+}
+
+/// What is evaluated is what people get.
+#[test]
+fn the_evaluated_presets_are_these() {
+    let config = parse(Vec::new(), &outside()).unwrap();
+    let mut evaluated = evaluated::rules(gatewatch_rules::presets::presets()).unwrap();
+    let mut rules = config.rules;
+    for rules in [&mut rules, &mut evaluated] {
+        rules.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    assert_eq!(format!("{evaluated:#?}"), format!("{rules:#?}"));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use crate::clues::Clue;
 use crate::pairs::Tried;
+use crate::series::{LabelSet, Plan};
 use crate::servers::Seen;
 use crate::tally::{Detail, Numbers};
-use gatewatch_parsers::{Millis, Status};
+use gatewatch_parsers::{Millis, Outcome, Reason, Status};
 
 /// In place of a step: late by its own file.
 pub(crate) const LATE: i64 = i64::MIN;
@@ -15,7 +16,27 @@ const NONE: u32 = u32::MAX;
 /// So many cells of a series are looked through for a step; beyond, a second cell of the same step does no harm.
 const LOOK_BACK: usize = 4;
 
-/// Leaves: counts by series and step. Empty when new; filled by `Collector::take`.
+/// Requests of one series that ended in one step and are alike, counted by someone else than a collector: a generator of
+/// traffic, say. Equal to so many records.
+#[derive(Clone, Copy, Debug)]
+pub struct Alike {
+    /// The step's number: its start ÷ the length of a step.
+    pub step: i64,
+    /// How many; 0: attempts only.
+    pub requests: u32,
+    /// What the clients got.
+    pub status: Status,
+    /// What that means.
+    pub outcome: Outcome,
+    /// Tries at this series' upstream, the requests' last ones and others.
+    pub attempts: u32,
+    /// Failed ones among them, all for this reason.
+    pub failed: Option<(u32, Reason)>,
+    /// Whether every request had a failed attempt somewhere: one that ended well is masked.
+    pub retried: bool,
+}
+
+/// Leaves: counts by series and step. Empty when new; filled by `Collector::take`, or by [`Block::add_alike`].
 #[derive(Clone, Debug, Default)]
 pub struct Block {
     /// The label sets' bytes, back to back, and where each ends.
@@ -81,7 +102,7 @@ fn index(length: usize) -> u32 {
 
 impl Block {
     /// Empties it; its memory stays.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.sets.clear();
         self.set_ends.clear();
         self.families.clear();
@@ -115,6 +136,68 @@ impl Block {
         self.statuses.resize(Status::COUNT, 0);
         if let Some(count) = self.statuses.get_mut(status.index()) {
             *count += 1;
+        }
+    }
+
+    /// Adds counts of one series of the plan's first family. `step`: the length of one. A series may come again.
+    pub fn add_alike(
+        &mut self,
+        plan: &Plan,
+        labels: &LabelSet,
+        step: Millis,
+        all: impl IntoIterator<Item = Alike>,
+    ) {
+        let mut newest = None;
+        for alike in all {
+            let cell = match newest {
+                Some(newest) => self.find_cell(newest, alike.step),
+                None => self.add_series(labels.as_bytes(), 0, alike.step),
+            };
+            newest = newest.max(Some(cell));
+            self.see_alike(&alike, step);
+            self.count_alike(plan, cell, &alike);
+        }
+    }
+
+    fn see_alike(&mut self, alike: &Alike, step: Millis) {
+        if alike.requests == 0 {
+            return;
+        }
+        self.see(alike.step.saturating_mul(step), alike.status, alike.step);
+        let others = alike.requests - 1;
+        self.requests += u64::from(others);
+        if let Some(count) = self.statuses.get_mut(alike.status.index()) {
+            *count = count.saturating_add(others);
+        }
+    }
+
+    fn count_alike(&mut self, plan: &Plan, cell: u32, alike: &Alike) {
+        let Some(numbers) = self.numbers(cell) else { return };
+        let failed = alike.failed.map_or(0, |(failed, _)| failed);
+        let mut added = Numbers {
+            requests: alike.requests,
+            attempts: alike.attempts,
+            failed_attempts: failed,
+            ..Numbers::default()
+        };
+        match alike.outcome {
+            Outcome::Fine if alike.retried => added.masked = alike.requests,
+            Outcome::Fine => {}
+            Outcome::Aborted => added.aborted = alike.requests,
+            Outcome::Abandoned => added.abandoned = alike.requests,
+            Outcome::GatewayError(_) => added.gateway_errors = alike.requests,
+        }
+        numbers.add(&added);
+        if let Some((failed, reason)) = alike.failed {
+            self.add_details(cell, Detail::failed(reason), failed);
+        }
+        let cause = alike.outcome.gateway_error();
+        if let Some(cause) = cause {
+            self.add_details(cell, Detail::reason(cause.reason), alike.requests);
+            self.add_details(cell, Detail::origin(cause.origin), alike.requests);
+        }
+        if plan.watches(alike.status) || cause.is_some() {
+            self.add_details(cell, Detail::status(alike.status), alike.requests);
         }
     }
 
@@ -184,17 +267,24 @@ impl Block {
     }
 
     pub(crate) fn add_detail(&mut self, cell: u32, detail: Detail) {
+        self.add_details(cell, detail, 1);
+    }
+
+    fn add_details(&mut self, cell: u32, detail: Detail, count: u32) {
+        if count == 0 {
+            return;
+        }
         let new = index(self.details.len());
         let Some(cell) = self.cells.get_mut(cell as usize) else { return };
         let mut at = cell.details;
         while let Some(entry) = self.details.get_mut(at as usize) {
             if entry.detail == detail {
-                entry.count = entry.count.saturating_add(1);
+                entry.count = entry.count.saturating_add(count);
                 return;
             }
             at = entry.next;
         }
-        self.details.push(Entry { detail, count: 1, next: cell.details });
+        self.details.push(Entry { detail, count, next: cell.details });
         cell.details = new;
     }
 

@@ -75,7 +75,7 @@ fn chronic_groups_fire_on_change() {
                 (400..1100, U1, 50, 10, "502"),
                 (1100..1200, U1, 50, 1, "502"),
             ],
-            told: &["33:40 firing warning u1", "94:40 recovered warning u1"],
+            told: &["33:40 firing warning u1", "94:35 recovered warning u1"],
         },
         Episode {
             name: "a group that comes later is judged as the others are",

@@ -218,6 +218,43 @@ fn life() {
 }
 
 #[test]
+fn what_a_blip_explains_is_left_out() {
+    let blip = || {
+        with(plain(), |r| {
+            (r.blip, r.min_requests, r.min_errors) = (Some(8_000), 60, 5);
+            (r.window, r.stretch, r.confidence) = (30_000, Some(600_000), Some(0.99));
+        })
+    };
+    check(vec![
+        Episode {
+            name: "8 s that straddle three steps",
+            rule: blip(),
+            deeds: &[
+                (0..24, U1, 100, 1, "502"),
+                (24..25, U1, 100, 30, "502"),
+                (25..26, U1, 100, 100, "502"),
+                (26..27, U1, 100, 30, "502"),
+                (27..60, U1, 100, 1, "502"),
+            ],
+            told: &[],
+        },
+        Episode {
+            name: "the same, and it goes on",
+            rule: blip(),
+            deeds: &[(0..24, U1, 100, 1, "502"), (24..36, U1, 100, 100, "502"), (36..100, U1, 100, 0, "")],
+            // 7 s and 2 s of it are left at 2:15
+            told: &["2:15 firing warning u1", "2:25 escalated critical u1", "5:30 recovered critical u1"],
+        },
+        Episode {
+            name: "a stretched window says nothing of what is over",
+            rule: blip(),
+            deeds: &[(0..12, U1, 1, 0, ""), (12..20, U1, 2, 2, "502"), (20..200, U1, 1, 0, "")],
+            told: &[],
+        },
+    ]);
+}
+
+#[test]
 #[allow(clippy::too_many_lines, reason = "one table")]
 fn coming_back() {
     check(vec![

@@ -29,6 +29,9 @@ mod burn;
 mod past;
 mod quiet;
 
+/// What was half as bad as in the whole of a stretched window for so long is over, whatever that window says.
+const LATELY: Millis = 2 * MINUTE;
+
 /// What a step brought under a rule.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
@@ -42,6 +45,8 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     window: Window,
+    /// The same without a blip.
+    spared: Window,
     /// All groups together in a span: the same for each of them.
     all: Vec<(Span, Point)>,
     /// The same of their normal times, between two times.
@@ -187,7 +192,11 @@ impl View<'_> {
             case.learn(self.end, usual);
             return Seen { normal: Some(usual), ..Seen::of(Judgement::Over(End::Usual)) };
         }
-        let bad = rule.above.iter().rev().find(|(_, above)| {
+        // A stretched window would else say so of a fault that is over, once it has gathered enough.
+        let span = scratch.window.span();
+        let is_stretched = span != Span::ending(self.end, rule.window, self.buckets.step());
+        let is_over = is_stretched && scratch.window.last(LATELY).ratio() < sum.ratio() / 2.0;
+        let bad = rule.above.iter().rev().filter(|_| !is_over).find(|(_, above)| {
             let mut verdict = self.verdict(judge, *above, normal, scratch);
             // It costs more than all the rest: only asked for where it matters.
             if matches!(verdict, Verdict::Bad | Verdict::NoHistory) && !std::mem::replace(&mut is_known, true)
@@ -209,15 +218,30 @@ impl View<'_> {
     /// Bad at this threshold, or what spares it.
     fn verdict(&self, judge: Judge, above: f64, normal: Option<Normal>, scratch: &mut Scratch) -> Verdict {
         let rule = &self.groups.rule;
-        let found = judge(rule, bar(rule, above, normal.as_ref()), &scratch.window);
+        let found = self.verdict_of(judge, &scratch.window, above, normal);
         if found != Verdict::Bad {
             return found;
         }
         if rule.times_rest > 0.0 && !self.above_rest(&scratch.window, &mut scratch.all) {
             return Verdict::LikeTheRest;
         }
+        if let Some(blip) = rule.blip {
+            scratch.window.without(blip, &mut scratch.spared);
+            if self.verdict_of(judge, &scratch.spared, above, normal) != Verdict::Bad {
+                return Verdict::Blip;
+            }
+        }
+        Verdict::Bad
+    }
+
+    fn verdict_of(&self, judge: Judge, window: &Window, above: f64, normal: Option<Normal>) -> Verdict {
+        let rule = &self.groups.rule;
+        let found = judge(rule, bar(rule, above, normal.as_ref()), window);
+        if found != Verdict::Bad {
+            return found;
+        }
         match normal {
-            Some(normal) if !normal.is_passed(rule, scratch.window.sum()) => Verdict::LikeItself,
+            Some(normal) if !normal.is_passed(rule, window.sum()) => Verdict::LikeItself,
             None if self.detector.above == Above::Floor => Verdict::NoHistory,
             _ => Verdict::Bad,
         }
@@ -327,7 +351,9 @@ impl View<'_> {
                     _ if rule.longer_than.is_some() => {}
                     Counts::GatewayErrors => why.add(upstream, tally.reasons(), told, tally.origins()),
                     // Of attempts nobody counts the origins.
-                    Counts::FailedAttempts => why.add(upstream, tally.failed_reasons(), told, nobody),
+                    Counts::FailedAttempts | Counts::Retried => {
+                        why.add(upstream, tally.failed_reasons(), told, nobody);
+                    }
                     _ => {}
                 }
             }

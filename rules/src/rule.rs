@@ -24,7 +24,9 @@ pub enum Counts {
     GatewayErrors,
     /// Failed attempts ÷ attempts.
     FailedAttempts,
-    /// Requests that ended well after a failed attempt ÷ attempts.
+    /// Failed attempts after which the request was tried again ÷ attempts.
+    Retried,
+    /// Requests that ended well after a failed attempt ÷ attempts, at the upstream that saved them.
     Masked,
     /// Requests whose client left before the upstream's header ÷ requests.
     Abandoned,
@@ -34,8 +36,14 @@ pub enum Counts {
 
 impl Counts {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Counts; 5] =
-        [Counts::GatewayErrors, Counts::FailedAttempts, Counts::Masked, Counts::Abandoned, Counts::Aborted];
+    pub const ALL: [Counts; 6] = [
+        Counts::GatewayErrors,
+        Counts::FailedAttempts,
+        Counts::Retried,
+        Counts::Masked,
+        Counts::Abandoned,
+        Counts::Aborted,
+    ];
 
     /// The word as it stands in the configuration.
     #[must_use]
@@ -43,6 +51,7 @@ impl Counts {
         match self {
             Counts::GatewayErrors => "gateway_errors",
             Counts::FailedAttempts => "failed_attempts",
+            Counts::Retried => "retried",
             Counts::Masked => "masked",
             Counts::Abandoned => "abandoned",
             Counts::Aborted => "aborted",
@@ -53,7 +62,7 @@ impl Counts {
     #[must_use]
     pub fn of(self) -> &'static str {
         match self {
-            Counts::FailedAttempts | Counts::Masked => "attempts",
+            Counts::FailedAttempts | Counts::Retried | Counts::Masked => "attempts",
             _ => "requests",
         }
     }
@@ -114,6 +123,8 @@ pub struct Rule {
     pub confidence: Option<f64>,
     /// So many steps of the window must be above by themselves.
     pub min_bad_steps: u32,
+    /// A total failure of so long is no incident: without what one explains it must still be bad.
+    pub blip: Option<Millis>,
     /// And above this many times the ratio of all other groups of the rule together; 0: off.
     pub times_rest: f64,
     /// How much of a group's own past is its normal; `None`: only the thresholds count.
@@ -167,6 +178,7 @@ impl Rule {
             min_errors: 10,
             confidence: None,
             min_bad_steps: 1,
+            blip: None,
             times_rest: 0.0,
             baseline: None,
             alpha: 1e-6,
@@ -338,6 +350,9 @@ impl Rule {
                 format!("can never be reached: the window has {has} steps"),
             ));
         }
+        if self.blip.is_some_and(|blip| blip <= 0 || blip > self.window / 2) {
+            found.push(Problem::new("blip", "must be longer than nothing, and at most half of the window"));
+        }
         self.problems_of_baseline(step, found);
         for (key, length, least) in [
             ("for", self.for_, 0),
@@ -441,6 +456,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_mistake_is_named_by_its_key() {
         type Edit = fn(&mut Rule);
         let cases: &[(Edit, &[&str])] = &[
@@ -471,6 +487,8 @@ mod tests {
             (|r| (r.times_rest, r.group_by) = (3.0, vec![]), &["times_rest"]),
             (|r| r.status = vec![502, 1502], &["status"]),
             (|r| (r.status, r.counts) = (vec![502], Counts::Masked), &["status"]),
+            (|r| r.blip = Some(0), &["blip"]),
+            (|r| r.blip = Some(31_000), &["blip"]),
             (|r| r.for_ = -1, &["for"]),
             (|r| r.keep_firing_for = -1, &["keep_firing_for"]),
             (|r| r.stale_after = 0, &["stale_after"]),

@@ -229,6 +229,12 @@ impl Tally {
         self.numbers.failed_attempts.into()
     }
 
+    /// Failed attempts that were not the end of their request: all but those that became gateway errors.
+    #[must_use]
+    pub fn retried(&self) -> u64 {
+        self.failed_attempts().saturating_sub(self.gateway_errors())
+    }
+
     /// Requests that ended well after a failed attempt.
     #[must_use]
     pub fn masked(&self) -> u64 {
@@ -253,6 +259,7 @@ impl Tally {
         match counts {
             Counts::GatewayErrors => self.gateway_errors(),
             Counts::FailedAttempts => self.failed_attempts(),
+            Counts::Retried => self.retried(),
             Counts::Masked => self.masked(),
             Counts::Abandoned => self.abandoned(),
             Counts::Aborted => self.aborted(),
@@ -263,7 +270,7 @@ impl Tally {
     #[must_use]
     pub fn of(&self, counts: Counts) -> u64 {
         match counts {
-            Counts::FailedAttempts | Counts::Masked => self.attempts(),
+            Counts::FailedAttempts | Counts::Retried | Counts::Masked => self.attempts(),
             Counts::GatewayErrors | Counts::Abandoned | Counts::Aborted => self.requests(),
         }
     }
@@ -439,6 +446,7 @@ mod tests {
             [
                 ("gateway_errors", 2, "requests", 1),
                 ("failed_attempts", 4, "attempts", 3),
+                ("retried", 2, "attempts", 3),
                 ("masked", 5, "attempts", 3),
                 ("abandoned", 7, "requests", 1),
                 ("aborted", 6, "requests", 1),

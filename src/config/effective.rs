@@ -257,11 +257,13 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
         rule.above.iter().for_each(|(severity, _)| out.text("severity", severity.name()));
     }
     let confidence = rule.confidence.map_or("\"off\"".to_owned(), percent);
+    let blip = rule.blip.map_or("off".to_owned(), print_duration);
     for (key, value) in [
         ("min_requests", rule.min_requests.to_string()),
         ("min_errors", rule.min_errors.to_string()),
         ("confidence", confidence),
         ("min_bad_steps", rule.min_bad_steps.to_string()),
+        ("blip", quoted(&blip)),
         ("times_rest", rule.times_rest.to_string()),
         ("recover_below", level(rule.recover_level())),
     ] {

@@ -281,6 +281,7 @@ fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detec
     rule.confidence = some(reader, detector, "confidence", values::confidence).flatten();
     let bad_steps = some(reader, detector, "min_bad_steps", values::count_up_to(1_000_000));
     rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n).ok()).unwrap_or(rule.min_bad_steps);
+    rule.blip = some(reader, detector, "blip", values::duration_or_off).flatten();
     rule.times_rest = some(reader, detector, "times_rest", values::quantity).unwrap_or(rule.times_rest);
     let level = if detector.is_count { values::quantity } else { values::ratio };
     rule.recover_below = some(reader, detector, "recover_below", level);

@@ -311,6 +311,7 @@ fn lead_of_the_past(alert: &Alert, clock: &Clock) -> Vec<String> {
 fn users(alert: &Alert) -> Option<String> {
     match alert.counts {
         Counts::Masked => return Some("users do not see it: the retry helped".into()),
+        Counts::Retried => return Some("users see what came of the next try".into()),
         Counts::Abandoned => return Some("users leave without an answer".into()),
         Counts::Aborted => return Some("users see answers that end too early".into()),
         Counts::FailedAttempts => return None,

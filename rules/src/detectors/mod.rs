@@ -116,6 +116,8 @@ pub enum Verdict {
     NotSure,
     /// Above it, but in too few steps: a blip.
     TooFewBadSteps,
+    /// Above it, but no more than a blip explains.
+    Blip,
     /// Above it, but all other groups are as bad, or there is none.
     LikeTheRest,
     /// Above it, but that is its own normal.
@@ -130,7 +132,7 @@ fn judge_shared(rule: &Rule, above: f64, window: &Window, detector: &Detector) -
     if sum.errors == 0 {
         return Verdict::NoErrors;
     }
-    if sum.requests < rule.min_requests {
+    if window.requests() < rule.min_requests {
         return Verdict::TooFewRequests;
     }
     if sum.errors < rule.min_errors {

@@ -78,7 +78,7 @@ pub fn is_still_up(rule: &Rule, normal: Option<&Normal>, sum: Point) -> bool {
     let is_back = |normal: &Normal| {
         let half_way = f64::midpoint(normal.ratio, bar(rule, rule.lowest_above(), Some(normal)));
         let may_be_chance = level <= rule.ceiling && normal.score(sum) <= (1.0 / rule.alpha).ln() / 3.0;
-        normal.ratio > limit && (level <= half_way || may_be_chance)
+        normal.ratio * rule.times > limit && (level <= half_way || may_be_chance)
     };
     level > limit && !normal.is_some_and(is_back)
 }

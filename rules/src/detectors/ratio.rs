@@ -16,6 +16,7 @@ pub(super) const KEYS: &[&str] = &[
     "min_errors",
     "confidence",
     "min_bad_steps",
+    "blip",
     "times_rest",
     "recover_below",
     "baseline",
