@@ -1,6 +1,7 @@
 //! The groups of one rule: which series belong to which, which of them had errors lately, and roll-ups of their counts.
 
 use crate::case::Case;
+use crate::detectors::normal::Normal;
 use crate::detectors::{self, Way};
 use crate::rule::{Counts, Rule};
 use crate::series::{LabelSet, Plan, SeriesId, family_name};
@@ -15,8 +16,8 @@ const NONE: u32 = u32::MAX;
 /// So many incidents of a group are kept out of its normal; then the first ones are part of it.
 pub(crate) const SPANS_MAX: usize = 8;
 
-/// From, to.
-pub(crate) type Stretch = (Millis, Millis);
+/// From, to, and what was normal before.
+pub(crate) type Stretch = (Millis, Millis, Option<Normal>);
 
 /// The same, by reference.
 pub(crate) type Shown<'a> = Memory<&'a Box<Case>>;
@@ -45,6 +46,11 @@ impl Group {
     pub fn was_normal(&self, from: Millis, length: Millis) -> bool {
         let to = from.saturating_add(length);
         self.abnormal.is_none_or(|since| to <= since) && !self.spans.iter().any(|s| from < s.1 && s.0 < to)
+    }
+
+    /// What was normal before the last incident.
+    pub fn last_normal(&self) -> Option<Normal> {
+        self.spans.iter().rev().find_map(|span| span.2)
     }
 
     /// An incident that is over.

@@ -75,7 +75,7 @@ pub(crate) fn judge(
                 && over.has_fired()
                 && let Some(group) = groups.group_mut(at)
             {
-                group.add_span((over.abnormal_from(), over.last_bad()));
+                group.add_span((over.abnormal_from(), over.last_bad(), over.own_normal().copied()));
             }
         }
         let view = View { groups, buckets, detector, end };

@@ -179,7 +179,7 @@ fn first(setup: &Setup, score: &Score) -> String {
     })
 }
 
-const BLIPS: &str = "a blip (5 to 8 s total failure of one server) fires nothing";
+const QUIET: &str = "a blip (5 to 8 s total failure of one server) fires nothing";
 
 /// A goal, the figure, and whether it is met.
 fn goals(setup: &Setup, score: &Score) -> String {
@@ -237,6 +237,6 @@ fn goals(setup: &Setup, score: &Score) -> String {
     let blips = || score.told.iter().filter(|told| told.what == What::Blip);
     let fired = blips().filter(|told| together(setup, told).is_some()).count() as u64;
     let all = blips().count() as u64;
-    row(BLIPS, share(fired, all), all, &|f| f.value == 0.0, &shown_share);
+    row(QUIET, share(fired, all), all, &|f| f.value == 0.0, &shown_share);
     out
 }

@@ -7,8 +7,12 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::clues::Clues;
 use crate::detectors;
+<<<<<<< HEAD
 use crate::groups::{Groups, Memory, SPANS_MAX};
 use crate::incident::Envelope;
+=======
+use crate::groups::{Groups, Memory, SPANS_MAX, Stretch};
+>>>>>>> w-eval
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -52,7 +56,7 @@ struct Judging<'a> {
 struct Remembered<'a> {
     key: Cow<'a, LabelSet>,
     last_error: Millis,
-    spans: Vec<(Millis, Millis)>,
+    spans: Vec<Stretch>,
     /// Boxed, so that a byte read does not become hundreds.
     case: Option<Cow<'a, Box<Case>>>,
 }
@@ -78,7 +82,10 @@ impl Judging<'_> {
             let closed = closed.ok_or(Unsound("a group before anything was judged"))?;
             ensure(key.len() == labels && last_error <= closed, "a group")?;
             ensure(case.as_deref().is_none_or(|case| case.is_sound(closed)), "an alert")?;
-            let is_past = |span: &(Millis, Millis)| is_time(span.0) && is_time(span.1) && span.1 <= closed;
+            let is_past = |span: &Stretch| {
+                let is_sound = span.2.is_none_or(|normal| normal.is_sound());
+                is_sound && is_time(span.0) && is_time(span.1) && span.1 <= closed
+            };
             ensure(spans.len() <= SPANS_MAX && spans.iter().all(is_past), "a group's incidents")?;
             let memory = Memory { last_error, spans, case: case.map(Cow::into_owned) };
             let is_new = groups.remember(key.into_owned(), memory);

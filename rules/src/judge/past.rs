@@ -2,7 +2,7 @@
 
 use super::{Scratch, View};
 use crate::case::Case;
-use crate::detectors::normal::{Normal, bar};
+use crate::detectors::normal::{Normal, PRIOR, bar};
 use crate::groups::{Group, counted};
 use crate::tally::Tally;
 use crate::window::{MINUTE, Point, Window};
@@ -21,7 +21,10 @@ impl View<'_> {
             scratch.normal.push(((from, to), sum));
             sum
         });
-        Normal::of(self.past(group, from, to), all)
+        let own = self.past(group, from, to);
+        // Incidents took all of that time: what was normal before them.
+        let before = group.last_normal().filter(|_| own.requests < PRIOR);
+        before.or_else(|| Normal::of(own, all))
     }
 
     /// What turns out to be normal for a group that was hardly known when its alert began: what it has been like since, if
