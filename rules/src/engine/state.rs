@@ -7,12 +7,8 @@ use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
 use crate::clues::Clues;
 use crate::detectors;
-<<<<<<< HEAD
-use crate::groups::{Groups, Memory, SPANS_MAX};
-use crate::incident::Envelope;
-=======
 use crate::groups::{Groups, Memory, SPANS_MAX, Stretch};
->>>>>>> w-eval
+use crate::incident::Envelope;
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
