@@ -69,6 +69,22 @@ fn one_fault_is_one_incident() {
 }
 
 #[test]
+fn what_fails_later_by_itself_is_not_swallowed() {
+    // Everything fails for a while, one server goes on failing, and another one fails when all else is well again.
+    let mut deeds = fault(2, 6, |_, _| 9);
+    deeds.retain(|(steps, place, ..)| {
+        steps.start < 168 || !(place.contains("/u0/") || place.contains("/u5/"))
+    });
+    for node in 0..2 {
+        deeds.push((168..420, format!("i/n{node}/p0/u0/"), 10, 9));
+        deeds.push((168..400, format!("i/n{node}/p1/u5/"), 10, 0));
+        deeds.push((400..420, format!("i/n{node}/p1/u5/"), 10, 9));
+    }
+    let (changes, _) = played(vec![preset("errors")], &deeds);
+    assert_eq!(told(&changes), ["everything: 6", "upstream u5: 1"]);
+}
+
+#[test]
 fn an_incident_says_how_much_of_it_fails_and_what_does_not() {
     let (changes, _) = played(presets(), &fault(3, 12, |node, s| if node == 1 && s != 3 { 9 } else { 0 }));
     let envelope = changes.iter().filter_map(|c| c.alert.envelope.clone()).find(|e| e.members > 8).unwrap();

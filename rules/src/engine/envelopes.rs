@@ -123,20 +123,20 @@ impl Engine {
             self.envelopes.iter().filter(|(_, e)| e.members > 0).map(|(id, e)| (e.opened, id, e)).collect();
         open.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
         open.truncate(CONSIDERED_MAX);
-        let known = open.iter().find(|(.., envelope)| self.explains(&envelope.labels, seat, window, end));
-        if let Some((_, id, _)) = known {
-            return (*id).clone();
-        }
         let own: Vec<&Suspect> = causes(&scan.verdict)
             .iter()
             .filter(|cause| self.explains(&cause.labels, seat, window, end))
             .collect();
-        for cause in &own {
-            if let Some((_, id, _)) =
-                open.iter().find(|(_, id, _)| self.explains_most(&cause.labels, id, end))
-            {
-                return (*id).clone();
-            }
+        let together = own.iter().find_map(|cause| {
+            open.iter().find(|(_, id, _)| self.explains_most(&cause.labels, id, end)).map(|(_, id, _)| *id)
+        });
+        // What was found earlier holds on, but not that everything failed: that explains whatever comes.
+        let holds = |envelope: &Envelope| {
+            !envelope.labels.is_empty() && self.explains(&envelope.labels, seat, window, end)
+        };
+        let earlier = || open.iter().find(|(.., envelope)| holds(envelope)).map(|(_, id, _)| *id);
+        if let Some(id) = together.or_else(earlier) {
+            return id.clone();
         }
         let alert = &change.alert;
         let mut envelope = Envelope::opened(alert.incident.clone(), end, alert.labels.clone());

@@ -24,6 +24,8 @@ const SPARED: f64 = 0.2;
 const EVIDENCE: f64 = 5.0;
 /// That all but some children are spared, if they would have had so many: those that fail were picked for it.
 const EVIDENCE_SPLIT: f64 = 12.0;
+/// Causes that have so much of the traffic leave nothing that could be spared.
+const COVERS_ALL: f64 = 0.99;
 /// No less is expected of anything, lest errors without a request are infinitely unlikely.
 const EXPECTED_MIN: f64 = 0.001;
 /// A cause scores so much beyond the logarithm of how many such combinations there are: the best of many that are alike
@@ -357,6 +359,13 @@ impl Search<'_> {
 
     /// Whether the rest fails, too.
     fn is_global(&self, all: &Seen, explained: &Seen, excess: f64) -> bool {
+        // Without seeing others fail, nobody can say that they do.
+        let covers_all = explained.requests >= COVERS_ALL * all.requests;
+        let others_fail = self.rest.errors >= EVIDENCE
+            && (self.scale.now.is_some() || self.scale.excess(&self.rest) >= EVIDENCE);
+        if !others_fail && !covers_all {
+            return false;
+        }
         let share = self.scale.excess(explained) / excess.max(f64::MIN_POSITIVE);
         let traffic = explained.requests / all.requests.max(f64::MIN_POSITIVE);
         if self.scale.now.is_some() {

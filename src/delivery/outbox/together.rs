@@ -6,7 +6,7 @@ use super::Outbox;
 use crate::delivery::queue::{Cause, Entry, Owed, Queue, ToldIncident};
 use crate::notification::{News, is_over};
 use gatewatch_parsers::Millis;
-use gatewatch_rules::alert::Alert;
+use gatewatch_rules::alert::{Alert, End};
 use gatewatch_rules::incident::Envelope;
 use std::collections::BTreeSet;
 
@@ -79,7 +79,10 @@ impl Outbox {
             Some(Turn::Owes(Owed::Reminder { at }))
         };
         match (entry.news(alert)?, told) {
-            (News::Resolved, _) if is_open => Some(Turn::Owes(Owed::News { ready: Millis::MAX, since })),
+            // That its rule or its group is gone has nothing to do with the fault.
+            (News::Resolved, _) if is_open && !matches!(alert.end, Some(End::Config | End::Evicted)) => {
+                Some(Turn::Owes(Owed::News { ready: Millis::MAX, since }))
+            }
             (News::Resolved, _) if entry.owed.ready() == Millis::MAX => {
                 Some(Turn::Owes(Owed::News { ready: now, since }))
             }
