@@ -60,7 +60,7 @@ pub(crate) const LINE: &str = "line";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed<'a> {
     /// The field that was expected, in the format's own word (`$status`, `%ST`, `<time>`); where it was none of them,
-    /// [`LINE`] or `object`. Never empty.
+    /// `LINE` or `object`. Never empty.
     pub field: &'a str,
     /// Byte offset into the line.
     pub at: usize,
