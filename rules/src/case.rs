@@ -1,6 +1,8 @@
 //! One alert with what is known of why: its life, and what was counted since it began. Counts are added step by step, so
 //! that it needs no more history than its window when it begins.
 
+mod totals;
+
 use crate::alert::{Alert, End, Kind, Labels, Sample, State};
 use crate::detectors::Detector;
 use crate::detectors::burn_rate::Pair;
@@ -12,81 +14,14 @@ use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
 use crate::rule::{Rule, Severity};
 use crate::samples::SAMPLES_MAX;
-use crate::saved::{is_count, is_time};
+use crate::saved::is_time;
 use crate::series::{LabelSet, SeriesId};
-use crate::tally::Tally;
 use crate::window::{Point, Window};
-use gatewatch_parsers::{Millis, Origin, Reason, Status};
+use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
-
-/// Counts of the group, and of all groups of the rule, over some time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Totals {
-    /// The group.
-    pub own: Point,
-    /// All groups of the rule, this one too.
-    pub all: Point,
-    reasons: Vec<(Reason, u64)>,
-    origins: Vec<(Origin, u64)>,
-    statuses: Vec<(u16, u64)>,
-}
-
-impl Totals {
-    /// Adds a tally of the group; its reasons are told apart, by upstream.
-    pub fn count(&mut self, rule: &Rule, tally: &Tally) {
-        self.own += crate::groups::counted(rule, tally);
-        // Requests that are no gateway errors have neither origins nor reasons.
-        if rule.has_reasons() {
-            tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
-        }
-        for (status, n) in tally.statuses() {
-            if let Some(code) = status.code() {
-                add(&mut self.statuses, code, n);
-            }
-        }
-    }
-
-    /// Adds why.
-    pub fn give_reasons(&mut self, reasons: Vec<(Reason, u64)>) {
-        reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
-    }
-
-    fn add(&mut self, other: Totals) {
-        self.own += other.own;
-        self.all += other.all;
-        other.reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
-        other.origins.into_iter().for_each(|(o, n)| add(&mut self.origins, o, n));
-        other.statuses.into_iter().for_each(|(s, n)| add(&mut self.statuses, s, n));
-    }
-
-    fn is_sound(&self) -> bool {
-        let [own, all] = [self.own, self.all];
-        let sums = [own.errors, own.requests, all.errors, all.requests];
-        let reasons = self.reasons.iter().map(|r| r.1);
-        let parts = reasons.chain(self.origins.iter().map(|o| o.1)).chain(self.statuses.iter().map(|s| s.1));
-        sums.into_iter().chain(parts).all(is_count)
-            && self.reasons.len() <= Reason::ALL.len()
-            && self.origins.len() <= Origin::ALL.len()
-            && self.statuses.len() <= Status::COUNT
-    }
-}
-
-/// Sorted by key, so that equal counts are equal values, whatever came first.
-fn add<K: Ord>(to: &mut Vec<(K, u64)>, key: K, count: u64) {
-    let at = to.partition_point(|(k, _)| *k < key);
-    match to.get_mut(at) {
-        Some((k, n)) if *k == key => *n += count,
-        _ => to.insert(at, (key, count)),
-    }
-}
-
-/// Most first, ties by key.
-fn ranked<K: Copy + Ord>(counts: &[(K, u64)]) -> Vec<(K, u64)> {
-    let mut ranked = counts.to_vec();
-    ranked.sort_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
-    ranked
-}
+pub(crate) use totals::Totals;
+use totals::ranked;
 
 /// An alert from pending until it can no longer reopen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -363,10 +298,7 @@ impl Case {
         let fingerprint = fingerprint(&rule.name, &labels);
         let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
         let above = above.map_or(0.0, |above| above.1);
-        let limit = match rule.slo {
-            Some(slo) => Pair::of(self.window.0).limit(slo),
-            None => bar(rule, above, self.own_normal()),
-        };
+        let limit = self.limit(rule, above);
         let (shares, total) = (self.shares(), self.total());
         Alert {
             incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), self.number.unwrap_or(0)),
@@ -412,6 +344,14 @@ impl Case {
             clues: None,
             note: None,
             envelope: None,
+        }
+    }
+
+    /// What it was judged against, where `above` is the rule's threshold.
+    fn limit(&self, rule: &Rule, above: f64) -> f64 {
+        match rule.slo {
+            Some(slo) => Pair::of(self.window.0).limit(slo),
+            None => bar(rule, above, self.own_normal()),
         }
     }
 

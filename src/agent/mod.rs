@@ -199,11 +199,7 @@ impl Agent {
             config,
             next: None,
         };
-        agent.tell(past.changes, clock.now());
-        let of_rules = agent.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
-        let orphans = past::orphans(of_rules, &agent.engine, clock.now());
-        agent.tell(orphans, clock.now());
-        agent.forget_unjudged();
+        agent.take_over(past.changes, clock.now());
         Ok(agent)
     }
 

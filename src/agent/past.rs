@@ -1,6 +1,6 @@
 //! What an earlier process left → how this one begins.
 
-use super::rebuild;
+use super::{Agent, health, rebuild};
 use crate::delivery::outbox;
 use crate::mute;
 use crate::settings::Live;
@@ -166,5 +166,16 @@ impl Past {
     pub fn restore(&self) -> Option<(Vec<Position>, Vec<String>)> {
         let positions = self.files.iter().map(|file| file.position.clone()).collect();
         self.scanned.clone().map(|inputs| (positions, inputs))
+    }
+}
+
+impl Agent {
+    /// What became of alerts while nobody watched; those that no rule judges any more are over.
+    pub(super) fn take_over(&mut self, changes: Vec<Change>, now: Millis) {
+        self.tell(changes, now);
+        let of_rules = self.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
+        let orphans = orphans(of_rules, &self.engine, now);
+        self.tell(orphans, now);
+        self.forget_unjudged();
     }
 }

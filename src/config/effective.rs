@@ -277,15 +277,20 @@ fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
     if rule.slo.is_some() {
         burns(out);
     }
-    if rule.baseline.is_none() && is_read("baseline") {
-        return;
+    if rule.baseline.is_some() || !is_read("baseline") {
+        normal_keys(out, rule, detector);
     }
+}
+
+/// The keys that say how far from a group's own normal is bad.
+fn normal_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
+    let percent = |n: f64| format!("\"{}%\"", tidy(n * 100.0));
     for (key, value) in [
         ("alpha", if rule.alpha < 0.001 { format!("{:e}", rule.alpha) } else { rule.alpha.to_string() }),
         ("times", rule.times.to_string()),
         ("ceiling", percent(rule.ceiling)),
     ] {
-        if is_read(key) {
+        if detector.keys.contains(&key) {
             out.put(key, value);
         }
     }

@@ -40,8 +40,8 @@ pub(crate) struct Judged {
 
 impl Judged {
     /// The words of this rule.
+    // Every key is named, so that a new one cannot be forgotten here.
     pub fn of(rule: &Rule) -> Judged {
-        // Every key is named, so that a new one cannot be forgotten here.
         let Rule {
             name,
             detector,
