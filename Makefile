@@ -30,10 +30,14 @@ deny: toolchain  ## licences, bans, sources (needs cargo-deny)
 bench: toolchain ## the numbers of the README: against halog, mawk, goaccess and mtail on a generated log
 	@sh packaging/scripts/bench.sh
 
+eval: toolchain  ## how good the presets are, on generated traffic with known faults (minutes): rules/EVALUATION.md
+	@$(CARGO) run --quiet --release --locked -p gatewatch-rules --example eval -- $(EVAL) > target/evaluation.md
+	@mv target/evaluation.md rules/EVALUATION.md && cat rules/EVALUATION.md
+
 chaos: toolchain ## a writer, logrotate and kill -9 for CHAOS_SECONDS (60): exact in the end
 	@sh packaging/scripts/chaos.sh
 
 fuzz: toolchain  ## 60 s for each fuzz target (needs cargo-fuzz)
 	@sh packaging/scripts/fuzz.sh
 
-.PHONY: help toolchain demo test lint deny bench chaos fuzz
+.PHONY: help toolchain demo test lint deny bench eval chaos fuzz

@@ -1,6 +1,8 @@
 //! The command line as typed → one command. What it means is the commands' business.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatewatch_parsers::formats::FORMATS;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 /// Find which upstream, node or region is throwing 502s and 504s, from the access log you already have.
@@ -33,14 +35,49 @@ pub enum Command {
     Test(Test),
     /// Show what a running agent is doing, or what its last snapshot holds
     Status(Status),
+    /// Show the alerts that fire now, and what keeps them from being told
+    Alerts(Alerts),
+    /// Tell nobody of some alerts for a while
+    #[command(subcommand)]
+    Silence(Silence),
     /// Check the configuration: every mistake at once, the effective rules, the worst-case memory
     Check(Check),
     /// Say which log format a file is, and how sure
+    #[command(after_help = formats(false), after_long_help = formats(true))]
     Detect(Detect),
     /// Show every field seen in a line, and where parsing stopped
+    #[command(after_help = formats(false), after_long_help = formats(true))]
     Explain(Explain),
+    /// Try the receivers
+    #[command(subcommand)]
+    Notify(Notify),
     /// Watch a made-up upstream fail and the alert arrive; needs nothing
     Demo,
+}
+
+/// The kinds of formats, by name or with what they are.
+fn formats(is_long: bool) -> String {
+    if !is_long {
+        let names: Vec<_> = FORMATS.iter().map(|kind| kind.name).collect();
+        return format!("Formats: {} (--help says what they are)", names.join(", "));
+    }
+    let mut text = "Formats, as --log-format takes them:\n".to_owned();
+    for kind in FORMATS {
+        let _ = write!(text, "  {:<13}", kind.name);
+        let mut column = 15;
+        for word in kind.summary.split(' ') {
+            let length = word.chars().count() + 1;
+            if column + length > 80 {
+                let _ = write!(text, "\n{:15}", "");
+                column = 15;
+            }
+            let _ = write!(text, " {word}");
+            column += length;
+        }
+        text.push('\n');
+    }
+    text.push_str("A product's own format string goes behind its name: nginx:$remote_addr […]");
+    text
 }
 
 /// Flags that several commands share.
@@ -228,6 +265,94 @@ pub struct Status {
     pub format: Form,
 }
 
+/// Which agent is asked.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Which {
+    /// The agent's configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// The agent's state directory; needs no configuration
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// `gatewatch alerts`.
+#[derive(Args, Debug)]
+pub struct Alerts {
+    /// Only those that match all of these: rule=errors, 'upstream=~"be/.*"', severity!=warning
+    #[arg(value_name = "MATCHERS")]
+    pub matchers: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence`.
+#[derive(Debug, Subcommand)]
+pub enum Silence {
+    /// Silence alerts, from now on: gatewatch silence add rule=errors upstream=be/s1 -d 1h -m 'deploy'
+    Add(SilenceAdd),
+    /// Show silences, and what each held back
+    List(SilenceList),
+    /// End silences now: what still fires is told
+    Expire(SilenceExpire),
+}
+
+/// `gatewatch silence add`.
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("end").required(true).args(["duration", "until"])))]
+pub struct SilenceAdd {
+    /// Alerts that match all of these: rule=errors, 'upstream=~"be/.*"', severity!=warning
+    #[arg(required = true, value_name = "MATCHERS")]
+    pub matchers: Vec<String>,
+    /// How long: 30m, 2h, 1d12h
+    #[arg(short, long, value_name = "TIME")]
+    pub duration: Option<String>,
+    /// Until when: 2026-01-31T03:00Z, '2026-01-31 03:00' or 03:00 by the agent's timezone
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Why; asked for on a terminal
+    #[arg(short = 'm', long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Who [default: the user]
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence list`.
+#[derive(Args, Debug)]
+pub struct SilenceList {
+    /// Those that are over, too, for five days
+    #[arg(long)]
+    pub expired: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+    /// table or json
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Form,
+}
+
+/// `gatewatch silence expire`.
+#[derive(Args, Debug)]
+pub struct SilenceExpire {
+    /// The numbers of the silences
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<u64>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "clap would print it")]
+    pub which: Which,
+}
+
 /// `gatewatch check`.
 #[derive(Args, Debug)]
 pub struct Check {
@@ -237,6 +362,27 @@ pub struct Check {
     /// Exit 3 if there are warnings
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `gatewatch notify`.
+#[derive(Debug, Subcommand)]
+pub enum Notify {
+    /// Send a made-up alert, marked as a test, to one receiver or to all, and say what each answered
+    Test(NotifyTest),
+}
+
+/// `gatewatch notify test`.
+#[derive(Args, Debug)]
+pub struct NotifyTest {
+    /// The receiver [default: every one]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print what would be sent, without secrets, and send nothing
+    #[arg(long)]
+    pub render: bool,
+    /// Configuration file, or a directory of *.toml [default: /etc/gatewatch, if it is there]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
 }
 
 /// `gatewatch detect`.

@@ -10,6 +10,7 @@ mod effective;
 mod files;
 mod inputs;
 mod judge;
+mod mute;
 mod notify;
 mod problem;
 mod reader;
@@ -26,7 +27,8 @@ pub use problem::{Place, Problem, Problems, Source};
 pub use values::{parse_duration, print_duration};
 
 use crate::inputs::streams::Kind;
-use crate::receiver::Receiver;
+use crate::mute::maintenance::Window;
+use crate::receiver::{Heartbeat, Receiver};
 use gatewatch_parsers::{Millis, Zone};
 use gatewatch_rules::presets::presets;
 use gatewatch_rules::regions::By;
@@ -58,6 +60,10 @@ pub struct Config {
     pub dropped: Vec<(String, String)>,
     /// Empty: alerts are lines on standard error.
     pub receivers: Vec<Receiver>,
+    /// When nobody is told of some alerts.
+    pub maintenance: Vec<Window>,
+    /// `[heartbeat]`.
+    pub heartbeat: Option<Heartbeat>,
     /// What loads, but will not do what it seems to.
     pub warnings: Vec<Problem>,
 }
@@ -231,12 +237,15 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let pools = tables::words(own.pools.as_ref(), "pool", &mut log);
     let (inputs, knows_upstream) = inputs::inputs(&own.inputs, &mut log);
     let receivers = notify::receivers(&own.receivers, outside, &mut log);
+    let heartbeat = notify::heartbeat(own.heartbeat.as_ref(), outside, &mut log);
     let knows_region =
         agent.knows_region() || !regions.is_empty() || inputs.iter().any(|i| i.region.is_some());
     let mut labels: Vec<String> = LABELS.map(str::to_owned).to_vec();
     labels.retain(|l| (l != "region" || knows_region) && (l != "upstream" || knows_upstream));
     labels.extend(inputs.iter().flat_map(|i| i.labels.clone()));
     let around = rules::Surroundings {
+        // Files that only a command line names are detected, too.
+        is_detected: inputs.is_empty() || inputs.iter().any(|i| i.log_format.is_none()),
         step: agent.step,
         receivers: own.receivers.iter().map(|e| e.name).collect(),
         labels,
@@ -245,11 +254,24 @@ pub fn parse(mut sources: Vec<Source>, outside: &Outside<'_>) -> Result<Config, 
     let below = if agent.presets { below.rules.as_slice() } else { &[] };
     let (rules, dropped) = rules::rules(below, &own.rules, &around, &mut log);
     judge::told(&rules, &own.rules, &receivers, &mut log);
+    mute::mutes(&rules, &own.rules, &dropped, &mut log);
+    let maintenance = mute::windows(&own.maintenance, agent.timezone, &around, &rules, &mut log);
 
     let (errors, warnings) = log.finish();
     if errors.is_empty() {
         let receivers = receivers.into_iter().map(|r| r.0).collect();
-        Ok(Config { agent, regions, pools, inputs, rules, dropped, receivers, warnings })
+        Ok(Config {
+            agent,
+            regions,
+            pools,
+            inputs,
+            rules,
+            dropped,
+            receivers,
+            maintenance,
+            heartbeat,
+            warnings,
+        })
     } else {
         Err(Problems(errors))
     }

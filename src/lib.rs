@@ -17,6 +17,7 @@ pub mod findings;
 pub mod inputs;
 pub mod message;
 pub mod metrics;
+pub mod mute;
 pub mod notification;
 pub mod notifiers;
 pub mod receiver;

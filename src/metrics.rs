@@ -171,6 +171,7 @@ struct Counts {
     by_name: [u64; COUNTED.len()],
     statuses: BTreeMap<Status, u64>,
     reasons: BTreeMap<&'static str, u64>,
+    diagnosed: BTreeMap<&'static str, u64>,
 }
 
 type Count = (&'static str, &'static str, fn(&Counted) -> u64);
@@ -227,6 +228,7 @@ fn series(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
         }
         total.statuses().for_each(|(status, n)| *sum.statuses.entry(status).or_default() += n);
         total.reasons().for_each(|(reason, n)| *sum.reasons.entry(reason.name()).or_default() += n);
+        total.diagnosed().for_each(|(reason, n)| *sum.diagnosed.entry(reason.name()).or_default() += n);
     }
     let sums: Vec<(Labels<'_>, Counts)> = sums
         .into_iter()
@@ -245,10 +247,16 @@ fn series(picture: &Picture, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result
     });
     let help = "Judged requests with a status that is a gateway error's or that a rule watches.";
     counters(encoder, ("gatewatch_responses", help), statuses)?;
-    let reasons = sums.iter().flat_map(|(labels, counts)| {
-        counts.reasons.iter().map(|(reason, n)| (with(labels, "reason", (*reason).into()), *n))
-    });
-    counters(encoder, ("gatewatch_gateway_error_reasons", "Gateway errors by reason (RFC 9209)."), reasons)
+    let by_reason = |of: fn(&Counts) -> &BTreeMap<&'static str, u64>| {
+        let each =
+            sums.iter().flat_map(move |(labels, counts)| of(counts).iter().map(move |count| (labels, count)));
+        each.map(|(labels, (reason, n))| (with(labels, "reason", (*reason).into()), *n))
+    };
+    let described = ("gatewatch_gateway_error_reasons", "Gateway errors by reason (RFC 9209).");
+    counters(encoder, described, by_reason(|counts| &counts.reasons))?;
+    let help =
+        "Failed tries at upstreams by reason, as error logs tell them: beside the requests, not among them.";
+    counters(encoder, ("gatewatch_error_log_failures", help), by_reason(|counts| &counts.diagnosed))
 }
 
 fn with<'l>(labels: &Labels<'l>, name: &'l str, value: Cow<'l, str>) -> Labels<'l> {
@@ -364,6 +372,8 @@ fn kept(view: &View, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         ("gatewatch_input_waits", "Times that reading waited for counting.", losses.input_waits),
         ("gatewatch_deliveries_dropped", "Alerts whose news was given up.", losses.deliveries_dropped),
         ("gatewatch_incidents_dropped", "Incidents no longer remembered.", losses.incidents_dropped),
+        ("gatewatch_alerts_held_back", "Alerts that were muted when they fired.", view.muted.held),
+        ("gatewatch_alerts_unseen", "Of these, came and went untold.", view.muted.unseen),
         ("gatewatch_state_rebuilt", "Times that the state was lost and rebuilt.", losses.state_rebuilt),
     ] {
         counters(encoder, (name, help), one(n))?;

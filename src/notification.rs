@@ -1,5 +1,7 @@
 //! What is handed on: a notification as the outbox decides it, and what became of it.
 
+pub mod trial;
+
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, State};
 use gatewatch_rules::rule::Severity;
@@ -41,8 +43,27 @@ pub struct Item {
     pub news: News,
     /// How often it has come back since it first fired.
     pub reopened: u32,
+    /// Where the receiver was told of this incident first.
+    pub thread: Option<Thread>,
     /// The alert as it stands.
     pub alert: Alert,
+}
+
+/// A message that a receiver has, to be answered and changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thread {
+    /// What the receiver calls it.
+    pub name: String,
+    /// Whether it is about this incident alone.
+    pub alone: bool,
+}
+
+impl Item {
+    /// An alert of which the receiver has no thread, and which has not come back.
+    #[must_use]
+    pub fn new(news: News, alert: Alert) -> Item {
+        Item { news, reopened: 0, thread: None, alert }
+    }
 }
 
 /// What a notification's alerts have in common.
@@ -50,6 +71,8 @@ pub struct Item {
 pub enum Subject {
     /// They changed under this rule.
     Rule(String),
+    /// They are of this incident.
+    Incident(String),
     /// They changed under several rules, and the receiver's rate limit leaves one message for all of them.
     Several,
     /// They fire already, and the receiver is new.
@@ -65,6 +88,10 @@ pub enum Subject {
     WhileDown,
     /// They came and went while the receiver could not be reached.
     WhileAway,
+    /// Somebody wants to see whether the receiver takes one.
+    Test,
+    /// Nothing is new: all that stands is told again, to a receiver that forgets.
+    Standing,
 }
 
 impl Subject {
@@ -111,6 +138,15 @@ impl Notification {
         self.items.iter().filter(|item| item.news.is_firing())
     }
 
+    /// Where the receiver was told first of all these, if that was one place.
+    #[must_use]
+    pub fn thread(&self) -> Option<&str> {
+        let name = |item: &'_ Item| item.thread.as_ref().map(|thread| thread.name.clone());
+        let first = self.items.first()?;
+        let same = self.items.iter().all(|item| name(item) == name(first));
+        first.thread.as_ref().filter(|_| same).map(|thread| thread.name.as_str())
+    }
+
     /// The worst severity of those that fire, or of all if none does.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -124,6 +160,8 @@ impl Notification {
 pub enum Outcome {
     /// The receiver has it.
     Sent,
+    /// The receiver has it, and calls it so.
+    SentAs(String),
     /// It may do later.
     Retry {
         /// Not before so long, as the receiver says.
@@ -138,6 +176,14 @@ pub enum Outcome {
         /// What happened; without secrets.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Whether the receiver has it.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        matches!(self, Outcome::Sent | Outcome::SentAs(_))
+    }
 }
 
 /// Whether an alert is over.

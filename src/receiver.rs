@@ -29,6 +29,10 @@ pub struct Receiver {
     pub fallback: Option<String>,
     /// Told by itself only under rules that name it; else it only stands in for others.
     pub fallback_only: bool,
+    /// Words of its own.
+    pub templates: Templates,
+    /// Whether it hears at intervals that gatewatch works.
+    pub watchdog: bool,
     /// The HTTP proxy on the way there; the environment's is not asked. It may carry a password.
     pub proxy: Option<Secret>,
 }
@@ -39,17 +43,48 @@ impl Receiver {
     pub fn new(name: &str, kind: ReceiverKind) -> Receiver {
         Receiver {
             name: name.to_owned(),
+            rate_limit: kind.usual_rate(),
             kind,
             severity: Vec::new(),
             send_resolved: true,
             group_wait: None,
             ca_file: None,
-            rate_limit: Some(Rate::DEFAULT),
             fallback: None,
             fallback_only: false,
+            templates: Templates::default(),
+            watchdog: false,
             proxy: None,
         }
     }
+}
+
+/// Sources of templates, in place of the built-in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Templates {
+    /// Of the headline, or a mail's subject.
+    pub title: Option<String>,
+    /// Of all the rest, in the target's markup.
+    pub text: Option<String>,
+}
+
+/// Who is asked at intervals, as long as all is well: it says so when nobody asks any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Where to; it is a credential.
+    pub url: Secret,
+    /// How often.
+    pub every: Millis,
+    /// Whether it is a POST, and no GET.
+    pub post: bool,
+    /// As of receivers.
+    pub ca_file: Option<PathBuf>,
+    /// As of receivers.
+    pub proxy: Option<Secret>,
+}
+
+impl Heartbeat {
+    /// How often, unless said otherwise.
+    pub const EVERY: Millis = 60_000;
 }
 
 /// So many messages in so long, and as many at once after a pause.
@@ -99,6 +134,75 @@ pub enum ReceiverKind {
         /// Where to; the URL is the credential.
         url: Secret,
     },
+    /// A Slack app's bot: it answers in threads and changes what it said.
+    SlackBot {
+        /// The API; `https://slack.com/api` but for tests and gateways.
+        url: Secret,
+        /// `xoxb-…`
+        token: Secret,
+        /// `C0123456789`, or `#ops`.
+        channel: String,
+    },
+    /// A workflow of Microsoft Teams.
+    Teams {
+        /// Where to; the URL is the credential.
+        url: Secret,
+    },
+    /// Discord's webhook.
+    Discord {
+        /// Where to; the URL is the credential.
+        url: Secret,
+    },
+    /// PagerDuty's Events API, version 2.
+    PagerDuty {
+        /// Where to: that of the region.
+        url: Secret,
+        /// The service's integration key.
+        routing_key: Secret,
+    },
+    /// A Telegram bot.
+    Telegram {
+        /// The API; `https://api.telegram.org` but for a server of one's own.
+        url: Secret,
+        /// `123456:ABC…`
+        token: Secret,
+        /// A number, negative for groups, or `@channel`.
+        chat: String,
+        /// The topic of a forum.
+        topic: Option<i64>,
+    },
+    /// A topic of an ntfy server.
+    Ntfy {
+        /// The server, without the topic.
+        url: Secret,
+        /// Who knows it may read it.
+        topic: Secret,
+        /// `tk_…`
+        token: Option<Secret>,
+    },
+    /// Alertmanager's API, version 2.
+    Alertmanager {
+        /// Every peer of a cluster, without `/api/v2/alerts`.
+        urls: Vec<Secret>,
+        /// For `Authorization: Bearer`.
+        bearer_token: Option<Secret>,
+        /// What fires is told again so often.
+        resend: Millis,
+    },
+    /// A program on this host.
+    Exec {
+        /// Its path.
+        program: PathBuf,
+        /// As they are: no shell reads them. They may carry a token.
+        args: Vec<Secret>,
+        /// Longer, and it is killed.
+        timeout: Millis,
+    },
+    /// The host's journal.
+    Journald {
+        /// Where journald listens.
+        socket: PathBuf,
+    },
     /// Mail.
     Email(EmailSettings),
 }
@@ -115,8 +219,71 @@ impl ReceiverKind {
     pub fn name(&self) -> &'static str {
         match self {
             ReceiverKind::Webhook { .. } => "webhook",
-            ReceiverKind::Slack { .. } => "slack",
+            ReceiverKind::Slack { .. } | ReceiverKind::SlackBot { .. } => "slack",
             ReceiverKind::Email(_) => "email",
+            ReceiverKind::Teams { .. } => "teams",
+            ReceiverKind::Discord { .. } => "discord",
+            ReceiverKind::PagerDuty { .. } => "pagerduty",
+            ReceiverKind::Telegram { .. } => "telegram",
+            ReceiverKind::Ntfy { .. } => "ntfy",
+            ReceiverKind::Alertmanager { .. } => "alertmanager",
+            ReceiverKind::Exec { .. } => "exec",
+            ReceiverKind::Journald { .. } => "journald",
+        }
+    }
+
+    /// Every middle word, in the order of the documentation.
+    pub const NAMES: [&str; 11] = [
+        "webhook",
+        "slack",
+        "email",
+        "teams",
+        "discord",
+        "pagerduty",
+        "telegram",
+        "ntfy",
+        "alertmanager",
+        "exec",
+        "journald",
+    ];
+
+    /// How much it is sent at most, unless said otherwise: machines take all.
+    #[must_use]
+    pub fn usual_rate(&self) -> Option<Rate> {
+        match self {
+            ReceiverKind::Alertmanager { .. } | ReceiverKind::Journald { .. } => None,
+            _ => Some(Rate::DEFAULT),
+        }
+    }
+
+    /// Whether a title and a text of one's own have a place there.
+    #[must_use]
+    pub fn takes_templates(&self) -> bool {
+        !matches!(
+            self,
+            ReceiverKind::Webhook { .. }
+                | ReceiverKind::Alertmanager { .. }
+                | ReceiverKind::Exec { .. }
+                | ReceiverKind::Journald { .. }
+        )
+    }
+
+    /// How often what stands is told again, to a receiver that forgets.
+    #[must_use]
+    pub fn resend(&self) -> Option<Millis> {
+        match self {
+            ReceiverKind::Alertmanager { resend, .. } => Some(*resend),
+            _ => None,
+        }
+    }
+
+    /// Alerts of one message at most; what is left goes into the next. PagerDuty takes each as an event of its own, 120 a
+    /// minute: so many, ten times.
+    #[must_use]
+    pub fn items_max(&self) -> usize {
+        match self {
+            ReceiverKind::PagerDuty { .. } => 10,
+            _ => usize::MAX,
         }
     }
 }

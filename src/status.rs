@@ -3,8 +3,9 @@
 
 mod of;
 
+pub use crate::mute::Counters as Muted;
 pub use crate::state::Lines;
-pub use of::{alert, input, inputs, receiver, snapshot};
+pub use of::{alerts, input, inputs, receiver, silence, snapshot, window};
 
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Labels, State};
@@ -36,7 +37,7 @@ pub struct View {
     pub series: u64,
     /// Requests that were counted as `__other__` at the cap of series.
     pub series_overflow: u64,
-    /// What is pending, fires or recovers.
+    /// What is pending, fires or recovers; those about inputs last.
     pub alerts: Vec<AlertView>,
     /// News that waits for a receiver.
     pub outbox: u64,
@@ -52,6 +53,15 @@ pub struct View {
     pub deliveries: Deliveries,
     /// Whatever was given up at a cap or could not be known.
     pub losses: Losses,
+    /// Silences, in force or over.
+    #[serde(default)]
+    pub silences: Vec<SilenceView>,
+    /// Maintenance windows as configured; of a snapshot none.
+    #[serde(default)]
+    pub maintenance: Vec<WindowView>,
+    /// How many alerts were held back.
+    #[serde(default)]
+    pub muted: Muted,
 }
 
 /// How surely each line is counted once.
@@ -202,6 +212,72 @@ pub struct AlertView {
     /// Messages that never arrived in what was judged: its counts are too low by up to so many.
     #[serde(default)]
     pub undercount: u64,
+    /// Which incident; `None`: it has not fired.
+    #[serde(default)]
+    pub incident: Option<String>,
+    /// Errors in the window it was judged over last.
+    #[serde(default)]
+    pub errors: u64,
+    /// Requests (or attempts) in that window.
+    #[serde(default)]
+    pub requests: u64,
+    /// Why nobody is told of it now: `silence 3 of anna (deploy)`, `maintenance weekly`, `rule node`.
+    #[serde(default)]
+    pub muted: Option<String>,
+    /// The incident that it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope: Option<PartOf>,
+}
+
+/// A silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceView {
+    /// Which.
+    pub id: u64,
+    /// All match what it silences.
+    pub matchers: Vec<String>,
+    /// Whether it is in force.
+    pub active: bool,
+    /// When it was made.
+    #[serde(with = "time")]
+    pub starts: Option<Millis>,
+    /// When it is over, or was.
+    #[serde(with = "time")]
+    pub ends: Option<Millis>,
+    /// Whose it is.
+    pub author: String,
+    /// Why; may be empty.
+    pub comment: String,
+    /// Alerts that it held back.
+    pub held: u64,
+    /// Those among them that came and went meanwhile: nobody was ever told.
+    pub unseen: u64,
+}
+
+/// A maintenance window.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowView {
+    /// Its name.
+    pub name: String,
+    /// Whether it is open now.
+    pub open: bool,
+    /// When it opened, or opens next; `None`: never, or it always was.
+    #[serde(with = "time")]
+    pub from: Option<Millis>,
+    /// When it closes; `None`: it opens no more.
+    #[serde(with = "time")]
+    pub until: Option<Millis>,
+    /// Whose wall clock it goes by.
+    pub zone: String,
+}
+
+/// The incident for people that an alert is part of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Which.
+    pub id: String,
+    /// Its cause, in words.
+    pub cause: String,
 }
 
 /// The last snapshot.
@@ -242,6 +318,19 @@ pub struct AgentView {
     /// How far the log's time has come.
     #[serde(with = "time")]
     pub watermark: Option<Millis>,
+    /// What it says at intervals; `None`: nobody hears it.
+    #[serde(default)]
+    pub heartbeat: Option<HeartbeatView>,
+}
+
+/// What an agent says of itself at intervals, only while all is well.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatView {
+    /// When it arrived last, since the agent was started.
+    #[serde(with = "time")]
+    pub last: Option<Millis>,
+    /// Why it is not said, or did not arrive.
+    pub why: Option<String>,
 }
 
 /// Who is told, and whether they take it. Never where they are.
@@ -456,6 +545,11 @@ mod tests {
                 since: Some(1_795_359_233_243),
                 severity: Severity::Critical,
                 undercount: 0,
+                incident: Some("4f2a-1".into()),
+                errors: 20,
+                requests: 60,
+                muted: None,
+                envelope: None,
             }],
             snapshot: SnapshotView { seq: 7, age: Some(0.25), error: None },
             ..View::default()

@@ -3,9 +3,9 @@
 use gatewatch_parsers::detect::{self, Detection};
 use gatewatch_parsers::formats::{self, SpecError};
 use gatewatch_parsers::lines::Lines;
-use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Zone};
+use gatewatch_parsers::{Context, Dated, Dates, Format, Millis, Zone, whose};
 use gatewatch_rules::clock::{FileClock, Held};
-use gatewatch_rules::report::Report;
+use gatewatch_rules::report::{Input, Report};
 use gatewatch_rules::source::{Regions, Source, Table};
 use std::path::Path;
 use std::sync::Arc;
@@ -116,7 +116,7 @@ pub fn recognise(path: &str, head: &[u8], near: Millis, settings: &FileSettings)
             let title = format.title();
             (Some(format), title, None)
         }
-        None => detected(&sample, &context),
+        None => detected(path, &sample, &context),
     };
     let first_stamp = format.as_ref().and_then(|f| first_stamp(f.as_ref(), &sample, &mut context.clone()));
     let mut recognised = Recognised { format, title, source: Source::default(), context, first_stamp, note };
@@ -171,8 +171,8 @@ impl Recognised {
 
 type Detected = (Option<Arc<dyn Format>>, String, Option<String>);
 
-fn detected(sample: &[&[u8]], context: &Context) -> Detected {
-    let detection = detect::detect(sample, context);
+fn detected(path: &str, sample: &[&[u8]], context: &Context) -> Detected {
+    let detection = detect::detect_at(path, sample, context);
     let note = detection.note.clone().or_else(|| doubt(&detection));
     match detection.into_best() {
         Some(format) => {
@@ -252,13 +252,33 @@ pub const NGINX_ADVICE: &str = "to see which upstream and why, log its fields: a
      \"$http_referer\" \"$http_user_agent\" rt=$request_time uct=\"$upstream_connect_time\" \
      uht=\"$upstream_header_time\" urt=\"$upstream_response_time\" ua=\"$upstream_addr\" us=\"$upstream_status\"';";
 
-/// For nginx logs that cannot name upstreams: the `log_format` that can.
+/// What gives an Apache log the worker.
+pub const APACHE_ADVICE: &str = "to see which worker, and how long it took, log both: add this and `CustomLog … upstream`\n\
+     LogFormat \"%h %l %u %t \\\"%r\\\" %>s %O \\\"%{Referer}i\\\" \\\"%{User-Agent}i\\\" %D %{BALANCER_WORKER_NAME}e\" upstream";
+
+/// Where nothing tells whose a line is that both write.
+const EITHER_ADVICE: &str = "if Apache wrote it (same lines): --log-format apache counts its 503s, too;";
+
+/// nginx's formats that are Apache's, too.
+const SHARED: [&str; 2] = ["nginx:combined", "nginx:vhost_combined"];
+
+/// For logs that cannot name upstreams: the format that can, in the words of whoever wrote them.
 #[must_use]
 pub fn advice(report: &Report) -> Option<String> {
-    let blind = report.counted.requests > 0
-        && report.counted.attempts == 0
-        && report.inputs.iter().any(|i| i.parsed > 0 && i.format.starts_with("nginx:"));
-    blind.then(|| NGINX_ADVICE.to_owned())
+    if report.counted.requests == 0 || report.counted.attempts > 0 {
+        return None;
+    }
+    let read = || report.inputs.iter().filter(|input| input.parsed > 0);
+    let is_apaches = read().any(|input| input.format.starts_with("apache"));
+    if !read().any(|input| input.format.starts_with("nginx:")) {
+        return is_apaches.then(|| APACHE_ADVICE.to_owned());
+    }
+    let is_open = |input: &Input| SHARED.contains(&&*input.format) && whose::kind_of(&input.path).is_none();
+    Some(match (is_apaches, read().any(is_open)) {
+        (false, false) => NGINX_ADVICE.to_owned(),
+        (true, _) => format!("{NGINX_ADVICE}\n{APACHE_ADVICE}"),
+        (false, true) => format!("{NGINX_ADVICE}\n{EITHER_ADVICE}\n{APACHE_ADVICE}"),
+    })
 }
 
 #[cfg(test)]

@@ -77,8 +77,8 @@ const TOP: &str = "schema partial timezone late future series_overflow inputs li
 const INPUT: &str = "path format bytes lines parsed unparsed other first last";
 const SAMPLE: &str = "path line text field reason";
 const GROUP: &str = "labels requests gateway_errors ratio status reasons attempts failed_attempts masked abandoned p50 p95 p99";
-const INCIDENT: &str =
-    "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons events";
+const INCIDENT: &str = "rule severity labels started ended fired resolved peak_ratio requests gateway_errors reasons events \
+     envelope";
 const DIAGNOSED: &str = "labels failed aborted reasons aborted_reasons";
 const EVENT: &str = "node pool upstream state since times detail changes";
 
@@ -257,7 +257,7 @@ fn no_table_is_wider_than_asked_but_for_what_is_copied() {
         for width in ["80", "120"] {
             let output = gatewatch().arg("analyze").arg(&file).env("COLUMNS", width).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
-            let copied = ["next: ", "log_format ", "to see which "];
+            let copied = ["next: ", "log_format ", "LogFormat ", "to see which "];
             let lines = text.lines().filter(|l| !copied.iter().any(|c| l.starts_with(c)));
             for line in lines {
                 let columns = line.chars().count();
@@ -271,13 +271,76 @@ fn no_table_is_wider_than_asked_but_for_what_is_copied() {
 fn the_advised_log_format_is_one_that_is_known() {
     let file = root().join("tests/corpus/nginx-haproxy/nginx-combined.log");
     let text = String::from_utf8(analyze(&[file.to_str().unwrap()]).stdout).unwrap();
-    let last = text.lines().last().unwrap();
-    let format = last.strip_prefix("log_format upstream '").and_then(|l| l.strip_suffix("';")).unwrap();
+    let advised = |prefix, suffix| {
+        text.lines().find_map(|line| line.strip_prefix(prefix)?.strip_suffix(suffix)).unwrap().to_owned()
+    };
+    let format = advised("log_format upstream '", "';");
     // The same requests were logged in just this format.
     let upstream = root().join("tests/corpus/nginx-haproxy/nginx-upstream.log");
     let report = json(&[upstream.to_str().unwrap(), "--log-format", &format!("nginx:{format}")]);
     assert_eq!(number(&report["lines"]["unparsed"]), 0);
     assert!(number(&report["attempts"]) > 0);
+    // Nothing tells that it is not Apache's: what Apache needs is said, too, and is a format.
+    assert!(text.contains("if Apache wrote it (same lines): --log-format apache counts its 503s"), "{text}");
+    let format = advised("LogFormat ", " upstream");
+    let apache = gatewatch_parsers::formats::compile(&format!("apache:{format}")).unwrap();
+    assert!(apache.knows_upstream());
+}
+
+/// A worker's URL and an error log's address are one server, by one name.
+#[test]
+fn apaches_workers_are_the_servers_of_its_error_log() {
+    let place = tempfile::tempdir().unwrap();
+    let (access, error) = (place.path().join("access.log"), place.path().join("error.log"));
+    let (mut requests, mut failures) = (String::new(), String::new());
+    for second in 0..30 {
+        requests += &format!(
+            "a:443 1.2.3.4 - - [22/Nov/2026:14:53:{second:02} +0000] \"GET / HTTP/1.1\" 503 5 1234 http://10.0.0.7:8080/app\n\
+             a:443 1.2.3.4 - - [22/Nov/2026:14:53:{second:02} +0000] \"GET / HTTP/1.1\" 200 5 1234 http://10.0.0.8:8080/app\n"
+        );
+        failures += &format!(
+            "[Sun Nov 22 14:53:{second:02}.092133 2026] [proxy:error] [pid 17007] (111)Connection refused: AH00957: http: \
+             attempt to connect to 10.0.0.7:8080 (10.0.0.7:8080) failed\n"
+        );
+    }
+    fs::write(&access, requests).unwrap();
+    fs::write(&error, failures).unwrap();
+    let format = r#"apache:%v:%p %h %l %u %t "%r" %>s %b %D %{BALANCER_WORKER_NAME}e"#;
+    let files = [access.to_str().unwrap(), error.to_str().unwrap()];
+    let report = json(&[files[0], files[1], "--log-format", format, "--timezone", "UTC"]);
+    let groups = report["groups"].as_array().unwrap();
+    let names: Vec<_> = groups.iter().map(|group| &group["labels"]["upstream"]).collect();
+    assert_eq!(names, ["10.0.0.7:8080", "10.0.0.8:8080"]);
+    assert_eq!(groups[0]["gateway_errors"], 30);
+    // Whether Apache made them the access log does not tell, so that the reason stands beside, at the same name.
+    let told = &report["diagnosed"];
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told:#}");
+    assert_eq!(told[0]["labels"]["upstream"], names[0].as_str().unwrap());
+    assert_eq!(told[0]["reasons"]["connection_refused"], 30, "{told:#}");
+}
+
+/// The same lines where Apache's package logs are Apache's: 503 counts, and nobody is told of nginx.
+#[test]
+fn a_combined_log_in_apaches_directory_is_apaches() {
+    let place = tempfile::tempdir().unwrap();
+    let line = "203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 503 5 \"-\" \"UA\"\n";
+    for (folder, format, errors) in
+        [("apache2", "apache:combined", 3), ("nginx", "nginx:combined", 0), ("srv", "nginx:combined", 0)]
+    {
+        let file = place.path().join(folder).join("access.log");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, line.repeat(3)).unwrap();
+        let file = file.to_str().unwrap();
+        let report = json(&[file]);
+        assert_eq!(report["inputs"][0]["format"], format, "{folder}");
+        assert_eq!(number(&report["gateway_errors"]), errors, "{folder}");
+        let text = String::from_utf8(analyze(&[file]).stdout).unwrap();
+        for (advice, folders) in
+            [("log_format upstream", &["nginx", "srv"][..]), ("LogFormat ", &["apache2", "srv"])]
+        {
+            assert_eq!(text.contains(advice), folders.contains(&folder), "{folder}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -9,11 +9,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::servers::{Certificates, Server, lacks_servers};
-use support::{Behaviour, Process, Webhook, get, program, skip, upstream, wait_for};
+use support::{Behaviour, Process, Traffic, Webhook, program, skip, upstream, wait_for};
 
 /// Paths, and the servers behind each: only the second one fails.
 type Servers<'a> = [(&'a str, [SocketAddr; 3])];
@@ -183,35 +181,6 @@ fn config(dir: &Path, gateway: &Gateway, webhook: &Webhook, mail: Option<&Mail>,
     path
 }
 
-/// Keeps asking, ten times a second from each of a few threads, until it is dropped.
-struct Traffic(Arc<AtomicBool>);
-
-impl Traffic {
-    fn to(gateway: &Gateway, path: &'static str) -> Traffic {
-        let stop = Arc::new(AtomicBool::new(false));
-        for _ in 0..6 {
-            let (stop, socket) = (Arc::clone(&stop), gateway.socket.clone());
-            std::thread::spawn(move || {
-                // Bounded, should the test forget it.
-                for _ in 0..600 {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    get(&socket, path);
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-            });
-        }
-        Traffic(stop)
-    }
-}
-
-impl Drop for Traffic {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 fn alerts(
     start: fn(&Path, &Servers<'_>) -> Option<Gateway>,
     cases: &[Case],
@@ -236,7 +205,7 @@ fn alerts(
             agent.signal("HUP");
         }
         let expected = name_of(case, servers[i].1);
-        let traffic = Traffic::to(&gateway, case.path);
+        let traffic = Traffic::to(&gateway.socket, case.path);
         let is_ours = |status: &str, body: &serde_json::Value| {
             body["status"] == status
                 && body["alerts"]

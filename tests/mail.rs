@@ -16,7 +16,7 @@ use support::servers::{Certificates, PYTHON, Server, lacks_servers};
 
 fn notification() -> Notification {
     let alert = serde_json::from_str(include_str!("messages/alert.json")).unwrap();
-    let item = Item { news: News::Firing, reopened: 0, alert };
+    let item = Item::new(News::Firing, alert);
     let (receiver, key) = ("duty".into(), "gw-00c0ffee00c0ffee".into());
     let subject = Subject::Rule("errors".into());
     Notification { id: 1, key, receiver, subject, at: item.alert.fired, items: vec![item], totals: None }

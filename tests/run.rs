@@ -329,6 +329,24 @@ fn an_alert_that_fires_over_a_restart() {
 }
 
 #[test]
+fn a_reminder_shows_the_figures_of_now() {
+    let (place, webhook) = (Place::new(), Webhook::start());
+    let log = place.path("access.log");
+    append(&log, &lines(3, 11, 200));
+    let rule = TEN.replacen("above = 9", "above = 9\nrepeat_interval = \"3s\"", 1);
+    place.configure(&(input(&quoted(&log), "") + &rule + &webhook.table("ops")));
+    let mut agent = place.run_configured();
+    agent.says("access.log from byte");
+    append(&log, &lines(10, 12, 502));
+    fires(&webhook, "ten", 12);
+    append(&log, &lines(7, 12, 502));
+    webhook.wait("a reminder of 17 errors", SOON, |body| {
+        says(body, "firing", "ten", 12) && body.to_string().contains("17 gateway errors")
+    });
+    agent.ends("TERM");
+}
+
+#[test]
 fn without_stdin_and_stderr() {
     let (place, webhook) = (Place::new(), Webhook::start());
     let log = place.path("access.log");

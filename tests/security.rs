@@ -125,14 +125,14 @@ const ESCAPES: &[&[u8]] = &[
     b"\x7f\x08\x08",
     b"\xff\xfe",
     b"a\rb",
-    "\u{2066}x\u{61c}".as_bytes(),
+    "\u{2066}x\u{61c}\u{200b}".as_bytes(),
 ];
 
 fn assert_harmless(what: &str, output: &[u8]) {
     let text = text_of(output);
     let bad = |c: char| {
         (c.is_control() && c != '\n')
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if let Some(c) = text.chars().find(|c| bad(*c)) {
         let line = text.lines().find(|line| line.contains(c)).unwrap_or_default();
@@ -234,6 +234,62 @@ fn no_output_carries_an_escape() {
         assert_harmless("check", &output.stdout);
         assert_harmless("check, stderr", &output.stderr);
         fs::remove_file(&path).unwrap();
+    }
+}
+
+/// Names of exits, providers, targets, and of servers that a proxy writes of: in the sections that tell of them.
+#[test]
+fn sections_carry_no_escape_and_stay_within_their_width() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "x".repeat(300);
+    let plain: [&[u8]; 3] = [long.as_bytes(), b"`a`|<b>*_", b"=cmd()"];
+    for (i, name) in ESCAPES.iter().chain(&plain).enumerate() {
+        let (exits, servers) = (dir.path().join("exits.log"), dir.path().join("servers.log"));
+        let mut text = Vec::new();
+        for (n, status) in (0..600).zip([502, 403, 200].into_iter().cycle()) {
+            let place = |prefix: &str, of: u32| [format!("{prefix}{}", n % of).as_bytes(), name].concat();
+            let stamp = format!("2026-11-22T14:{:02}:{:02}Z", n / 60, n % 60);
+            for part in [
+                br#"{"timestamp":""#,
+                stamp.as_bytes(),
+                br#"","exit_ip":""#,
+                &place("e", 20),
+                br#"","provider":""#,
+                &place("p", 3),
+                br#"","target":""#,
+                &place("t", 7),
+                br#"","status":"#,
+                status.to_string().as_bytes(),
+                b"}\n",
+            ] {
+                text.extend_from_slice(part);
+            }
+        }
+        fs::write(&exits, text).unwrap();
+        let text = [
+            b"Nov 22 14:54:00 h haproxy[1]: 1.2.3.4:5 [22/Nov/2026:14:54:00.000] fe be/s1 0/0/-1/-1/0 503 217 - - SC-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\"\n",
+            b"Nov 22 14:54:00 h haproxy[1]: Server be/s".as_slice(), name,
+            b" is DOWN, reason: Layer4 ", name, b" problem, info: \"", name,
+            b"\", check duration: 0ms. 0 active and 0 backup servers left.\n",
+        ];
+        fs::write(&servers, text.concat()).unwrap();
+        for (file, section) in [(&exits, "EXITS AND TARGETS"), (&servers, "SERVERS")] {
+            for kind in ["table", "csv", "markdown", "json"] {
+                let mut command = gatewatch(&["analyze", "--format", kind]);
+                let output = command.arg(file).env("COLUMNS", "110").output().unwrap();
+                let said = text_of(&output.stdout);
+                assert_harmless(&format!("analyze {kind} {i}"), &output.stdout);
+                if kind == "json" {
+                    let _: serde_json::Value = serde_json::from_str(&said).unwrap();
+                }
+                if kind == "table" {
+                    assert!(said.contains(section), "{i}: {said}");
+                    let wide =
+                        said.lines().find(|line| line.chars().count() > 110 && !line.starts_with("next: "));
+                    assert_eq!(wide, None, "{i}");
+                }
+            }
+        }
     }
 }
 
@@ -411,6 +467,8 @@ fn a_hostile_line_costs_milliseconds() {
                     .min()
                     .unwrap();
                 let piece = String::from_utf8_lossy(piece);
+                // Detection tries every format there is.
+                let limit = if what == "detect" { 4 * limit } else { limit };
                 if best >= limit {
                     slow.push(format!("{what}: {best:?} for 64 KiB of {piece:?} after {start:?}"));
                 }

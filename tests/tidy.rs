@@ -114,8 +114,27 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "commands",
         &[
-            "agent", "batch", "cli", "clock", "config", "control", "discover", "exit", "inputs", "reports",
-            "settings", "state", "status", "wiring",
+            "agent",
+            "batch",
+            "cli",
+            "clock",
+            "config",
+            "control",
+            "delivery",
+            "discover",
+            "exit",
+            "figures",
+            "inputs",
+            "message",
+            "mute",
+            "notification",
+            "notifiers",
+            "receiver",
+            "reports",
+            "settings",
+            "state",
+            "status",
+            "wiring",
         ],
     ),
     (
@@ -128,6 +147,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "inputs",
             "message",
             "metrics",
+            "mute",
             "notification",
             "notifiers",
             "receiver",
@@ -140,20 +160,21 @@ const EDGES: &[(&str, &[&str])] = &[
             "wiring",
         ],
     ),
-    ("control", &["clock", "metrics", "status"]),
+    ("control", &["clock", "metrics", "mute", "status"]),
     ("metrics", &["status"]),
-    ("status", &["delivery", "figures", "state"]),
+    ("status", &["delivery", "figures", "mute", "state"]),
     ("batch", &["clock", "inputs", "tail"]),
     ("discover", &["clock", "wiring"]),
     ("settings", &["cli", "config", "discover", "exit", "inputs", "tail", "wiring"]),
     ("wiring", &[]),
-    ("config", &["inputs", "receiver"]),
+    ("config", &["figures", "inputs", "mute", "notifiers", "receiver"]),
     ("inputs", &["tail"]),
     ("tail", &[]),
-    ("state", &["delivery", "tail"]),
+    ("state", &["delivery", "mute", "tail"]),
     ("delivery", &["message", "notification", "notifiers", "receiver"]),
     ("notifiers", &["message", "notification", "receiver"]),
     ("message", &["causes", "figures", "findings", "notification"]),
+    ("mute", &[]),
     ("notification", &[]),
     ("reports", &["causes", "figures", "findings"]),
     ("receiver", &[]),
@@ -272,8 +293,8 @@ fn cores_are_pure() {
 fn documented(registry: &str, entries: &[(&str, &str)]) -> Vec<String> {
     let mut wrong = Vec::new();
     for (i, (name, summary)) in entries.iter().enumerate() {
-        // As products are called: `3proxy`, `nginx-error`.
-        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        // As products are called: `3proxy`, `nginx-error`; and as keys are: `burn_rate`.
+        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         let is_word = name.chars().all(is_part) && !name.is_empty();
         if !is_word || entries[..i].iter().any(|e| e.0 == *name) {
             wrong.push(format!("{registry}: {name:?} is no word, or is there twice"));

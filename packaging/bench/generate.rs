@@ -1,5 +1,8 @@
 //! Writes made-up access logs for the benchmarks and the documentation: `generate haproxy|nginx LINES > FILE`. The same
-//! lines at every run: fifty minutes, three nodes, three pools of four servers, one of which fails for five minutes.
+//! lines at every run: fifty minutes, three nodes, three pools of four servers, one of which fails for five minutes. Other
+//! products' logs, by the names in `gateways`, are more varied: they measure how fast such lines are read.
+
+mod gateways;
 
 use std::collections::BinaryHeap;
 use std::fmt::Write as _;
@@ -128,23 +131,36 @@ fn main() -> io::Result<()> {
     let mut args = std::env::args().skip(1);
     let kind = args.next().unwrap_or_default();
     let lines: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(3_000_000);
+    let gateway = gateways::KINDS.iter().find(|known| known.name == kind);
     let write = match kind.as_str() {
         "haproxy" => haproxy,
-        "nginx" => nginx,
+        _ if kind == "nginx" || gateway.is_some() => nginx,
         _ => {
-            eprintln!("usage: generate haproxy|nginx LINES > FILE");
+            let names: Vec<_> = gateways::KINDS.iter().map(|known| known.name).collect();
+            eprintln!("usage: generate haproxy|nginx|{} LINES > FILE", names.join("|"));
             std::process::exit(2);
         }
     };
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    out.write_all(gateway.map_or("", |gateway| gateway.head).as_bytes())?;
     // A proxy writes a line when its request ends: a heap puts them in that order.
     let mut open: BinaryHeap<std::cmp::Reverse<(u64, u64, String)>> = BinaryHeap::new();
     for i in 0..lines {
         let r = request(i, lines, &mut random);
         let mut line = String::with_capacity(320);
-        write(&r, &mut line);
-        open.push(std::cmp::Reverse((r.start_ms + r.total_ms, i, line)));
+        let end = match gateway {
+            Some(gateway) => {
+                let hit = gateways::Hit::new(&r, &mut random);
+                (gateway.write)(&hit, &mut line);
+                hit.end()
+            }
+            None => {
+                write(&r, &mut line);
+                r.start_ms + r.total_ms
+            }
+        };
+        open.push(std::cmp::Reverse((end, i, line)));
         while open.peek().is_some_and(|o| o.0.0 <= r.start_ms)
             && let Some(o) = open.pop()
         {

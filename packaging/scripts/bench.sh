@@ -98,6 +98,9 @@ ratio() { python3 -c "print(f'{$1/$2:.2f}')"; }
 [ -n "${wall_halog:-}" ] && echo "analyze HAProxy -j2, wall / halog: $(ratio "${wall_gh2:-}" "$wall_halog")"
 [ -n "${wall_mawk:-}" ] && echo "analyze nginx -j2, wall / mawk:    $(ratio "${wall_gn2:-}" "$wall_mawk")"
 echo
+echo "## every format, detection on"
+python3 packaging/scripts/bench_formats.py "$gatewatch" target/release/examples/generate "$dir"
+echo
 echo "## peak memory"
 python3 - "$gatewatch" "$hap" <<'P'
 import resource, subprocess, sys

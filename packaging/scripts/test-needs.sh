@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the end-to-end tests need and this machine lacks, with no service started by it: nginx, HAProxy, logrotate,
-# aiosmtpd, openssl, setpriv, systemd-analyze, promtool. As root, or with `sudo -n`; else prints the one line to run and exits 2.
+# aiosmtpd, openssl, setpriv, systemd-analyze, promtool, Alertmanager. As root, or with `sudo -n`; else prints the one line to run and exits 2.
 set -u
 PATH="$PATH:/usr/sbin:/sbin"
 
@@ -10,6 +10,7 @@ command -v haproxy >/dev/null 2>&1 || missing="$missing haproxy"
 command -v logrotate >/dev/null 2>&1 || missing="$missing logrotate"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
+command -v prometheus-alertmanager >/dev/null 2>&1 || missing="$missing prometheus-alertmanager"
 command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 /usr/bin/python3 -c 'import aiosmtpd' >/dev/null 2>&1 || missing="$missing python3-aiosmtpd"

@@ -114,6 +114,13 @@ impl Unwrapper {
         self.forget_given();
     }
 
+    /// So many bytes wait for the rest of their lines.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let of = |(which, held): (usize, &Vec<u8>)| if self.given == Some(which) { 0 } else { held.len() };
+        self.begun.iter().enumerate().map(of).sum()
+    }
+
     /// Forgets what was begun: the file was truncated.
     pub fn restart(&mut self) {
         self.begun.iter_mut().for_each(Vec::clear);

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::formats::{FORMATS, Format, Parsed, json};
 use crate::looks;
 use crate::record::Record;
+use crate::whose;
 
 /// How many lines of a sample are looked at.
 pub const SAMPLE_MAX: usize = 300;
@@ -81,6 +82,12 @@ impl Detection {
 /// Looks at the first lines of a file (or any others), without their line ends. What the context remembers stays as it is.
 #[must_use]
 pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
+    detect_at("", sample, context)
+}
+
+/// The same for a file whose path is known: it decides between products that write the same lines, and nothing else.
+#[must_use]
+pub fn detect_at(path: &str, sample: &[&[u8]], context: &Context) -> Detection {
     if let Some(note) = looks::unreadable(sample) {
         return Detection { note: Some(note), ..Detection::default() };
     }
@@ -109,7 +116,8 @@ pub fn detect(sample: &[&[u8]], context: &Context) -> Detection {
         candidate.fields = fields(candidate, &lines, context);
     }
     order(&mut candidates);
-    let ambiguous = ambiguous(&candidates, &lines, context);
+    let is_settled = whose::kind_of(path).is_some_and(|kind| lean(&mut candidates, kind));
+    let ambiguous = if is_settled { Vec::new() } else { ambiguous(&candidates, &lines, context) };
     let parts = parts(&candidates, &lines, context);
     let mut found = Detection { lines: lines.len(), candidates, ambiguous, parts, note: None };
     if found.best().is_none() {
@@ -174,6 +182,21 @@ fn order(candidates: &mut [Candidate]) {
             b.fields.total_cmp(&a.fields).then(by_lines)
         });
     }
+}
+
+/// Puts the format of this kind first that explains just as much as the best; whether there is one.
+fn lean(candidates: &mut [Candidate], kind: &str) -> bool {
+    let Some(best) = candidates.first() else { return false };
+    let (share, explained, marks) = (best.share, best.explained, best.marks.unwrap_or(0));
+    let is_equal = |c: &Candidate| {
+        (c.share - share).abs() <= TIE && c.explained == explained && c.marks.unwrap_or(0) >= marks
+    };
+    let is_of_kind = |c: &Candidate| c.format.name().split(':').next() == Some(kind);
+    let at = candidates.iter().position(|c| is_of_kind(c) && is_equal(c));
+    if let Some(ahead) = at.and_then(|at| candidates.get_mut(..=at)) {
+        ahead.rotate_right(1);
+    }
+    at.is_some()
 }
 
 fn ambiguous(candidates: &[Candidate], lines: &[&[u8]], context: &Context) -> Vec<String> {
@@ -258,11 +281,19 @@ fn note(found: &Detection, lines: &[&[u8]], context: &Context) -> String {
     }
     let names = lines.iter().map(|line| json::member_names(line)).find(|names| !names.is_empty());
     if let Some(names) = names.filter(|_| looks::is_json(first, context)) {
+        let lacks = match json::tells(&names) {
+            (false, false) => "names that are known for the time and the status",
+            (true, false) => "a name that is known for the status",
+            (false, true) => "a name that is known for the time",
+            (true, true) => "a time and a status that can be read",
+        };
         return format!(
-            "JSON without names that are known for the time and the status; it has {}. Map them: \
-             json:time=…,status=…,upstream=…",
+            "JSON without {lacks}; it has {}. Map them: json:time=…,status=…,upstream=…",
             names.join(", ")
         );
+    }
+    if let Some(note) = looks::json_of_many_lines(lines) {
+        return note;
     }
     let mut note = "no known format".to_owned();
     for part in found.parts.iter().filter(|part| part.title != "unknown") {

@@ -88,6 +88,16 @@ ERROR     May 26 22:51:53 [4415]: opensock: Could not establish a connection to 
     ("127.0.0.1 [22/Nov/2026:14:54:05 +0000] TCP 200 62 77 0.001", "nginx:stream"),
 ];
 
+/// Envoy's outlier detection in a file of its own.
+const EJECTIONS: &str = r#"{"type":"CONSECUTIVE_5XX","cluster_name":"a","upstream_url":"10.0.0.1:80","action":"EJECT","num_ejections":1,"enforced":true,"eject_consecutive_event":{},"timestamp":"2026-11-22T15:18:15.430Z","secs_since_last_action":"12"}
+{"cluster_name":"a","upstream_url":"10.0.0.1:80","action":"UNEJECT","num_ejections":1,"timestamp":"2026-11-22T15:19:15.430Z"}"#;
+
+#[test]
+fn ejections_alone_are_a_log() {
+    let found = found(EJECTIONS.as_bytes());
+    assert_eq!(found.best().map(|best| best.format.name()), Some("json"), "{:?}", found.note);
+}
+
 const NGINX_FILES: &[((&str, &[u8]), &str)] = &[
     (corpus!("nginx-haproxy/nginx-access.syslog"), "nginx:combined_upstream"),
     (corpus!("nginx-haproxy/nginx-combined.log"), "nginx:combined"),
@@ -182,6 +192,14 @@ fn what_is_no_log() {
         (b"\x00\x00\x00\x00\x00", "nothing but NUL"),
         (b"\x7fELF\x02\x01\x01\x00\x03\x00\x3e\x00\x01", "binary"),
         (b"hello\nworld\n", "no known format"),
+        (
+            b"{\"time\":1,\"what\":{\"code\":2}}\n",
+            "JSON without a name that is known for the status; it has time, what.code",
+        ),
+        (b"{\"when\":1,\"status\":200}\n", "JSON without a name that is known for the time; it has when"),
+        (b"[{\"time\":1,\"status\":200},{\"time\":1}]\n", "one array: jq -c '.[]'"),
+        (b"\xef\xbb\xbf[\n  {\n \"time\":1,\n", "one array: jq -c '.[]'"),
+        (b"{\n  \"time\": 1,\n \"status\": 200\n}\n", "over several lines: jq -c ."),
         (b"{\"when\":1,\"what\":{\"code\":2}}\n", "it has when, what.code. Map them"),
         (b"Nov 22 15:18:07 vm sshd[12]: Accepted publickey for root\n", "syslog of sshd, not an access log"),
     ];
@@ -190,6 +208,36 @@ fn what_is_no_log() {
         assert!(found.best().is_none());
         let said = found.note.unwrap_or_default();
         assert!(said.contains(note), "{}: {said}", String::from_utf8_lossy(text));
+    }
+}
+
+/// nginx's combined line is Apache's: then the path decides, and of lines that differ it decides nothing.
+#[test]
+fn where_lines_are_the_same_the_path_tells_whose_they_are() {
+    let combined = b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 503 5 \"-\" \"UA\"\n";
+    let vhost = [b"shop.example:443 ", &combined[..]].concat();
+    let proxied =
+        b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET http://a/ HTTP/1.1\" 503 5 \"-\" \"UA\"\n";
+    let marked = b"203.0.113.7 - - [22/Nov/2026:14:00:00 +0000] \"GET / HTTP/1.1\" 304 - \"-\" \"UA\"\n";
+    let (_, upstream) = corpus!("nginx-haproxy/nginx-upstream.log");
+    let (_, haproxy) = corpus!("nginx-haproxy/haproxy.raw.log");
+    let table: [(&str, &[u8], &str); 11] = [
+        ("", combined, "nginx:combined"),
+        ("/srv/access.log", combined, "nginx:combined"),
+        ("/var/log/nginx/access.log", combined, "nginx:combined"),
+        ("/var/log/apache2/access.log", combined, "apache:combined"),
+        ("/var/log/httpd/access_log", combined, "apache:combined"),
+        ("/var/log/apache2/other_vhosts_access.log", &vhost, "apache:vhost_combined"),
+        ("/var/log/varnish/varnishncsa.log", proxied, "varnish"),
+        ("/var/log/varnish/varnishncsa.log", combined, "nginx:combined"),
+        ("/var/log/nginx/access.log", marked, "apache:combined"),
+        ("/var/log/apache2/access.log", upstream, "nginx:combined_upstream"),
+        ("/var/log/apache2/access.log", haproxy, "haproxy"),
+    ];
+    for (path, text, name) in table {
+        let found = detect_at(path, &lines(text), &context());
+        assert_eq!(found.best().map(|best| best.format.name()), Some(name), "{path}");
+        assert!(found.ambiguous.is_empty(), "{path} {name}: {:?}", found.ambiguous);
     }
 }
 

@@ -43,7 +43,8 @@ pub fn of(first: &[u8], others: &[&[u8]]) -> Option<Failure> {
         return Some(is(Reason::TlsProtocolError));
     }
     let timed_out = || TIMED_OUT.iter().any(|word| has(word));
-    match WORDS.iter().find(|(_, words)| words.split('|').any(has)) {
+    let found = PLACES.iter().find(|place| text.may_have(place.hash) && place.word().is_some_and(has));
+    match found.and_then(|place| WORDS.get(usize::from(place.group))) {
         // Not connected, and that took too long.
         Some((Failure::Upstream(Reason::ConnectionFailed), _)) if timed_out() => {
             Some(is(Reason::ConnectionTimeout))
@@ -91,17 +92,78 @@ impl Text {
 
     fn has(&self, word: &str) -> bool {
         let word = word.as_bytes();
-        let may = word.get(..4).is_none_or(|four| {
-            let hash = hash(four);
-            self.fours.get(hash / 64).is_some_and(|bits| bits & (1 << (hash % 64)) != 0)
-        });
+        let may = word.get(..4).is_none_or(|four| self.may_have(hash(four)));
         may && memmem::find(self.lower.get(..self.len).unwrap_or_default(), word).is_some()
+    }
+
+    #[inline(always)]
+    fn may_have(&self, hash: usize) -> bool {
+        self.fours.get(hash / 64).is_some_and(|bits| bits & (1 << (hash % 64)) != 0)
     }
 }
 
-fn hash(four: &[u8]) -> usize {
-    let word = four.first_chunk::<4>().map_or(0, |four| u32::from_le_bytes(*four));
-    word.wrapping_mul(0x9E37_79B1) as usize >> 20
+const fn hash(four: &[u8]) -> usize {
+    let &[a, b, c, d, ..] = four else { return 0 };
+    u32::from_le_bytes([a, b, c, d]).wrapping_mul(0x9E37_79B1) as usize >> 20
+}
+
+/// Where a word of the table stands: to part the table for each text would cost more than to look for its words.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Of its first four bytes; no word is shorter.
+    hash: usize,
+    group: u16,
+    from: u16,
+    to: u16,
+}
+
+impl Place {
+    fn word(&self) -> Option<&'static str> {
+        WORDS.get(usize::from(self.group))?.1.get(usize::from(self.from)..usize::from(self.to))
+    }
+}
+
+/// Every word of [`WORDS`], in their order.
+static PLACES: [Place; count()] = places();
+
+/// How many words there are.
+const fn count() -> usize {
+    let (mut group, mut count) = (0, 0);
+    while group < WORDS.len() {
+        let words = WORDS[group].1.as_bytes();
+        let mut at = 0;
+        while at < words.len() {
+            count += (words[at] == b'|') as usize;
+            at += 1;
+        }
+        (group, count) = (group + 1, count + 1);
+    }
+    count
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a table of some hundred words, read when this is compiled"
+)]
+const fn places() -> [Place; count()] {
+    let mut places = [Place { hash: 0, group: 0, from: 0, to: 0 }; count()];
+    let (mut group, mut next) = (0, 0);
+    while group < WORDS.len() {
+        let words = WORDS[group].1.as_bytes();
+        let (mut from, mut at) = (0, 0);
+        while at <= words.len() {
+            if at == words.len() || words[at] == b'|' {
+                assert!(at - from >= 4, "every word is told by its first four bytes");
+                let (_, word) = words.split_at(from);
+                places[next] =
+                    Place { hash: hash(word), group: group as u16, from: from as u16, to: at as u16 };
+                (from, next) = (at + 1, next + 1);
+            }
+            at += 1;
+        }
+        group += 1;
+    }
+    places
 }
 
 /// Words of any timeout.

@@ -292,7 +292,8 @@ impl<'a> Values<'a> {
     /// nginx's lists, if anything that only nginx logs is there.
     fn lists(&self, request_status: Status) -> Option<Lists<'a>> {
         let addr = self.get(Slot::Upstream).unwrap_or_default();
-        let is_list = memmem::find(addr, b", ").is_some() || memmem::find(addr, b" : ").is_some();
+        let is_list = text::find(b' ', addr).is_some()
+            && (memmem::find(addr, b", ").is_some() || memmem::find(addr, b" : ").is_some());
         let own = [Slot::UpstreamStatus, Slot::ConnectTime, Slot::HeaderTime];
         if !is_list && own.iter().all(|slot| self.get(*slot).is_none()) {
             return None;
@@ -349,7 +350,7 @@ impl<'a> Values<'a> {
 
 /// What formats write where there is nothing.
 pub fn is_missing(value: &[u8]) -> bool {
-    matches!(value, b"" | b"-" | b"null" | b"\"-\"")
+    value.len() <= 4 && matches!(value, b"" | b"-" | b"null" | b"\"-\"")
 }
 
 /// The server with its pool, as HAProxy writes them, where the line has them so: what is borrowed cannot be joined.
@@ -379,7 +380,7 @@ pub fn authority(url: &[u8]) -> &[u8] {
     }
     let scheme = [&b"://"[..], b":\\/\\/"]
         .into_iter()
-        .find_map(|mark| memmem::find(url, mark).map(|at| at + mark.len()));
+        .find_map(|mark| text::find_literal(mark, url).map(|at| at + mark.len()));
     let rest = url.get(scheme.unwrap_or(0)..).unwrap_or_default();
     let end = rest.iter().position(|b| matches!(b, b'/' | b'\\' | b'?' | b'#')).unwrap_or(rest.len());
     let rest = rest.get(..end).unwrap_or_default();
@@ -402,6 +403,11 @@ fn time(value: &[u8], context: &mut Context) -> Option<Millis> {
 
 /// A length of time in milliseconds, rounded: `0.001`, `2.7e-06`, `12`, `50ms`, `1m30.5s`.
 pub fn duration(value: &[u8], unit: Unit) -> Option<Millis> {
+    if let (Unit::Seconds, [_, b'.', _, _, _]) = (unit, value)
+        && let Some(millis) = text::millis(value)
+    {
+        return Some(millis.into());
+    }
     let mut rest = value;
     let mut total = 0;
     loop {
@@ -445,12 +451,18 @@ impl Decimal {
     }
 }
 
+/// So many digits fit into a word whatever they are.
+const DIGITS_SAFE: usize = 18;
+
 /// The number at the start, and what follows it.
 fn decimal(text: &[u8]) -> Option<(Decimal, &[u8])> {
-    let mut number = Decimal { digits: 0, exponent: 0 };
-    let mut seen = false;
+    let whole = text.iter().take(DIGITS_SAFE).position(|b| !b.is_ascii_digit());
+    let whole = whole.unwrap_or(text.len().min(DIGITS_SAFE));
+    let digits = text.get(..whole)?.iter().fold(0, |n, b| n * 10 + u64::from(b - b'0'));
+    let mut number = Decimal { digits, exponent: 0 };
+    let mut seen = whole > 0;
     let mut point = false;
-    let mut at = 0;
+    let mut at = whole;
     while let Some(byte) = text.get(at) {
         match byte {
             b'0'..=b'9' => {

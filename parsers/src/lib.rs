@@ -20,6 +20,7 @@ pub mod syslog;
 pub mod text;
 pub mod time;
 pub mod upstreams;
+pub mod whose;
 
 pub use context::Context;
 pub use diagnosis::{Diagnosis, Effect};

@@ -70,6 +70,17 @@ pub fn is_json(line: &[u8], context: &Context) -> bool {
     syslog::strip(line, &mut prefix).rest.trim_ascii_start().starts_with(b"{")
 }
 
+/// JSON that is no object a line, in a sentence: one array, or objects that people can read.
+pub fn json_of_many_lines(lines: &[&[u8]]) -> Option<String> {
+    let mut texts = lines.iter().map(|line| line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii());
+    let how = match (texts.next()?, texts.next()) {
+        ([b'[', b'{', ..], _) | ([b'['], Some([b'{', ..])) => "one array: jq -c '.[]'",
+        ([b'{'], Some([b'"', ..])) => "over several lines: jq -c .",
+        _ => return None,
+    };
+    Some(format!("JSON, but {how} makes one object a line of it"))
+}
+
 /// What a line is that is no request, if it is something that people point this program at by mistake.
 pub fn not_access(line: &[u8], context: &Context) -> Option<String> {
     let mut prefix = context.prefix;

@@ -87,6 +87,9 @@ impl<'a> Extra<'a> {
     #[must_use]
     pub fn new(line: &'a [u8], values: &[&'a [u8]; EXTRA_LABELS_MAX]) -> Extra<'a> {
         let place = |value: &&[u8]| {
+            if value.is_empty() {
+                return None;
+            }
             let start = (value.as_ptr() as usize).wrapping_sub(line.as_ptr() as usize);
             let end = start.checked_add(value.len())?;
             line.get(start..end)?;

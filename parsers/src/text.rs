@@ -46,7 +46,7 @@ pub(crate) const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
 const SHORT: usize = 32;
 
 /// The top bit of each zero byte of a word, exact up to the lowest one.
-const fn zero_bytes(word: u64) -> u64 {
+pub(crate) const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & TOPS
 }
 
@@ -155,16 +155,91 @@ pub fn before(byte: u8) -> impl Fn(&[u8]) -> Piece<'_> {
 /// # Errors
 /// The string does not end.
 pub fn escaped(rest: &[u8]) -> Piece<'_> {
-    let mut from = 0;
-    while let Some(at) = rest.get(from..).and_then(|tail| find_either(b'"', b'\\', tail)).map(|at| from + at)
-    {
-        if rest.get(at) == Some(&b'"') {
-            let (taken, rest) = rest.split_at(at);
-            return Ok((rest, taken));
-        }
-        from = at + 2;
+    match quote(rest, 0).and_then(|at| rest.split_at_checked(at)) {
+        Some((taken, rest)) => Ok((rest, taken)),
+        None => fail(rest),
     }
-    fail(rest)
+}
+
+/// The place of the first quote from `from` on that no backslash takes with it.
+#[inline(always)]
+pub(crate) fn quote(text: &[u8], from: usize) -> Option<usize> {
+    let (quotes, backslashes) = (ONES * u64::from(b'"'), ONES * u64::from(b'\\'));
+    let mut at = from;
+    // Names and most values are short.
+    while at < from + SHORT
+        && let Some(word) = text.get(at..)?.first_chunk::<8>()
+    {
+        let word = u64::from_le_bytes(*word);
+        let hits = zero_bytes(word ^ quotes) | zero_bytes(word ^ backslashes);
+        if hits != 0 {
+            at += hits.trailing_zeros() as usize / 8;
+            return if text.get(at) == Some(&b'"') { Some(at) } else { far_quote(text, at) };
+        }
+        at += 8;
+    }
+    far_quote(text, at)
+}
+
+#[inline(never)]
+fn far_quote(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text.get(at) == Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+/// The first occurrence of a short literal: cheaper than a searcher that is built anew for each line. `None` for an empty
+/// one.
+pub(crate) fn find_literal(literal: &[u8], text: &[u8]) -> Option<usize> {
+    let first = *literal.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + find(first, text.get(from..)?)?;
+        if text.get(at..)?.starts_with(literal) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
+/// Which bytes are ASCII letters, digits, or one of `others`.
+pub(crate) const fn word_bytes(others: &[u8]) -> [bool; 256] {
+    let mut is = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        is[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        is[others[at] as usize] = true;
+        at += 1;
+    }
+    is
+}
+
+/// How many bytes from the first on are of these.
+#[inline(always)]
+pub(crate) fn run_of(is: &[bool; 256], text: &[u8]) -> usize {
+    text.iter().position(|b| !is[usize::from(*b)]).unwrap_or(text.len())
+}
+
+/// Whether two texts are the same. They are short: a call to compare them costs more.
+#[inline(always)]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_last), Some(b_last)) => {
+            a_last == b_last && a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0).all(|(a, b)| a == b)
+        }
+        _ => short_word(a) == short_word(b),
+    }
 }
 
 /// A field without blanks; empty if a blank or the line's end comes at once.
@@ -271,6 +346,9 @@ pub struct RequestLine<'a> {
 /// `GET /a b HTTP/1.1` → its three parts. Scanners send everything else, too; nothing is refused.
 #[must_use]
 pub fn request_line(line: &[u8]) -> RequestLine<'_> {
+    if line.is_empty() {
+        return RequestLine { method: b"", target: b"", protocol: b"" };
+    }
     usual_request_line(line).unwrap_or_else(|| any_request_line(line))
 }
 

@@ -341,14 +341,19 @@ impl<const N: usize> Minute<N> {
 /// `1795359233.243`: seconds since the epoch; without a fraction also milli-, micro- or nanoseconds, told by their length.
 #[must_use]
 pub fn epoch(text: &[u8]) -> Option<Millis> {
-    let (whole, fraction) = match memchr::memchr(b'.', text) {
-        Some(at) => (text.get(..at)?, text.get(at + 1..)?),
-        None => (text, &b""[..]),
+    let len = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let (whole, fraction) = match text.split_at_checked(len)? {
+        (whole, []) => (whole, &b""[..]),
+        (whole, [b'.', fraction @ ..]) => (whole, fraction),
+        _ => return None,
     };
     if whole.is_empty() || whole.len() > 19 {
         return None;
     }
-    let n = whole.iter().try_fold(0i64, |n, b| n.checked_mul(10)?.checked_add(digit(*b)?))?;
+    let n = match whole.len() {
+        19 => whole.iter().try_fold(0i64, |n, b| n.checked_mul(10)?.checked_add(i64::from(b - b'0')))?,
+        _ => whole.iter().fold(0, |n, b| n * 10 + i64::from(b - b'0')),
+    };
     let fraction = thousandths(fraction)?;
     match whole.len() {
         0..=11 => Some(n * SECOND + fraction),

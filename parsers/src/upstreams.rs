@@ -147,24 +147,10 @@ impl<'a> Lists<'a> {
     #[must_use]
     #[inline]
     pub fn attempts(self) -> Attempts<'a> {
-        match self.usual() {
+        match usual(self.addr, self.status).filter(|_| self.request_status != Status::new(9)) {
             Some(attempt) => Attempts::One(attempt),
             None => self.any_attempts(),
         }
-    }
-
-    /// One attempt that did not fail, at an address: nearly every request.
-    #[inline(always)]
-    fn usual(&self) -> Option<Attempt<'a>> {
-        let &[a @ b'1'..=b'4', b @ b'0'..=b'9', c @ b'0'..=b'9'] = self.status else { return None };
-        let code = [a, b, c].iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-        let is_usual = self.request_status != Status::new(9) && text::is_ip_and_port(self.addr);
-        is_usual.then_some(Attempt {
-            upstream: self.addr,
-            pool: b"",
-            status: Status::new(code),
-            failure: None,
-        })
     }
 
     #[inline(never)]
@@ -229,6 +215,15 @@ impl<'a> Lists<'a> {
             response_length: self.response_length.map(Items::new),
         }
     }
+}
+
+/// One attempt that did not fail, at an address: nearly every request. The request's own status must not be 009.
+#[inline(always)]
+pub(crate) fn usual<'a>(addr: &'a [u8], status: &[u8]) -> Option<Attempt<'a>> {
+    let &[a @ b'1'..=b'4', b @ b'0'..=b'9', c @ b'0'..=b'9'] = status else { return None };
+    let [a, b, c] = [a, b, c].map(|digit| u16::from(digit - b'0'));
+    let status = Status::new(a * 100 + b * 10 + c);
+    text::is_ip_and_port(addr).then_some(Attempt { upstream: addr, pool: b"", status, failure: None })
 }
 
 /// The lists that tell how far an attempt came.
@@ -467,7 +462,7 @@ mod tests {
         #[test]
         fn the_usual_attempt_is_no_other(addr in "[-0-9.:, a]{0,2}[0-9.]{5,10}:[0-9]{1,4}[ ,a]{0,1}", status in "[0-9]{3}", code in 0..20u16) {
             let lists = Lists { request_status: Status::new(code), ..lists(&addr, &status) };
-            if let Some(usual) = lists.usual() {
+            if code != 9 && let Some(usual) = usual(lists.addr, lists.status) {
                 prop_assert!(matches!(lists.any_attempts(), Attempts::One(one) if one == usual));
             }
         }

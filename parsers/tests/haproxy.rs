@@ -507,6 +507,16 @@ const OWN_FORMATS: &[(&str, &str, &str)] = &[
         "1.2.3.4 [22/Nov/2026:14:54:06.956] 200 be/s1 200 --",
         r#"200 be ["be/s1"]   : fine"#,
     ),
+    (
+        r#"haproxy:%ci [%tr] %b/%s %ST %tsc "%[res.hdr(Proxy-Status)]" %[res.fhdr(x-luminati-error)]"#,
+        r#"1.2.3.4 [22/Nov/2026:14:54:06.956] be/s1 502 ---- "cache-7; error=connection_refused; details=\"a b\"" -"#,
+        r#"502 be ["be/s1"]   : upstream connection_refused"#,
+    ),
+    (
+        r#"haproxy:%ci [%tr] %b/%s %ST %tsc %[res.hdr(proxy-status,1)] %[res.hdr(server)]"#,
+        "1.2.3.4 [22/Nov/2026:14:54:06.956] be/s1 200 ---- a;error=dns_error x",
+        r#"200 be ["be/s1"]   : fine"#,
+    ),
     (HTTPLOG, "<134>Nov 22 14:54:06 haproxy[1]: Server be/s1 is DOWN, reason: Layer4 timeout", "other"),
     (HTTPLOG, "1.2.3.4:5 [22/Nov/2026:14:54:25.380] fe_tls/1: SSL handshake failure", "other"),
     (HTTPLOG, "1.2.3.4:5 [22/Nov/2026:14:54:25.380] fe be/s1 0/0/0/0/0 50", "stopped at %B"),

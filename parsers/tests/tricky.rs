@@ -195,7 +195,7 @@ const CASES: &[Case] = &[
     (65, "json", br#"{"BackendName":"b","BackendURL":{"Scheme":"http","Host":"10.0.0.9:80"},"DownstreamStatus":502,"Duration":2000000,"OriginStatus":0,"RequestHost":"a","RequestMethod":"GET","RequestPath":"/","StartUTC":"2026-11-22T14:53:53Z"}"#, "502 proxy:unknown GET / a 10.0.0.9:80=502"),
     (66, "json", br#"{"level":"info","ts":1795359233.75,"logger":"http.log.access","request":{"method":"GET","host":"a","uri":"/"},"duration":"50ms","status":0}"#, "000 abandoned GET / a"),
     (68, COMBINED, br#""1.2.3.4 - - [22/Nov/2026:14:53:53 +0000] \"GET / HTTP/1.1\" 502 3 \"-\" \"-\"""#, "malformed $remote_user at 13"),
-    (69, "json", br#"{"time":"2026-11-22T14:53:53Z","status":"502","size":"9007199254740993","#, "malformed  at 72"),
+    (69, "json", br#"{"time":"2026-11-22T14:53:53Z","status":"502","size":"9007199254740993","#, "malformed object at 72"),
     (69, "json", br#"{"time":"2026-11-22T14:53:53Z","status":"502","size":9007199254740993}"#, "502 unknown:unknown - - -"),
     (70, COMBINED, clf!(r#""GET /x\x22 502 0 \x22-\x22 HTTP/1.1" 200 3 "-" "\x22 502 3""#), r"200 fine GET /x\\x22 502 0 \\x22-\\x22 -"),
     (70, "haproxy", ha!(r#"be/s1 0/0/0/1/1 200 243 - - ---- 1/1/0/0/0 0/0 "GET /#22GET /fake HTTP/1.1#22 502 HTTP/1.1""#), "200 fine GET /#22GET /fake HTTP/1.1#22 502 - be/s1=200"),

@@ -1,6 +1,9 @@
 //! The life of an alert: inactive → pending → firing → recovering → resolved; and what others are told of it.
 
+use crate::around::Around;
 pub use crate::case::fingerprint;
+use crate::clues::Found;
+use crate::incident::Envelope;
 use crate::rule::{Counts, Severity};
 use crate::servers::Server;
 use crate::two_way::Finding;
@@ -42,6 +45,8 @@ pub enum End {
     Recovered,
     /// No traffic to judge for `stale_after`: never seen to recover.
     Expired,
+    /// It had been as bad ever since the group was first seen, for as long as its rule's `baseline`: taken as its normal.
+    Usual,
     /// Its rule is gone or was changed.
     Config,
     /// Its group was evicted at the cap of series.
@@ -74,6 +79,45 @@ pub struct Note {
     pub command: Option<String>,
 }
 
+/// That nobody was told of an alert for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hushed {
+    /// Why: `silence 3 of anna (deploy)`, `maintenance weekly`, `rule node`. Holds what people wrote.
+    pub by: String,
+    /// Up to when, by the wall clock.
+    pub until: Millis,
+}
+
+/// How it was judged, as far as its figures and limit need words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Errors ÷ requests above a threshold.
+    #[default]
+    Ratio,
+    /// A number of errors above a threshold.
+    Count,
+    /// Errors ÷ requests above so many times the group's own normal.
+    Spike {
+        /// How many.
+        times: f64,
+    },
+    /// Errors ÷ requests, so many times what the SLO allows: `above` ÷ (1 − `slo`).
+    BurnRate {
+        /// The share of requests that must be well.
+        slo: f64,
+    },
+    /// No requests come: "requests" are those that were expected, "errors" those that did not come.
+    Absent,
+    /// Requests are not completed: "requests" are those that were expected, "errors" those that were not completed.
+    Stall,
+    /// Slow requests ÷ requests: "errors" are those that took too long.
+    Slow {
+        /// How long, in ms.
+        longer_than: Millis,
+    },
+}
+
 /// An alert as the world is told of it: the state of one group under one rule, with what is known of why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
@@ -101,6 +145,9 @@ pub struct Alert {
     pub above: f64,
     /// Whether `above` is a number (detector `count`) and not a ratio.
     pub is_count: bool,
+    /// How it was judged.
+    #[serde(default)]
+    pub kind: Kind,
     /// Length of the window it was judged over last.
     pub window: Millis,
     /// Errors in that window.
@@ -109,7 +156,8 @@ pub struct Alert {
     pub window_requests: u64,
     /// Errors and requests in the last 20 s of it, or in its last step if that is longer.
     pub recent: (u64, u64),
-    /// The group's ratio before the first bad step, as far back as buckets go; `None`: nothing before.
+    /// The group's ratio before the first bad step, as far back as buckets go, or over its rule's `baseline`; `None`:
+    /// nothing before.
     pub normal: Option<f64>,
     /// Start of the first bad step.
     pub started: Millis,
@@ -143,6 +191,9 @@ pub struct Alert {
     pub samples: Vec<Sample>,
     /// More than 10 min old when found: the agent was catching up.
     pub detected_late: bool,
+    /// It fired before, and nobody was told until now.
+    #[serde(default)]
+    pub hushed: Option<Hushed>,
     /// Messages that never arrived, of whatever group, in or since its windows: it may be worse, or not be over.
     #[serde(default)]
     pub undercount: u64,
@@ -156,8 +207,17 @@ pub struct Alert {
     /// What exits and targets show of it, where records name both: at most [`FINDINGS_MAX`], the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// What stands beside it; told when it fires, and of a single group nothing does.
+    #[serde(default)]
+    pub around: Option<Around>,
+    /// What its requests of the last minutes show beside their reasons, while it fires.
+    #[serde(default)]
+    pub clues: Option<Found>,
     /// Of one that is about an input and not about traffic: what it says in place of figures.
     pub note: Option<Note>,
+    /// The incident that it is part of, as far as one engine sees all of it.
+    #[serde(default)]
+    pub envelope: Option<Envelope>,
 }
 
 /// Something that others may want to know.

@@ -22,6 +22,12 @@ pub const STEPS_HELD: i64 = 60;
 /// The least length of a cell of the second tier.
 const MINUTE: Millis = 60_000;
 
+/// The length of a minute: whole steps, so that no step belongs to two.
+fn minute_of(step: Millis) -> Millis {
+    let step = step.max(1);
+    MINUTE.div_euclid(step).saturating_add(i64::from(MINUTE % step != 0)).saturating_mul(step)
+}
+
 /// Counts of a series in a step or minute, by its number: start ÷ length.
 type Cells = VecDeque<(i64, Tally)>;
 
@@ -82,11 +88,7 @@ impl Buckets {
         let step = step.max(1);
         Buckets {
             step,
-            // Whole steps, so that no step belongs to two minutes.
-            minute: MINUTE
-                .div_euclid(step)
-                .saturating_add(i64::from(MINUTE % step != 0))
-                .saturating_mul(step),
+            minute: minute_of(step),
             minutes_held: i64::try_from(minutes).unwrap_or(i64::MAX),
             interner: Interner::of(&plan, cap),
             plan,

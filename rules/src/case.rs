@@ -1,88 +1,27 @@
 //! One alert with what is known of why: its life, and what was counted since it began. Counts are added step by step, so
 //! that it needs no more history than its window when it begins.
 
-use crate::alert::{Alert, End, Labels, Sample, State};
+mod totals;
+
+use crate::alert::{Alert, End, Kind, Labels, Sample, State};
 use crate::detectors::Detector;
+use crate::detectors::burn_rate::Pair;
+use crate::detectors::normal::{Normal, bar};
+use crate::detectors::pace::Pace;
+use crate::engine::Standing;
 use crate::life::{Event, Judgement, Life};
 use crate::redact::SAMPLE_MAX;
 use crate::report::Incident;
-use crate::rule::{Counts, Rule, Severity};
+use crate::rule::{Rule, Severity};
 use crate::samples::SAMPLES_MAX;
-use crate::saved::{is_count, is_time};
+use crate::saved::is_time;
 use crate::series::{LabelSet, SeriesId};
-use crate::tally::Tally;
 use crate::window::{Point, Window};
-use gatewatch_parsers::{Millis, Origin, Reason, Status};
+use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
-
-/// Counts of the group, and of all groups of the rule, over some time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Totals {
-    /// The group.
-    pub own: Point,
-    /// All groups of the rule, this one too.
-    pub all: Point,
-    reasons: Vec<(Reason, u64)>,
-    origins: Vec<(Origin, u64)>,
-    statuses: Vec<(u16, u64)>,
-}
-
-impl Totals {
-    /// Adds a tally of the group; its reasons are told apart, by upstream.
-    pub fn count(&mut self, rule: &Rule, tally: &Tally) {
-        self.own += crate::groups::counted(rule, tally);
-        // Requests that are no gateway errors have neither origins nor reasons.
-        if rule.counts == Counts::GatewayErrors {
-            tally.origins().for_each(|(o, n)| add(&mut self.origins, o, n));
-        }
-        for (status, n) in tally.statuses() {
-            if let Some(code) = status.code() {
-                add(&mut self.statuses, code, n);
-            }
-        }
-    }
-
-    /// Adds why.
-    pub fn give_reasons(&mut self, reasons: Vec<(Reason, u64)>) {
-        reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
-    }
-
-    fn add(&mut self, other: Totals) {
-        self.own += other.own;
-        self.all += other.all;
-        other.reasons.into_iter().for_each(|(r, n)| add(&mut self.reasons, r, n));
-        other.origins.into_iter().for_each(|(o, n)| add(&mut self.origins, o, n));
-        other.statuses.into_iter().for_each(|(s, n)| add(&mut self.statuses, s, n));
-    }
-
-    fn is_sound(&self) -> bool {
-        let [own, all] = [self.own, self.all];
-        let sums = [own.errors, own.requests, all.errors, all.requests];
-        let reasons = self.reasons.iter().map(|r| r.1);
-        let parts = reasons.chain(self.origins.iter().map(|o| o.1)).chain(self.statuses.iter().map(|s| s.1));
-        sums.into_iter().chain(parts).all(is_count)
-            && self.reasons.len() <= Reason::ALL.len()
-            && self.origins.len() <= Origin::ALL.len()
-            && self.statuses.len() <= Status::COUNT
-    }
-}
-
-/// Sorted by key, so that equal counts are equal values, whatever came first.
-fn add<K: Ord>(to: &mut Vec<(K, u64)>, key: K, count: u64) {
-    let at = to.partition_point(|(k, _)| *k < key);
-    match to.get_mut(at) {
-        Some((k, n)) if *k == key => *n += count,
-        _ => to.insert(at, (key, count)),
-    }
-}
-
-/// Most first, ties by key.
-fn ranked<K: Copy + Ord>(counts: &[(K, u64)]) -> Vec<(K, u64)> {
-    let mut ranked = counts.to_vec();
-    ranked.sort_by_key(|&(key, count)| (std::cmp::Reverse(count), key));
-    ranked
-}
+pub(crate) use totals::Totals;
+use totals::ranked;
 
 /// An alert from pending until it can no longer reopen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,6 +40,14 @@ pub(crate) struct Case {
     peak: f64,
     window: (Millis, Point),
     normal: Option<f64>,
+    /// What was normal for the group when this began, where its rule asks for it: it stays while this lasts.
+    own_normal: Option<Normal>,
+    /// The group was hardly known when this began: what it is like all the time may yet turn out to be its normal.
+    learns: bool,
+    /// When that happened: what was until then is no incident.
+    learnt: Option<Millis>,
+    /// How fast requests came when this began, where its rule asks for it: it stays while this lasts.
+    pace: Option<Pace>,
     /// From `started` to `last_bad`.
     confirmed: Totals,
     /// From there to the end of the last bad step that came while recovering or later: part of the incident only if it
@@ -114,6 +61,8 @@ pub(crate) struct Case {
     lost: (u64, u64),
     /// The series that may not leave while this is open.
     pub pinned: Option<SeriesId>,
+    /// The incident that it belongs to since it fired.
+    pub envelope: Option<String>,
 }
 
 /// What is known when a group becomes bad.
@@ -122,6 +71,10 @@ pub(crate) struct Beginning {
     pub started: Millis,
     pub last_bad: Millis,
     pub normal: Option<f64>,
+    pub own_normal: Option<Normal>,
+    pub learns: bool,
+    pub pace: Option<Pace>,
+    pub last_traffic: Millis,
     /// From `started` to `last_bad`, and from there to `at`.
     pub confirmed: Totals,
     pub after: Totals,
@@ -141,10 +94,14 @@ impl Case {
             escalated: beginning.at,
             resolved: None,
             end: None,
-            last_traffic: beginning.last_bad,
+            last_traffic: beginning.last_traffic,
             peak: 0.0,
             window: (0, Point::default()),
-            normal: beginning.normal,
+            normal: beginning.own_normal.map(|normal| normal.ratio).or(beginning.normal),
+            own_normal: beginning.own_normal,
+            learns: beginning.learns,
+            learnt: None,
+            pace: beginning.pace,
             confirmed: beginning.confirmed,
             unsure: Totals::default(),
             unsure_until: None,
@@ -152,6 +109,7 @@ impl Case {
             samples: Vec::new(),
             lost: (beginning.lost, 0),
             pinned: None,
+            envelope: None,
         }
     }
 
@@ -159,13 +117,54 @@ impl Case {
         &self.life
     }
 
+    /// From when on it is no part of what is normal for the group.
+    pub fn abnormal_from(&self) -> Millis {
+        self.learnt.unwrap_or(self.started)
+    }
+
+    /// Whether it may turn out to be the group's normal, having lasted so long.
+    pub fn may_be_usual(&self, at: Millis, baseline: Millis) -> bool {
+        self.learns && self.life.is_open() && at - self.started >= baseline
+    }
+
+    /// It turned out to be the group's normal.
+    pub fn learn(&mut self, at: Millis, normal: Normal) {
+        (self.learns, self.learnt, self.own_normal) = (false, Some(at), Some(normal));
+    }
+
+    /// What was normal for the group when this began; `None`: not known, or not asked for.
+    pub fn own_normal(&self) -> Option<&Normal> {
+        self.own_normal.as_ref()
+    }
+
+    /// How fast requests came when this began; `None`: not known, or not asked for.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
+    /// Whether it has lasted for so long, or ended for that.
+    pub fn is_usual(&self, at: Millis, after: Millis) -> bool {
+        self.end == Some(End::Usual) || self.life.is_open() && at - self.started >= after
+    }
+
+    /// Whether it has ever fired.
+    pub fn has_fired(&self) -> bool {
+        self.fired.is_some()
+    }
+
     /// The end of the last bad step that is part of it.
     pub fn last_bad(&self) -> Millis {
         self.last_bad
     }
 
-    pub fn severity(&self) -> Severity {
-        self.severity
+    /// The start of its first bad step.
+    pub fn started(&self) -> Millis {
+        self.started
+    }
+
+    /// Length of the window that it was judged over last.
+    pub fn window(&self) -> Millis {
+        self.window.0
     }
 
     /// Adds what the group and its rule counted in the step that ends at `end`.
@@ -238,6 +237,11 @@ impl Case {
         SAMPLES_MAX - self.samples.len().min(SAMPLES_MAX)
     }
 
+    /// Forgets the lines that show it.
+    pub fn forget_samples(&mut self) {
+        self.samples.clear();
+    }
+
     /// Takes lines that show it, oldest first; those that it has or that came before it are left.
     pub fn offer_samples(&mut self, lines: Vec<Sample>) {
         let newest = self.samples.last().map_or(Millis::MIN, |s| s.end);
@@ -252,19 +256,33 @@ impl Case {
 
     /// Whether it can have been saved when steps were closed up to there.
     pub fn is_sound(&self, closed: Millis) -> bool {
-        let some = [self.fired, self.resolved, self.unsure_until];
+        let some = [self.fired, self.resolved, self.unsure_until, self.learnt];
         let times = [self.started, self.last_bad, self.escalated, self.last_traffic, self.window.0];
         let is_shown = |sample: &Sample| is_time(sample.end) && sample.line.len() <= SAMPLE_MAX;
         self.life.is_sound(closed)
+            && self.own_normal.is_none_or(|normal| normal.is_sound())
+            && self.pace.is_none_or(|pace| pace.is_sound())
             && times.into_iter().chain(some.into_iter().flatten()).all(is_time)
             && [&self.confirmed, &self.unsure, &self.after].into_iter().all(Totals::is_sound)
             && self.samples.len() <= SAMPLES_MAX
             && self.samples.iter().all(is_shown)
     }
 
-    /// Messages that were lost in its windows, up to the last closed step.
-    pub fn undercount(&self) -> u64 {
-        self.lost.0
+    /// As it stands.
+    pub fn standing<'a>(&self, rule: &'a str, labels: Labels) -> Standing<'a> {
+        let number = self.number.filter(|_| self.fired.is_some());
+        let name = || fingerprint(rule, &labels).get(..4).unwrap_or("").to_owned();
+        Standing {
+            rule,
+            state: self.life.state(),
+            severity: self.severity,
+            since: self.life.since(),
+            undercount: self.lost.0,
+            incident: number.map(|number| format!("{}-{number}", name())),
+            counted: (self.window.1.errors, self.window.1.requests),
+            envelope: None,
+            labels,
+        }
     }
 
     /// As others are told of it; `since`: messages lost since the last closed step.
@@ -279,7 +297,9 @@ impl Case {
         let labels = labels(rule, key);
         let fingerprint = fingerprint(&rule.name, &labels);
         let above = rule.above.iter().find(|a| a.0 == self.severity).or(rule.above.first());
-        let shares = self.shares();
+        let above = above.map_or(0.0, |above| above.1);
+        let limit = self.limit(rule, above);
+        let (shares, total) = (self.shares(), self.total());
         Alert {
             incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), self.number.unwrap_or(0)),
             rule: rule.name.clone(),
@@ -291,8 +311,9 @@ impl Case {
             end: self.end,
             severity: self.severity,
             counts: rule.counts,
-            above: above.map_or(0.0, |a| a.1),
+            above: limit,
             is_count: detector.is_count,
+            kind: kind(rule, detector, limit > above),
             window: self.window.0,
             window_errors: self.window.1.errors,
             window_requests: self.window.1.requests,
@@ -305,8 +326,8 @@ impl Case {
             resolved: self.resolved,
             last_traffic: self.last_traffic,
             peak: self.peak,
-            requests: self.confirmed.own.requests,
-            errors: self.confirmed.own.errors,
+            requests: total.requests,
+            errors: total.errors,
             reasons: ranked(&self.confirmed.reasons),
             origins: ranked(&self.confirmed.origins),
             statuses: ranked(&self.confirmed.statuses),
@@ -314,11 +335,23 @@ impl Case {
             share_of_requests: shares.1,
             samples: self.samples.clone(),
             detected_late: false,
+            hushed: None,
             undercount: self.lost.0.saturating_add(since),
             events: Vec::new(),
             in_rotation: None,
             findings: Vec::new(),
+            around: None,
+            clues: None,
             note: None,
+            envelope: None,
+        }
+    }
+
+    /// What it was judged against, where `above` is the rule's threshold.
+    fn limit(&self, rule: &Rule, above: f64) -> f64 {
+        match rule.slo {
+            Some(slo) => Pair::of(self.window.0).limit(slo),
+            None => bar(rule, above, self.own_normal()),
         }
     }
 
@@ -327,7 +360,7 @@ impl Case {
         if self.fired.is_none() && self.life.state() != State::Pending {
             return None;
         }
-        let (share_of_errors, share_of_requests) = self.shares();
+        let ((share_of_errors, share_of_requests), total) = (self.shares(), self.total());
         let is_bad = matches!(self.life.state(), State::Firing | State::Pending) && self.resolved.is_none();
         // Silence after the last bad step is no recovery.
         let to_the_end = is_bad && self.last_traffic <= self.last_bad;
@@ -341,15 +374,23 @@ impl Case {
             escalated: (self.fired.is_some_and(|fired| fired < self.escalated)).then_some(self.escalated),
             resolved: self.resolved,
             peak_ratio: self.peak,
-            requests: self.confirmed.own.requests,
-            gateway_errors: self.confirmed.own.errors,
+            requests: total.requests,
+            gateway_errors: total.errors,
             reasons: ranked(&self.confirmed.reasons),
             origins: ranked(&self.confirmed.origins),
             share_of_errors,
             share_of_requests,
             undercount: self.lost.0,
+            envelope: self.envelope.clone(),
+            cause: None,
             events: Vec::new(),
         })
+    }
+
+    /// What was counted from `started` to `last_bad`; or, where requests do not come, what was expected and did not.
+    fn total(&self) -> Point {
+        let own = self.confirmed.own;
+        self.pace.map_or(own, |pace| pace.missing(self.last_bad - self.started, own.requests))
     }
 
     /// Of the rule's errors and requests from `started` to `last_bad`.
@@ -358,6 +399,19 @@ impl Case {
         let Totals { own, all, .. } = &self.confirmed;
         let share = |own: u64, all: u64| if all == 0 { 0.0 } else { own as f64 / all as f64 };
         (share(own.errors, all.errors), share(own.requests, all.requests))
+    }
+}
+
+/// `is_own`: the group's limit is above its rule's.
+fn kind(rule: &Rule, detector: &Detector, is_own: bool) -> Kind {
+    match detector.name {
+        "count" => Kind::Count,
+        "burn_rate" => Kind::BurnRate { slo: rule.slo.unwrap_or(0.0) },
+        "absent" => Kind::Absent,
+        "stall" => Kind::Stall,
+        "slow" => Kind::Slow { longer_than: rule.longer_than.unwrap_or(0) },
+        _ if is_own => Kind::Spike { times: rule.times },
+        _ => Kind::Ratio,
     }
 }
 

@@ -8,17 +8,20 @@ use crate::regions::By;
 use crate::series::{FAMILIES_MAX, Label, LabelSet, Plan, Source, cut, family_name, write};
 use crate::servers::Seen;
 use crate::tally::Detail;
+use cell::{Tried, count_clues, count_in, leaves_clues};
 use exits::Exits;
 use gatewatch_parsers::upstreams::AttemptIter;
-use gatewatch_parsers::{
-    Attempt, Attempts, Diagnosis, Effect, Event, Millis, Outcome, Parsed, Reason, Record, Status,
-};
+use gatewatch_parsers::{Attempt, Attempts, Diagnosis, Effect, Event, Millis, Parsed, Record, Status};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tables::Tables;
 use values::{Carried, Key, Values, is_set};
 
+pub use of::Of;
+
+mod cell;
 mod exits;
+mod of;
 mod tables;
 mod values;
 
@@ -74,20 +77,6 @@ struct Known {
     epoch: u32,
     cell: u32,
     latency: Latency,
-}
-
-/// What an attempt adds.
-#[derive(Clone, Copy)]
-enum Tried {
-    No,
-    Well,
-    Failed(Reason),
-}
-
-impl Tried {
-    fn of(attempt: &Attempt<'_>) -> Tried {
-        attempt.failure.map_or(Tried::Well, |cause| Tried::Failed(cause.reason))
-    }
 }
 
 /// No shortcut: no series has this place.
@@ -146,6 +135,23 @@ impl Collector {
         }
     }
 
+    /// What of this source's records can be known beforehand, for [`Collector::count_of`].
+    #[must_use]
+    pub fn of<'s>(&self, source: &'s Source) -> Of<'s> {
+        Of::new(source, &self.plan, &self.carried)
+    }
+
+    /// The same as [`Collector::count`] of a record of this source. Nearly every one asked one server that has a name; where
+    /// neither tables nor captures say more of it, only its own words are looked at.
+    #[inline]
+    pub fn count_of(&mut self, of: &Of<'_>, record: &Record<'_>, place: Place) {
+        let Some((key, attempt)) = of.key(record) else { return self.count(of.source, record, place) };
+        let step = self.place_of(record.end, place);
+        self.block.see(record.end, record.status, step);
+        let at = self.find(0, true, &key, || of.values(record, attempt));
+        self.add_at(at, step, record, Tried::of(attempt), Some(attempt.failure.is_some()));
+    }
+
     /// Counts one record: the request in the series of its last attempt, each attempt in its own.
     pub fn count(&mut self, source: &Source, record: &Record<'_>, place: Place) {
         let step = self.place_of(record.end, place);
@@ -174,7 +180,8 @@ impl Collector {
         }
         let reason = diagnosis.cause.reason;
         for family in 0..self.carried.len() {
-            let Some((_, cell)) = self.cell(family, &values, step) else { continue };
+            let at = self.find_values(family, &values);
+            let Some(cell) = self.cell(family, at, step) else { continue };
             match diagnosis.effect {
                 Effect::Failed => self.block.add_detail(cell, Detail::diagnosed(reason)),
                 Effect::Aborted => {
@@ -214,7 +221,7 @@ impl Collector {
         self.block.see_server(Seen::new(at, event.happened, [node, pool, upstream, event.detail]));
     }
 
-    #[inline]
+    #[inline(always)]
     fn place_of(&mut self, end: Millis, place: Place) -> i64 {
         match place {
             Place::Step => self.step_of(end),
@@ -224,7 +231,7 @@ impl Collector {
     }
 
     /// What is known of the record beside its attempts, and its own pool.
-    #[inline]
+    #[inline(always)]
     fn values<'a>(&mut self, source: &'a Source, record: &'a Record<'a>) -> (Values<'a>, &'a [u8]) {
         let node = source.node(record);
         let region = if self.plan.carries_region() { self.tables.region(source, record, node) } else { b"" };
@@ -258,7 +265,7 @@ impl Collector {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_upstream<'a>(&mut self, values: &mut Values<'a>, attempt: &Attempt<'a>, pool: &'a [u8]) {
         values.set_upstream(attempt, pool);
         let source = values.source;
@@ -316,31 +323,47 @@ impl Collector {
 
     /// Adds to one series of each family: an attempt, and the request if this is its last (`Some`: whether any attempt
     /// failed).
-    #[inline]
     fn add(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        for family in 0..self.carried.len() {
+        self.add_to_first(values, step, tried, request);
+        // Nearly no plan has others.
+        for family in 1..self.carried.len() {
             self.add_to(family, values, step, tried, request);
         }
     }
 
-    #[inline]
-    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
-        let Some((known, cell)) = self.cell(family, values, step) else { return };
-        count_attempt(&mut self.block, cell, tried);
-        let Some(any_failed) = request else { return };
-        count_request(&mut self.block, cell, &self.plan, values.record, any_failed);
-        if let (Some(time), true, 0) = (values.record.request_time, self.latencies.is_some(), family)
-            && !values.record.is_tunnel()
-            && let Some(known) = self.known.get_mut(known as usize)
+    #[inline(never)]
+    fn add_to_first(&mut self, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let at = self.find_values(0, values);
+        self.add_at(at, step, values.record, tried, request);
+    }
+
+    /// Adds to the first family's series at this place in `known`, which alone keeps times and clues.
+    #[inline(always)]
+    fn add_at(&mut self, at: u32, step: i64, record: &Record<'_>, tried: Tried, request: Option<bool>) {
+        let Some(cell) = self.cell(0, at, step) else { return };
+        count_in(&mut self.block, cell, &self.plan, record, tried, request);
+        if request.is_some() && leaves_clues(record) {
+            count_clues(&mut self.block, cell, record);
+        }
+        if let (Some(time), Some(_), true) = (record.request_time, request, self.latencies.is_some())
+            && !record.is_tunnel()
+            && let Some(known) = self.known.get_mut(at as usize)
         {
             known.latency.record(time);
         }
     }
 
-    /// The place in `known` of the family's series with these values, and its cell in this step of the block.
-    #[inline]
-    fn cell(&mut self, family: usize, values: &Values<'_>, step: i64) -> Option<(u32, u32)> {
-        let at = self.find(family, values);
+    #[inline(never)]
+    fn add_to(&mut self, family: usize, values: &Values<'_>, step: i64, tried: Tried, request: Option<bool>) {
+        let at = self.find_values(family, values);
+        if let Some(cell) = self.cell(family, at, step) {
+            count_in(&mut self.block, cell, &self.plan, values.record, tried, request);
+        }
+    }
+
+    /// The cell in this step of the block of the family's series at this place in `known`.
+    #[inline(always)]
+    fn cell(&mut self, family: usize, at: u32, step: i64) -> Option<u32> {
         if let Some(last) = self.last.get_mut(family) {
             *last = at;
         }
@@ -352,21 +375,31 @@ impl Collector {
         let cell = self.block.find_cell(known.cell, step);
         // Older cells are found through the newest.
         known.cell = known.cell.max(cell);
-        Some((at, cell))
+        Some(cell)
     }
 
-    /// The place in `known` of the series with these values.
-    #[inline]
-    fn find(&mut self, family: usize, values: &Values<'_>) -> u32 {
+    fn find_values(&mut self, family: usize, values: &Values<'_>) -> u32 {
         let has_upstream = values.has_upstream();
         let Some(carried) = self.carried.get(family) else { return u32::MAX };
+        let key = Key::of(values, carried[usize::from(has_upstream)].built_in);
+        self.find(family, has_upstream, &key, || *values)
+    }
+
+    /// The place in `known` of the series with this key. The values are asked for where it does not say all of them.
+    #[inline(always)]
+    fn find<'v>(
+        &mut self,
+        family: usize,
+        has_upstream: bool,
+        key: &Key,
+        values: impl Fn() -> Values<'v>,
+    ) -> u32 {
+        let Some(carried) = self.carried.get(family) else { return u32::MAX };
         let carried = &carried[usize::from(has_upstream)];
-        let key = Key::of(values, carried.built_in);
-        let hash = if carried.captures {
-            carried.hash_of_captures(&self.plan, values, key.hash(has_upstream))
-        } else {
-            key.hash(has_upstream)
-        };
+        let mut hash = key.hash(has_upstream);
+        if carried.captures {
+            hash = carried.hash_of_captures(&self.plan, &values(), hash);
+        }
         // The last multiplication leaves the low bits poor.
         let tag = (hash >> 16) as u32;
         let start = (hash >> 48) as usize;
@@ -374,19 +407,19 @@ impl Collector {
             let (found, known) = self.shortcuts[(start.wrapping_add(i)) % SHORTCUTS];
             if found == tag
                 && let Some(series) = self.known.get(known as usize)
-                && series.key.is(&key)
+                && series.key.is(key)
                 && usize::from(series.family) == family
-                && ((key.says_all() && !carried.captures)
-                    || is_set(&series.set, &self.plan, &carried.labels, values))
+                && ((!carried.captures && key.says_all())
+                    || is_set(&series.set, &self.plan, &carried.labels, &values()))
             {
                 return known;
             }
         }
-        self.find_slowly(family, values, key, tag, start)
+        self.find_slowly(family, &values(), key, tag, start)
     }
 
     #[cold]
-    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: Key, tag: u32, start: usize) -> u32 {
+    fn find_slowly(&mut self, family: usize, values: &Values<'_>, key: &Key, tag: u32, start: usize) -> u32 {
         let mask = self.plan.mask(family, values.has_upstream());
         let labels = (0u8..).zip(self.plan.labels());
         let value = |(i, label): (u8, &Label)| match mask >> i & 1 {
@@ -404,7 +437,14 @@ impl Collector {
                 self.ids.insert(set.clone(), known);
                 let epoch = self.epoch.wrapping_sub(1);
                 let family = u8::try_from(family).unwrap_or(0);
-                self.known.push(Known { set, key, family, epoch, cell: 0, latency: Latency::default() });
+                self.known.push(Known {
+                    set,
+                    key: *key,
+                    family,
+                    epoch,
+                    cell: 0,
+                    latency: Latency::default(),
+                });
                 known
             }
         };
@@ -424,37 +464,5 @@ impl Collector {
         for known in known {
             latencies.merge(known);
         }
-    }
-}
-
-fn count_attempt(block: &mut Block, cell: u32, tried: Tried) {
-    let Some(numbers) = block.numbers(cell) else { return };
-    match tried {
-        Tried::No => {}
-        Tried::Well => numbers.attempts += 1,
-        Tried::Failed(reason) => {
-            numbers.attempts += 1;
-            numbers.failed_attempts += 1;
-            block.add_detail(cell, Detail::failed(reason));
-        }
-    }
-}
-
-fn count_request(block: &mut Block, cell: u32, plan: &Plan, record: &Record<'_>, any_failed: bool) {
-    let Some(numbers) = block.numbers(cell) else { return };
-    numbers.requests += 1;
-    match record.outcome {
-        Outcome::Fine if any_failed => numbers.masked += 1,
-        Outcome::Fine => {}
-        Outcome::Aborted => numbers.aborted += 1,
-        Outcome::Abandoned => numbers.abandoned += 1,
-        Outcome::GatewayError(cause) => {
-            numbers.gateway_errors += 1;
-            block.add_detail(cell, Detail::reason(cause.reason));
-            block.add_detail(cell, Detail::origin(cause.origin));
-        }
-    }
-    if plan.watches(record.status) || record.outcome.gateway_error().is_some() {
-        block.add_detail(cell, Detail::status(record.status));
     }
 }

@@ -5,8 +5,10 @@ use crate::alert::{Change, End, Labels, State};
 use crate::block::Block;
 use crate::buckets::Buckets;
 use crate::case::labels;
+use crate::clues::Clues;
 use crate::detectors::{self, Detector};
 use crate::groups::{Groups, may_count};
+use crate::incident::Envelope;
 use crate::judge::{Scratch, judge};
 use crate::life::Event;
 use crate::recent::Recent;
@@ -18,12 +20,14 @@ use crate::servers::Servers;
 use crate::total::Totals;
 use crate::window::{MINUTE, MINUTES_HELD, Span};
 use gatewatch_parsers::Millis;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+mod envelopes;
 mod state;
 
 pub use crate::saved::Unsound;
+use envelopes::Seat;
 pub use state::EngineState;
 
 /// So many incidents that are over are remembered; then the first ones go.
@@ -49,7 +53,7 @@ pub struct EngineOptions {
 }
 
 /// An alert as it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Standing<'a> {
     /// The rule's name.
     pub rule: &'a str,
@@ -63,6 +67,12 @@ pub struct Standing<'a> {
     pub since: Millis,
     /// Messages that never arrived in what was judged: its counts are too low by up to so many.
     pub undercount: u64,
+    /// Which incident; `None`: it has not fired.
+    pub incident: Option<String>,
+    /// Errors and requests (or attempts) in the window it was judged over last.
+    pub counted: (u64, u64),
+    /// The incident that it is part of.
+    pub envelope: Option<Envelope>,
 }
 
 /// One owner of all counts and alerts.
@@ -77,6 +87,7 @@ pub struct Engine {
     pub(crate) samples: Samples,
     pub(crate) servers: Servers,
     pub(crate) recent: Recent,
+    pub(crate) clues: Clues,
     over: VecDeque<Incident>,
     incidents_max: usize,
     incidents_dropped: u64,
@@ -85,19 +96,22 @@ pub struct Engine {
     pub(crate) number: u64,
     /// Fingerprint → number, of incidents that were open when an earlier process ended.
     pub(crate) former: HashMap<String, u64>,
+    /// The incidents that alerts belong to, by id.
+    pub(crate) envelopes: BTreeMap<String, Envelope>,
     scratch: Scratch,
     /// Off in tests only, to show that it changes nothing.
     skips: bool,
 }
 
 impl Engine {
-    /// An engine that has seen nothing. Rules of a detector that is not known are left out: [`Rule::problems`] names them.
+    /// An engine that has seen nothing. Rules of a detector that is not known are left out
+    /// ([`Rule::problems`] names them), and those about lines: they are no business of counts.
     #[must_use]
     pub fn new(rules: Vec<Rule>, plan: Arc<Plan>, options: EngineOptions) -> Engine {
         let step = options.step.max(1);
         let minutes = minutes(&rules, step);
         let with_detector = |rule: Rule| {
-            let detector = detectors::find(rule.detector)?;
+            let detector = detectors::find_of_counts(rule.detector)?;
             Some((Groups::new(rule, &plan, step), detector))
         };
         let rules = rules.into_iter().filter_map(with_detector).collect();
@@ -109,6 +123,7 @@ impl Engine {
             samples: Samples::new(step, options.series_cap.min(SAMPLED_MAX)),
             servers: Servers::default(),
             recent: Recent::default(),
+            clues: Clues::default(),
             over: VecDeque::new(),
             // A running agent shows none of them, and what is kept is saved: few where the series are few.
             incidents_max: (options.series_cap / 5).clamp(INCIDENTS_MIN, INCIDENTS_MAX),
@@ -116,6 +131,7 @@ impl Engine {
             totals: Totals::default(),
             number: 0,
             former: HashMap::new(),
+            envelopes: BTreeMap::new(),
             scratch: Scratch::default(),
             skips: true,
             buckets,
@@ -140,7 +156,9 @@ impl Engine {
     pub fn absorb(&mut self, block: &Block, late_before: Millis) -> u64 {
         let late = self.buckets.absorb(block, late_before).late;
         let closed = self.buckets.closed_until().map_or(late_before, |closed| closed.max(late_before));
-        self.recent.absorb(block, closed.div_euclid(self.buckets.step()));
+        let first_open = closed.div_euclid(self.buckets.step());
+        self.recent.absorb(block, first_open);
+        self.clues.absorb(block, first_open);
         self.totals.absorb(block, late);
         block.servers().iter().for_each(|seen| self.servers.take(seen));
         late
@@ -173,6 +191,7 @@ impl Engine {
             if closed >= last {
                 self.buckets.close(last);
                 self.recent.close(last, step);
+                self.clues.close(last, step);
                 return changes;
             }
             self.close_step(closed + step, &mut changes);
@@ -193,9 +212,9 @@ impl Engine {
     pub fn incidents(&self) -> Vec<Incident> {
         let mut all: Vec<Incident> = self.over.iter().cloned().collect();
         for (groups, _) in &self.rules {
-            all.extend(
-                groups.with_case().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)),
-            );
+            let known = groups.with_case();
+            let known = known.filter_map(|(group, case)| case.incident(&groups.rule, &group.key));
+            all.extend(known.map(|incident| with_cause(&self.envelopes, incident)));
         }
         all.sort_by(|a, b| (a.started, &a.rule, &a.labels).cmp(&(b.started, &b.rule, &b.labels)));
         for incident in &mut all {
@@ -224,13 +243,10 @@ impl Engine {
         let mut all = Vec::new();
         for (groups, _) in &self.rules {
             let standing = groups.with_case().filter(|(_, case)| case.life().state() != State::Resolved);
+            let name = &groups.rule.name;
             all.extend(standing.map(|(group, case)| Standing {
-                rule: &groups.rule.name,
-                labels: labels(&groups.rule, &group.key),
-                state: case.life().state(),
-                severity: case.severity(),
-                since: case.life().since(),
-                undercount: case.undercount(),
+                envelope: self.envelope_of(case),
+                ..case.standing(name, labels(&groups.rule, &group.key))
             }));
         }
         all.sort_by(|a, b| (a.rule, &a.labels).cmp(&(b.rule, &b.labels)));
@@ -262,7 +278,7 @@ impl Engine {
         let mut kept: Vec<(Groups, &'static Detector)> = Vec::new();
         self.buckets.hold_minutes(minutes(&rules, step));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             match old.iter().position(|(groups, _)| groups.rule.judges_like(&rule)) {
                 Some(at) => {
                     let (mut groups, _) = old.remove(at);
@@ -272,10 +288,11 @@ impl Engine {
                 None => kept.push((Groups::new(rule, &plan, step), detector)),
             }
         }
-        let changes =
+        let mut changes: Vec<Change> =
             old.into_iter().flat_map(|(groups, detector)| self.close_rule(groups, detector)).collect();
         self.rules = kept;
         self.settle(plan);
+        self.settle_envelopes(&mut changes);
         changes
     }
 
@@ -319,8 +336,9 @@ impl Engine {
         let changes = self.tell(&mut groups, detector, at, &events);
         let mut over: Vec<_> = groups.with_case().collect();
         over.sort_by_key(|(group, _)| &group.key);
-        self.over
-            .extend(over.into_iter().filter_map(|(group, case)| case.incident(&groups.rule, &group.key)));
+        self.over.extend(over.into_iter().filter_map(|(group, case)| {
+            case.incident(&groups.rule, &group.key).map(|incident| with_cause(&self.envelopes, incident))
+        }));
         changes
     }
 
@@ -332,18 +350,26 @@ impl Engine {
     fn close_step(&mut self, end: Millis, changes: &mut Vec<Change>) {
         self.buckets.close(end);
         self.recent.close(end, self.buckets.step());
+        self.clues.close(end, self.buckets.step());
         self.sync();
         self.note(end);
         let mut rules = std::mem::take(&mut self.rules);
-        for (groups, detector) in &mut rules {
+        let mut told: Vec<Change> = Vec::new();
+        let mut seats: Vec<Seat> = Vec::new();
+        for (at, (groups, detector)) in rules.iter_mut().enumerate() {
             if groups.active().is_empty() {
                 continue;
             }
             let outcome = judge(groups, &self.buckets, detector, end, &mut self.scratch);
-            self.over.extend(outcome.over.into_iter().map(|(_, incident)| incident));
-            changes.append(&mut self.tell(groups, detector, end, &outcome.events));
+            self.over
+                .extend(outcome.over.into_iter().map(|(_, incident)| with_cause(&self.envelopes, incident)));
+            told.append(&mut self.tell(groups, detector, end, &outcome.events));
+            seats.extend(outcome.events.iter().map(|(group, _)| (at, *group)));
         }
         self.rules = rules;
+        self.gather(end, &mut told, &seats);
+        self.settle_envelopes(&mut told);
+        changes.append(&mut told);
         while self.over.len() > self.incidents_max {
             self.over.pop_front();
             self.incidents_dropped += 1;
@@ -359,23 +385,22 @@ impl Engine {
         if changed.is_empty() {
             return;
         }
+        let mut gone = Vec::new();
+        for &id in &changed {
+            self.known.resize(self.known.len().max(id.index() + 1), None);
+            let now = self.buckets.labels(id);
+            let slot = self.known.get_mut(id.index());
+            gone.extend(slot.and_then(|slot| slot.take_if(|was| Some(&*was) != now)).map(|_| id));
+        }
+        self.rules.iter_mut().for_each(|(groups, _)| groups.remove(&gone));
         for id in changed {
-            if self.known.len() <= id.index() {
-                self.known.resize(id.index() + 1, None);
-            }
-            let (Some(slot), now) = (self.known.get_mut(id.index()), self.buckets.labels(id)) else {
+            let (Some(slot), Some(set)) = (self.known.get_mut(id.index()), self.buckets.labels(id)) else {
                 continue;
             };
-            if slot.as_ref() == now {
-                continue;
-            }
-            if slot.is_some() {
-                self.rules.iter_mut().for_each(|(groups, _)| groups.remove(id));
-            }
-            if let Some(set) = now {
+            if slot.is_none() {
                 self.rules.iter_mut().for_each(|(groups, _)| groups.add(id, set));
+                *slot = Some(set.clone());
             }
-            *slot = now.cloned();
         }
         self.keep_open();
     }
@@ -402,11 +427,20 @@ impl Engine {
     }
 }
 
+/// What the incident of a finished alert had as its cause.
+fn with_cause(envelopes: &BTreeMap<String, Envelope>, mut incident: Incident) -> Incident {
+    let envelope = incident.envelope.as_ref().and_then(|id| envelopes.get(id));
+    incident.cause = envelope.map(Envelope::words);
+    incident
+}
+
 /// How many minutes the rules look back over.
 fn minutes(rules: &[Rule], step: Millis) -> usize {
     let of = |rule: &Rule| {
-        let span = Span::ending(0, rule.longest_window(), step);
-        if span.is_minutes(step) { (span.to - span.from) / MINUTE } else { 0 }
+        let span = Span::ending(0, rule.look_back(), step);
+        // A baseline ends with its window, not with a minute.
+        let more = i64::from(rule.baseline.is_some());
+        if span.is_minutes(step) { (span.to - span.from) / MINUTE + more } else { more }
     };
     let most = rules.iter().map(of).max().unwrap_or(0).min(MINUTES_HELD);
     usize::try_from(most).unwrap_or(0)
@@ -417,5 +451,13 @@ fn minutes(rules: &[Rule], step: Millis) -> usize {
 mod tests;
 
 #[cfg(test)]
+#[path = "engine_kinds_tests.rs"]
+mod kinds;
+
+#[cfg(test)]
 #[path = "engine_invariant_tests.rs"]
 mod invariants;
+
+#[cfg(test)]
+#[path = "engine_incident_tests.rs"]
+mod incidents;

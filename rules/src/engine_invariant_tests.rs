@@ -13,7 +13,7 @@ type Request = (Millis, usize, usize);
 
 const PLACES: [&str; 6] =
     ["i/n1/p/u1/", "i/n1/p/u2/", "i/n2/p/u1/", "i/n2/p/u3/", "i/n1/p//a.example", "j/n3/q/u9/"];
-const HOW: [&str; 5] = ["", "502", "504", "failed", "abandoned"];
+const HOW: [&str; 6] = ["", "502", "504", "failed", "abandoned", "slow"];
 
 /// Every kind of rule, and presets made nervous, so that few requests suffice.
 fn rules() -> Vec<Rule> {
@@ -34,6 +34,7 @@ fn rules() -> Vec<Rule> {
     let mut tries = rule("tries", warning(0.3), &["node"]);
     (tries.counts, tries.min_requests, tries.min_errors) = (Counts::Masked, 2, 1);
     all.extend([patient, sluggish, long, number, tries]);
+    all.extend(super::kinds::nervous());
     all
 }
 

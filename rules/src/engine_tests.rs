@@ -85,8 +85,10 @@ pub(super) fn count(collector: &mut Collector, end: Millis, place: &str, is_bad:
     let cause = Cause::proxy(Reason::ConnectionTerminated);
     let mut attempt =
         Attempt { upstream: upstream.as_bytes(), pool: b"", status: Status::new(200), failure: None };
+    record.request_time = Some(20);
     match (is_bad, how) {
         (false, _) => {}
+        (_, "slow") => record.request_time = Some(2_500),
         (_, "failed") => attempt.failure = Some(cause),
         (_, "abandoned") => (record.outcome, record.status) = (Outcome::Abandoned, Status::new(499)),
         (_, "aborted") => record.outcome = Outcome::Aborted,
@@ -148,17 +150,17 @@ pub(super) fn told(changes: &[Change]) -> Vec<String> {
     changes.iter().map(told).collect()
 }
 
-struct Episode {
-    name: &'static str,
-    rule: Rule,
-    deeds: &'static [Deed<'static>],
-    told: &'static [&'static str],
+pub(super) struct Episode {
+    pub name: &'static str,
+    pub rule: Rule,
+    pub deeds: &'static [Deed<'static>],
+    pub told: &'static [&'static str],
 }
 
 const U1: &str = "i//p/u1/";
 const U2: &str = "i//p/u2/";
 
-fn with(mut rule: Rule, edit: impl FnOnce(&mut Rule)) -> Rule {
+pub(super) fn with(mut rule: Rule, edit: impl FnOnce(&mut Rule)) -> Rule {
     edit(&mut rule);
     rule
 }
@@ -211,6 +213,43 @@ fn life() {
             rule: with(plain(), |r| r.keep_firing_for = 10_000),
             deeds: &[(0..1, U1, 20, 20, "502"), (1..40, U1, 200, 0, "")],
             told: &["0:05 firing critical u1", "0:25 recovered critical u1"],
+        },
+    ]);
+}
+
+#[test]
+fn what_a_blip_explains_is_left_out() {
+    let blip = || {
+        with(plain(), |r| {
+            (r.blip, r.min_requests, r.min_errors) = (Some(8_000), 60, 5);
+            (r.window, r.stretch, r.confidence) = (30_000, Some(600_000), Some(0.99));
+        })
+    };
+    check(vec![
+        Episode {
+            name: "8 s that straddle three steps",
+            rule: blip(),
+            deeds: &[
+                (0..24, U1, 100, 1, "502"),
+                (24..25, U1, 100, 30, "502"),
+                (25..26, U1, 100, 100, "502"),
+                (26..27, U1, 100, 30, "502"),
+                (27..60, U1, 100, 1, "502"),
+            ],
+            told: &[],
+        },
+        Episode {
+            name: "the same, and it goes on",
+            rule: blip(),
+            deeds: &[(0..24, U1, 100, 1, "502"), (24..36, U1, 100, 100, "502"), (36..100, U1, 100, 0, "")],
+            // 7 s and 2 s of it are left at 2:15
+            told: &["2:15 firing warning u1", "2:25 escalated critical u1", "5:30 recovered critical u1"],
+        },
+        Episode {
+            name: "a stretched window says nothing of what is over",
+            rule: blip(),
+            deeds: &[(0..12, U1, 1, 0, ""), (12..20, U1, 2, 2, "502"), (20..200, U1, 1, 0, "")],
+            told: &[],
         },
     ]);
 }
@@ -479,7 +518,7 @@ fn groups_and_windows() {
     ]);
 }
 
-fn check(episodes: Vec<Episode>) {
+pub(super) fn check(episodes: Vec<Episode>) {
     let mut wrong = Vec::new();
     for episode in episodes {
         assert_eq!(episode.rule.problems(STEP), [], "{}", episode.name);

@@ -1,15 +1,26 @@
 //! The groups of one rule: which series belong to which, which of them had errors lately, and roll-ups of their counts.
 
 use crate::case::Case;
+use crate::detectors::normal::Normal;
+use crate::detectors::{self, Way};
 use crate::rule::{Counts, Rule};
 use crate::series::{LabelSet, Plan, SeriesId, family_name};
 use crate::tally::Tally;
-use crate::window::{MINUTE, Point, Span};
+use crate::window::{MINUTE, Point, STEPS_HELD, Span};
 use gatewatch_parsers::{Millis, Status};
 use std::collections::HashMap;
 
 /// A series that belongs to no group of the rule.
 const NONE: u32 = u32::MAX;
+
+/// So many incidents of a group are kept out of its normal; then the first ones are part of it.
+pub(crate) const SPANS_MAX: usize = 8;
+
+/// From, to, and what was normal before.
+pub(crate) type Stretch = (Millis, Millis, Option<Normal>);
+
+/// The same, by reference.
+pub(crate) type Shown<'a> = Memory<&'a Box<Case>>;
 
 /// Everything that has the same values of the rule's `group_by`.
 #[derive(Debug)]
@@ -20,14 +31,50 @@ pub(crate) struct Group {
     pub members: Vec<SeriesId>,
     /// Its alert, from pending until it can no longer reopen.
     pub case: Option<Box<Case>>,
-    /// End of the last step with an error.
-    last_error: Millis,
+    /// End of the last step with an error; or with a request, where those matter.
+    pub last_error: Millis,
+    /// Its incidents of late, each from its first bad step to the end of its last: no part of what is normal.
+    pub spans: Vec<Stretch>,
+    /// Since when it has the alert that it had before this step: all of that is not normal, either.
+    abnormal: Option<Millis>,
     /// In `active`.
     is_active: bool,
 }
 
-/// A group's labels, the end of its last step with an error, its alert.
-pub(crate) type Remembered<'a> = (&'a LabelSet, Millis, Option<&'a Box<Case>>);
+impl Group {
+    /// Whether nothing that lasted so long from there on is part of an incident.
+    pub fn was_normal(&self, from: Millis, length: Millis) -> bool {
+        let to = from.saturating_add(length);
+        self.abnormal.is_none_or(|since| to <= since) && !self.spans.iter().any(|s| from < s.1 && s.0 < to)
+    }
+
+    /// What was normal before the last incident.
+    pub fn last_normal(&self) -> Option<Normal> {
+        self.spans.iter().rev().find_map(|span| span.2)
+    }
+
+    /// An incident that is over.
+    pub fn add_span(&mut self, span: Stretch) {
+        if span.0 >= span.1 {
+            return;
+        }
+        if self.spans.len() == SPANS_MAX {
+            self.spans.remove(0);
+        }
+        self.spans.push(span);
+    }
+}
+
+/// What is remembered of a group beside its labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory<C> {
+    /// The end of its last step with an error.
+    pub last_error: Millis,
+    /// Its incidents of late.
+    pub spans: Vec<Stretch>,
+    /// Its alert.
+    pub case: Option<C>,
+}
 
 /// A rule and its groups.
 #[derive(Debug)]
@@ -47,7 +94,9 @@ pub(crate) struct Groups {
     by_key: HashMap<LabelSet, u32>,
     /// Groups that had an error lately or have an alert. All others are not bad, whatever else they are.
     active: Vec<u32>,
-    /// An error matters for so long.
+    /// Whether a group matters for its requests, not for its errors.
+    is_of_traffic: bool,
+    /// An error (or request) matters for so long.
     reach: Millis,
     has_case: bool,
     step_sum: Point,
@@ -64,6 +113,7 @@ impl Groups {
             free: Vec::new(),
             by_key: HashMap::new(),
             active: Vec::new(),
+            is_of_traffic: detectors::find(rule.detector).is_some_and(|d| d.way.is_of_traffic()),
             reach: reach(&rule, step),
             has_case: false,
             step_sum: Point::default(),
@@ -119,7 +169,15 @@ impl Groups {
     fn add_group(&mut self, key: LabelSet) -> u32 {
         let at = self.free.pop().unwrap_or(u32::try_from(self.groups.len()).unwrap_or(NONE));
         self.by_key.insert(key.clone(), at);
-        let group = Group { key, members: Vec::new(), case: None, last_error: Millis::MIN, is_active: false };
+        let group = Group {
+            key,
+            members: Vec::new(),
+            case: None,
+            last_error: Millis::MIN,
+            spans: Vec::new(),
+            abnormal: None,
+            is_active: false,
+        };
         match self.groups.get_mut(at as usize) {
             Some(slot) => *slot = Some(group),
             None => self.groups.push(Some(group)),
@@ -127,14 +185,21 @@ impl Groups {
         at
     }
 
-    /// A series has left.
-    pub fn remove(&mut self, id: SeriesId) {
-        let Some(slot) = self.of.get_mut(id.index()) else { return };
-        let at = std::mem::replace(slot, NONE);
-        if let Some(group) = self.group_mut(at) {
-            group.members.retain(|m| *m != id);
+    /// Series have left. All at once: of a flood's series tens of thousands go together, of one group perhaps.
+    pub fn remove(&mut self, ids: &[SeriesId]) {
+        let mut touched: Vec<u32> = Vec::new();
+        for id in ids {
+            touched.extend(self.of.get_mut(id.index()).map(|slot| std::mem::replace(slot, NONE)));
         }
-        self.drop_if_empty(at);
+        touched.sort_unstable();
+        touched.dedup();
+        for at in touched {
+            if let Some(Some(group)) = self.groups.get_mut(at as usize) {
+                let of = &self.of;
+                group.members.retain(|member| of.get(member.index()) == Some(&at));
+            }
+            self.drop_if_empty(at);
+        }
     }
 
     /// A group leaves once it has neither series nor an alert, nor is listed as active.
@@ -151,29 +216,40 @@ impl Groups {
         self.groups.get(at as usize)?.as_ref()
     }
 
+    /// Every group, and its place.
+    pub fn placed(&self) -> impl Iterator<Item = (u32, &Group)> {
+        (0..).zip(&self.groups).filter_map(|(at, group)| Some((at, group.as_ref()?)))
+    }
+
     pub fn group_mut(&mut self, at: u32) -> Option<&mut Group> {
         self.groups.get_mut(at as usize)?.as_mut()
     }
 
     /// What is remembered of the groups to judge, by their labels.
-    pub fn remembered(&self) -> Vec<Remembered<'_>> {
+    pub fn remembered(&self) -> Vec<(&LabelSet, Shown<'_>)> {
         let groups = self.active.iter().filter_map(|at| self.group(*at));
-        let mut all: Vec<_> =
-            groups.map(|group| (&group.key, group.last_error, group.case.as_ref())).collect();
+        let memory = |group: &'_ Group| (group.last_error, group.spans.clone());
+        let mut all: Vec<_> = groups
+            .map(|group| {
+                let (last_error, spans) = memory(group);
+                (&group.key, Memory { last_error, spans, case: group.case.as_ref() })
+            })
+            .collect();
         all.sort_unstable_by_key(|group| group.0);
         all
     }
 
     /// Remembers a group, before any series is added; `false`: it was remembered already.
-    pub fn remember(&mut self, key: LabelSet, last_error: Millis, case: Option<Box<Case>>) -> bool {
+    pub fn remember(&mut self, key: LabelSet, memory: Memory<Box<Case>>) -> bool {
         if self.by_key.contains_key(&key) {
             return false;
         }
         let at = self.add_group(key);
         self.active.push(at);
-        self.has_case |= case.is_some();
+        self.has_case |= memory.case.is_some();
         if let Some(group) = self.group_mut(at) {
-            (group.last_error, group.is_active, group.case) = (last_error, true, case);
+            (group.last_error, group.is_active) = (memory.last_error, true);
+            (group.spans, group.case) = (memory.spans, memory.case);
         }
         true
     }
@@ -190,14 +266,14 @@ impl Groups {
 
     /// What a series counted in the step that ends at `end`; `may_count`: it has errors of some kind.
     pub fn note(&mut self, id: SeriesId, tally: &Tally, end: Millis, may_count: bool) {
-        if !may_count && !self.has_case {
+        if !may_count && !self.has_case && !self.is_of_traffic {
             return;
         }
         let at = self.of.get(id.index()).copied().unwrap_or(NONE);
         let Some(Some(group)) = self.groups.get_mut(at as usize) else { return };
         let counted = counted(&self.rule, tally);
         self.step_sum += counted;
-        if counted.errors > 0 {
+        if counted.errors > 0 && !self.is_of_traffic || counted.requests > 0 && self.is_of_traffic {
             group.last_error = group.last_error.max(end);
             if !group.is_active {
                 group.is_active = true;
@@ -216,9 +292,14 @@ impl Groups {
     pub fn take_active(&mut self, end: Millis) -> Vec<u32> {
         let mut active = std::mem::take(&mut self.active);
         let matters_after = end.saturating_sub(self.reach);
+        let normal_after = end.saturating_sub(self.rule.look_back().saturating_add(2 * MINUTE));
         active.retain(|&at| {
             let Some(group) = self.group_mut(at) else { return false };
-            group.is_active = group.case.is_some() || group.last_error > matters_after;
+            group.spans.retain(|span| span.1 > normal_after);
+            // As it was before this step, so that it does not matter which group is judged first.
+            group.abnormal = group.case.as_deref().map(Case::abnormal_from);
+            group.is_active =
+                group.case.is_some() || group.last_error > matters_after || !group.spans.is_empty();
             let stays = group.is_active;
             if !stays {
                 self.drop_if_empty(at);
@@ -255,14 +336,25 @@ impl Groups {
         }
     }
 
+    /// Every group.
+    pub fn all(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().flatten()
+    }
+
     /// Every series of every group.
     pub fn members(&self) -> impl Iterator<Item = SeriesId> {
         self.groups.iter().flatten().flat_map(|group| group.members.iter().copied())
     }
 }
 
-/// How long an error may stay in a window: its length, and where that consists of whole minutes, up to one at either end.
+/// How long an error may stay in a window: its length, and where that consists of whole minutes, up to one at either end;
+/// or how long after a request it may come to light that there are no more.
 fn reach(rule: &Rule, step: Millis) -> Millis {
+    match detectors::find(rule.detector).map(|detector| detector.way) {
+        Some(Way::Silence) => return rule.window.max(rule.baseline.unwrap_or(0)).saturating_add(step),
+        Some(Way::Stall) => return STEPS_HELD * step,
+        _ => {}
+    }
     let longest = rule.longest_window();
     if Span::ending(0, longest, step).is_minutes(step) {
         longest.saturating_add(2 * MINUTE)
@@ -273,14 +365,15 @@ fn reach(rule: &Rule, step: Millis) -> Millis {
 
 /// What a tally is to a rule: errors of requests (or attempts).
 pub(crate) fn counted(rule: &Rule, tally: &Tally) -> Point {
-    let errors = match rule.status.as_slice() {
-        [] => tally.count(rule.counts),
-        statuses => statuses.iter().map(|code| tally.status(Status::new(*code))).sum(),
+    let errors = match (rule.longer_than, rule.status.as_slice()) {
+        (Some(longer_than), _) => tally.slow(longer_than),
+        (None, []) => tally.count(rule.counts),
+        (None, statuses) => statuses.iter().map(|code| tally.status(Status::new(*code))).sum(),
     };
     Point { errors, requests: tally.of(rule.counts) }
 }
 
 /// Whether a tally can have errors in the sense of any rule.
 pub(crate) fn may_count(tally: &Tally) -> bool {
-    Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.statuses().next().is_some()
+    Counts::ALL.iter().any(|counts| tally.count(*counts) > 0) || tally.has_watched()
 }

@@ -4,6 +4,10 @@
 use crate::series::{LabelSet, OTHER, Plan};
 use std::collections::{HashMap, HashSet};
 
+/// A set has so many bytes on average at most, and the cap is as full when they are: eight labels of the longest values. So
+/// what is saved of them has a bound, however many labels rules ask for.
+const SET_BYTES: usize = 1_024;
+
 /// Label values come from log lines, so from anybody: the map's hash is keyed at random, else a flood of chosen values
 /// would make it slow.
 #[derive(Debug)]
@@ -12,6 +16,8 @@ pub(crate) struct Interner {
     sets: Vec<Option<LabelSet>>,
     free: Vec<u32>,
     cap: usize,
+    /// Of all sets.
+    bytes: usize,
     /// Labels in the order in which they are folded; empty until needed, and again when sets have left.
     fold_order: Vec<usize>,
     /// Never folded: which family a set is of. Each family has a last place of its own.
@@ -28,6 +34,7 @@ impl Interner {
             sets: Vec::new(),
             free: Vec::new(),
             cap,
+            bytes: 0,
             fold_order: Vec::new(),
             kept: None,
             families: 1,
@@ -62,6 +69,7 @@ impl Interner {
         }
         // Each hole is named, once, and nothing else.
         (all.ids.len() + holes.len() == sets.len() && holes.len() == free.len()).then_some(())?;
+        all.bytes = sets.iter().flatten().map(|set| set.as_bytes().len()).sum();
         (all.sets, all.free, all.fold_order) = (sets, free, fold_order);
         Some(all)
     }
@@ -82,7 +90,13 @@ impl Interner {
 
     /// Whether a new set must be folded: a quarter of the cap is kept for folded ones and those that need no folding.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.cap - self.cap / 4
+        let room = self.cap.saturating_mul(SET_BYTES);
+        self.len() >= self.cap - self.cap / 4 || self.bytes >= room - room / 4
+    }
+
+    /// Whether another folded set finds room; each family's last place is none of it.
+    fn has_room(&self) -> bool {
+        self.len() + self.families < self.cap && self.bytes < self.cap.saturating_mul(SET_BYTES)
     }
 
     /// Whether there are more than there may be: those of a time with another cap.
@@ -113,6 +127,7 @@ impl Interner {
             return id;
         }
         let id = self.free.pop().unwrap_or(u32::try_from(self.sets.len()).unwrap_or(u32::MAX));
+        self.bytes += set.as_bytes().len();
         self.ids.insert(set.clone(), id);
         match self.sets.get_mut(id as usize) {
             Some(slot) => *slot = Some(set),
@@ -128,9 +143,7 @@ impl Interner {
         }
         let mut folded = set.clone();
         // A set without the label that floods is no part of the flood: it has a place among the folded ones.
-        if self.fold_order.first().is_some_and(|&label| set.get(label).is_empty())
-            && self.len() + self.families < self.cap
-        {
+        if self.fold_order.first().is_some_and(|&label| set.get(label).is_empty()) && self.has_room() {
             return self.insert(folded);
         }
         for &label in &self.fold_order {
@@ -141,7 +154,7 @@ impl Interner {
             if let Some(id) = self.find(folded.as_bytes()) {
                 return id;
             }
-            if self.len() + self.families < self.cap {
+            if self.has_room() {
                 return self.insert(folded);
             }
         }
@@ -153,6 +166,7 @@ impl Interner {
     /// A set leaves.
     pub fn remove(&mut self, id: u32) {
         if let Some(set) = self.sets.get_mut(id as usize).and_then(Option::take) {
+            self.bytes = self.bytes.saturating_sub(set.as_bytes().len());
             self.ids.remove(&set);
             self.free.push(id);
             self.fold_order.clear();
@@ -220,6 +234,30 @@ mod tests {
                 assert!(all.set(id).is_some());
             }
             assert!(all.len() <= cap.max(4), "{cap}");
+        }
+    }
+
+    /// Sixty labels of the longest values are no more bytes than eight.
+    #[test]
+    fn the_cap_holds_in_bytes_too() {
+        let long = |i: usize, label: usize| format!("{i:0>100}-{label:0>20}");
+        for (labels, expected) in [(8, 75), (60, 10)] {
+            let mut all = Interner::new(100);
+            for i in 0..1_000 {
+                let values: Vec<String> = (0..labels).map(|label| long(i, label)).collect();
+                let values: Vec<&str> = values.iter().map(String::as_str).collect();
+                let id = add(&mut all, &values);
+                assert!(all.set(id).is_some());
+            }
+            let sets: Vec<&LabelSet> = all.sets.iter().flatten().collect();
+            assert_eq!(all.bytes, sets.iter().map(|set| set.as_bytes().len()).sum::<usize>());
+            assert!(all.bytes < 100 * SET_BYTES + 2 * 64 * 128, "{labels}: {}", all.bytes);
+            let whole = sets.iter().filter(|set| set.values().all(|value| value != OTHER.as_bytes())).count();
+            assert!(whole >= expected / 2 && all.len() <= 100, "{labels}: {whole} of {}", all.len());
+            let restored = all.sets.clone();
+            let plan = Plan::new(&[], &[]);
+            let again = Interner::restore(&plan, 100, restored, all.free.clone(), all.fold_order.clone());
+            assert_eq!(again.unwrap().bytes, all.bytes);
         }
     }
 

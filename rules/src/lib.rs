@@ -2,19 +2,23 @@
 //! argument.
 
 pub mod alert;
+pub mod around;
 pub mod block;
 pub mod buckets;
 mod case;
 pub mod clock;
+pub mod clues;
 pub mod collector;
 pub mod detectors;
 pub mod engine;
 pub mod filter;
 mod groups;
+pub mod incident;
 mod intern;
 mod judge;
 pub mod latency;
 pub mod life;
+pub mod localise;
 mod lost;
 pub mod matcher;
 pub mod pairs;

@@ -22,6 +22,8 @@ pub enum Judgement {
         /// Still above `recover_below`. Whatever is bad is.
         above_recover: bool,
     },
+    /// Whatever it was judged by says nothing any more.
+    Over(End),
 }
 
 /// What has changed.
@@ -114,7 +116,8 @@ impl Life {
         self.at = at;
         let (bad, above_recover) = match judgement {
             Judgement::Silent if self.is_open() => return self.hold(rule, at, passed),
-            Judgement::Silent => (None, false),
+            Judgement::Over(end) if self.is_open() => return self.resolve(end, at),
+            Judgement::Silent | Judgement::Over(_) => (None, false),
             Judgement::Judged { bad, above_recover } => (bad, above_recover),
         };
         self.silent = None;

@@ -96,6 +96,12 @@ pub struct Incident {
     /// Messages that never arrived, of whatever group, in its windows.
     #[serde(default)]
     pub undercount: u64,
+    /// Which incident for people it was part of.
+    #[serde(default)]
+    pub envelope: Option<String>,
+    /// What that had as its cause last, in words.
+    #[serde(default)]
+    pub cause: Option<String>,
     /// What its servers' states were about then, as far as the log tells. Not kept: whoever lists incidents adds it.
     #[serde(skip)]
     pub events: Vec<Server>,

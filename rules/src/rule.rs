@@ -1,7 +1,7 @@
 //! A rule: what counts, how it is grouped, when it is bad, how long it must last. The keys are those of the
 //! configuration, typed; defaults are in [`Rule::new`].
 
-use crate::detectors;
+use crate::detectors::{self, burn_rate};
 use crate::matcher::Matcher;
 use crate::window::{MINUTE, MINUTES_HELD, STEPS_HELD};
 use gatewatch_parsers::Millis;
@@ -24,7 +24,9 @@ pub enum Counts {
     GatewayErrors,
     /// Failed attempts ÷ attempts.
     FailedAttempts,
-    /// Requests that ended well after a failed attempt ÷ attempts.
+    /// Failed attempts after which the request was tried again ÷ attempts.
+    Retried,
+    /// Requests that ended well after a failed attempt ÷ attempts, at the upstream that saved them.
     Masked,
     /// Requests whose client left before the upstream's header ÷ requests.
     Abandoned,
@@ -34,8 +36,14 @@ pub enum Counts {
 
 impl Counts {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Counts; 5] =
-        [Counts::GatewayErrors, Counts::FailedAttempts, Counts::Masked, Counts::Abandoned, Counts::Aborted];
+    pub const ALL: [Counts; 6] = [
+        Counts::GatewayErrors,
+        Counts::FailedAttempts,
+        Counts::Retried,
+        Counts::Masked,
+        Counts::Abandoned,
+        Counts::Aborted,
+    ];
 
     /// The word as it stands in the configuration.
     #[must_use]
@@ -43,6 +51,7 @@ impl Counts {
         match self {
             Counts::GatewayErrors => "gateway_errors",
             Counts::FailedAttempts => "failed_attempts",
+            Counts::Retried => "retried",
             Counts::Masked => "masked",
             Counts::Abandoned => "abandoned",
             Counts::Aborted => "aborted",
@@ -53,7 +62,7 @@ impl Counts {
     #[must_use]
     pub fn of(self) -> &'static str {
         match self {
-            Counts::FailedAttempts | Counts::Masked => "attempts",
+            Counts::FailedAttempts | Counts::Retried | Counts::Masked => "attempts",
             _ => "requests",
         }
     }
@@ -89,7 +98,7 @@ pub type DetectorName = &'static str;
 pub struct Rule {
     /// Unique among rules.
     pub name: String,
-    /// `ratio` or `count`.
+    /// A name in `DETECTORS`.
     pub detector: DetectorName,
     /// Label names that make a group; at most [`GROUP_BY_MAX`].
     pub group_by: Vec<String>,
@@ -103,7 +112,8 @@ pub struct Rule {
     pub window: Millis,
     /// Judged over the shortest doubling of the window, up to this, that has `min_requests`.
     pub stretch: Option<Millis>,
-    /// Strictly above it is bad: a ratio, or for `count` a number; worst severity last; never empty.
+    /// Strictly above it is bad: a ratio, or for `count` a number; worst severity last; never empty. Where the detector has
+    /// no such key, it names the severity.
     pub above: Vec<(Severity, f64)>,
     /// Fewer in the window (requests, or attempts) are not judged bad.
     pub min_requests: u64,
@@ -113,8 +123,22 @@ pub struct Rule {
     pub confidence: Option<f64>,
     /// So many steps of the window must be above by themselves.
     pub min_bad_steps: u32,
+    /// A total failure of so long is no incident: without what one explains it must still be bad.
+    pub blip: Option<Millis>,
     /// And above this many times the ratio of all other groups of the rule together; 0: off.
     pub times_rest: f64,
+    /// How much of a group's own past is its normal; `None`: only the thresholds count.
+    pub baseline: Option<Millis>,
+    /// Beyond its normal is what chance alone brings with at most this probability.
+    pub alpha: f64,
+    /// And above this many times its normal.
+    pub times: f64,
+    /// Above this it is bad whatever its normal; 1: off.
+    pub ceiling: f64,
+    /// The share of requests that must be well, for `burn_rate` ([`Rule::set_slo`]).
+    pub slo: Option<f64>,
+    /// What took longer is an error, for `slow`.
+    pub longer_than: Option<Millis>,
     /// Recovering once not above this; `None`: half of the lowest `above`.
     pub recover_below: Option<f64>,
     /// How long it must be bad before it fires.
@@ -125,6 +149,8 @@ pub struct Rule {
     pub stale_after: Millis,
     /// Receivers; empty: every one.
     pub notify: Vec<String>,
+    /// Rules whose alerts are held back while an alert of this one fires, where the labels that both group by are equal.
+    pub mutes: Vec<String>,
     /// Sent again while firing, so often.
     pub repeat_interval: Millis,
     /// Passed on.
@@ -138,31 +164,75 @@ impl Rule {
     /// weaken a number.
     #[must_use]
     pub fn new(name: &str, detector: DetectorName, above: Vec<(Severity, f64)>) -> Rule {
-        let is_count = detectors::find(detector).is_some_and(|d| d.is_count);
-        Rule {
+        let mut rule = Rule {
             name: name.to_owned(),
             detector,
             group_by: Vec::new(),
             matchers: Vec::new(),
             counts: Counts::GatewayErrors,
             status: Vec::new(),
-            window: 60_000,
+            window: MINUTE,
             stretch: None,
             above,
-            min_requests: if is_count { 0 } else { 50 },
-            min_errors: if is_count { 0 } else { 10 },
+            min_requests: 50,
+            min_errors: 10,
             confidence: None,
             min_bad_steps: 1,
+            blip: None,
             times_rest: 0.0,
+            baseline: None,
+            alpha: 1e-6,
+            times: 1.5,
+            ceiling: 0.5,
+            slo: None,
+            longer_than: None,
             recover_below: None,
             for_: 0,
             keep_firing_for: 120_000,
             stale_after: 600_000,
             notify: Vec::new(),
+            mutes: Vec::new(),
             repeat_interval: 4 * 3_600_000,
             labels: Vec::new(),
             runbook: None,
+        };
+        match detector {
+            "count" => (rule.min_requests, rule.min_errors) = (0, 0),
+            "spike" => (rule.baseline, rule.times, rule.ceiling) = (Some(30 * MINUTE), 3.0, 1.0),
+            "absent" => {
+                (rule.window, rule.baseline, rule.stale_after) =
+                    (2 * MINUTE, Some(30 * MINUTE), 24 * 60 * MINUTE);
+            }
+            "unparsed" => (rule.min_requests, rule.keep_firing_for) = (10, 5 * MINUTE),
+            "stall" => (rule.window, rule.min_requests) = (15_000, 30),
+            _ => {}
         }
+        rule
+    }
+
+    /// The SLO whose budget burns; its lowest limit is the threshold of a step.
+    pub fn set_slo(&mut self, slo: f64) {
+        self.slo = Some(slo);
+        let limit = burn_rate::lowest_limit(slo);
+        self.above.iter_mut().for_each(|above| above.1 = limit);
+    }
+
+    /// Whether it judges what an engine counts, and not lines as an agent reads them (`unparsed`).
+    #[must_use]
+    pub fn judges_requests(&self) -> bool {
+        detectors::find_of_counts(self.detector).is_some()
+    }
+
+    /// Whether what it counts has origins and reasons: requests that are no gateway errors have none.
+    #[must_use]
+    pub fn has_reasons(&self) -> bool {
+        self.counts == Counts::GatewayErrors && self.longer_than.is_none()
+    }
+
+    /// The length of time before a window that says what is normal for a group's ratio; `None`: nobody asks.
+    #[must_use]
+    pub fn normal_of(&self) -> Option<Millis> {
+        self.baseline.filter(|_| self.detector != "absent")
     }
 
     /// The lowest threshold: above it a step is bad by itself.
@@ -180,7 +250,19 @@ impl Rule {
     /// The longest window that it is ever judged over.
     #[must_use]
     pub fn longest_window(&self) -> Millis {
+        if self.slo.is_some() {
+            return burn_rate::PAIRS.iter().map(|pair| pair.long).max().unwrap_or(self.window);
+        }
         self.stretch.unwrap_or(self.window).max(self.window)
+    }
+
+    /// How far back it looks: its longest window, and its baseline before that. That of `absent` ends with the last request,
+    /// which may be as long ago.
+    #[must_use]
+    pub fn look_back(&self) -> Millis {
+        let baseline = self.baseline.unwrap_or(0);
+        let silence = if self.detector == "absent" { baseline } else { 0 };
+        self.longest_window().saturating_add(baseline).saturating_add(silence)
     }
 
     /// Whether the other rule judges the same groups in the same way, so that alerts of one go on under the other. What
@@ -236,9 +318,11 @@ impl Rule {
         let steps_span = STEPS_HELD * step;
         for (key, length) in [("window", Some(self.window)), ("stretch", self.stretch)] {
             let Some(length) = length else { continue };
+            // Rounded up there: a default must do for every step.
+            let is_rounded = self.detector == "stall";
             if length <= 0 {
                 found.push(Problem::new(key, "must be longer than nothing"));
-            } else if length <= steps_span && length % step != 0 {
+            } else if length <= steps_span && length % step != 0 && !is_rounded {
                 found.push(Problem::new(key, format!("must be a multiple of the step, {} s", seconds(step))));
             } else if length > steps_span && length % MINUTE != 0 {
                 let limit = seconds(steps_span);
@@ -259,13 +343,17 @@ impl Rule {
         if self.stretch.is_some_and(|stretch| stretch < self.window) {
             found.push(Problem::new("stretch", "must not be shorter than window"));
         }
-        let has = self.window / step;
+        let has = (self.window / step).max(i64::from(self.window > 0));
         if self.window <= steps_span && i64::from(self.min_bad_steps) > has {
             found.push(Problem::new(
                 "min_bad_steps",
                 format!("can never be reached: the window has {has} steps"),
             ));
         }
+        if self.blip.is_some_and(|blip| blip <= 0 || blip > self.window / 2) {
+            found.push(Problem::new("blip", "must be longer than nothing, and at most half of the window"));
+        }
+        self.problems_of_baseline(step, found);
         for (key, length, least) in [
             ("for", self.for_, 0),
             ("keep_firing_for", self.keep_firing_for, 0),
@@ -275,6 +363,35 @@ impl Rule {
             if length < least {
                 found.push(Problem::new(key, format!("must be at least {} s", seconds(least))));
             }
+        }
+    }
+
+    fn problems_of_baseline(&self, step: Millis, found: &mut Vec<Problem>) {
+        let Some(baseline) = self.baseline else { return };
+        let step = step.max(1);
+        if baseline <= 0 || baseline % MINUTE != 0 {
+            found.push(Problem::new("baseline", "must be whole minutes"));
+        } else if MINUTE % step != 0 {
+            found.push(Problem::new("baseline", "needs a step that divides a minute"));
+        } else if self.look_back() > MINUTES_HELD * MINUTE {
+            found.push(Problem::new(
+                "baseline",
+                format!("is too long: with its window a rule may look back over {MINUTES_HELD} min at most"),
+            ));
+        }
+        // Of silence, 1 says: do not ask how likely it is.
+        let most = if self.detector == "absent" { 1.0 } else { 0.1 };
+        if !(self.alpha > 0.0 && self.alpha <= most) {
+            found.push(Problem::new(
+                "alpha",
+                format!("must be a probability above 0, at most {most}; 1e-6 is usual"),
+            ));
+        }
+        if !(self.times.is_finite() && self.times >= 1.0) {
+            found.push(Problem::new("times", "must be a number from 1"));
+        }
+        if !(self.ceiling > 0.0 && self.ceiling <= 1.0) {
+            found.push(Problem::new("ceiling", "must be a share above 0 %, at most 100 % (off)"));
         }
     }
 
@@ -339,6 +456,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_mistake_is_named_by_its_key() {
         type Edit = fn(&mut Rule);
         let cases: &[(Edit, &[&str])] = &[
@@ -369,11 +487,20 @@ mod tests {
             (|r| (r.times_rest, r.group_by) = (3.0, vec![]), &["times_rest"]),
             (|r| r.status = vec![502, 1502], &["status"]),
             (|r| (r.status, r.counts) = (vec![502], Counts::Masked), &["status"]),
+            (|r| r.blip = Some(0), &["blip"]),
+            (|r| r.blip = Some(31_000), &["blip"]),
             (|r| r.for_ = -1, &["for"]),
             (|r| r.keep_firing_for = -1, &["keep_firing_for"]),
             (|r| r.stale_after = 0, &["stale_after"]),
             (|r| r.repeat_interval = 0, &["repeat_interval"]),
-            (|r| r.detector = "spike", &["detector"]),
+            (|r| r.detector = "astrology", &["detector"]),
+            (|r| r.baseline = Some(90_000), &["baseline"]),
+            (|r| r.baseline = Some(0), &["baseline"]),
+            (|r| r.baseline = Some(359 * 60_000), &[]),
+            (|r| r.baseline = Some(360 * 60_000), &["baseline"]),
+            (|r| (r.baseline, r.alpha) = (Some(600_000), 0.0), &["alpha"]),
+            (|r| (r.baseline, r.times) = (Some(600_000), 0.5), &["times"]),
+            (|r| (r.baseline, r.ceiling) = (Some(600_000), f64::NAN), &["ceiling"]),
             (
                 |r| {
                     (r.detector, r.above, r.confidence) =

@@ -1,5 +1,9 @@
 //! Series: a record's full label set. A [`Plan`] says which labels are carried, a [`LabelSet`] holds one series' values.
 
+use crate::detectors::{
+    find_of_counts,
+    slow::{WATCHED_MAX, watched_times},
+};
 use crate::matcher::Op;
 use crate::rule::Rule;
 use crate::saved::Bytes;
@@ -58,6 +62,8 @@ pub struct Plan {
     families: Vec<u64>,
     /// By `Status::index`: counted by status in each series.
     watched: Vec<bool>,
+    /// Requests that took longer than so many hundredths of a second are counted in each series; sorted.
+    slow: Vec<u16>,
 }
 
 /// A plan as it is saved.
@@ -68,6 +74,7 @@ struct PlanState {
     without_upstream: u64,
     families: Vec<u64>,
     watched: Vec<u16>,
+    slow: Vec<u16>,
 }
 
 impl From<Plan> for PlanState {
@@ -75,6 +82,7 @@ impl From<Plan> for PlanState {
         let watched = (0u16..).zip(&plan.watched).filter(|(_, is)| **is).map(|(status, _)| status);
         PlanState {
             watched: watched.collect(),
+            slow: plan.slow,
             names: plan.names,
             with_upstream: plan.with_upstream,
             without_upstream: plan.without_upstream,
@@ -95,12 +103,16 @@ impl TryFrom<PlanState> for Plan {
         if state.families.len() >= FAMILIES_MAX || has_label == state.families.is_empty() {
             return Err("the families of series");
         }
+        if state.slow.len() > WATCHED_MAX || !state.slow.is_sorted() {
+            return Err("the times that are watched");
+        }
         Ok(Plan {
             labels: state.names.iter().map(|name| label(name)).collect(),
             with_upstream: state.with_upstream,
             without_upstream: state.without_upstream,
             families: state.families,
             watched: watched(state.watched.into_iter()),
+            slow: state.slow,
             names: state.names,
         })
     }
@@ -119,10 +131,11 @@ impl Plan {
     /// an upstream ask for is carried by those alone, so that `site` does not multiply the upstreams' series.
     #[must_use]
     pub fn new(rules: &[Rule], by: &[String]) -> Plan {
+        // The matchers of one about lines ask for no label of a record.
+        let judged = || rules.iter().filter(|rule| find_of_counts(rule.detector).is_some());
         let mut asked: Vec<(&str, When)> = by.iter().map(|name| (name.as_str(), When::Always)).collect();
-        let has_captures = rules.iter().any(|rule| asks_for_captures(rule, by));
-        let (apart, together) =
-            rules.iter().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
+        let has_captures = judged().any(|rule| asks_for_captures(rule, by));
+        let (apart, together) = judged().partition::<Vec<_>, _>(|rule| has_captures && is_apart(rule, by));
         for rule in together {
             let when = when(rule);
             asked.extend(rule.group_by.iter().map(|name| (name.as_str(), when)));
@@ -133,7 +146,9 @@ impl Plan {
             }
         }
         let families = families(apart.iter().map(|rule| needs(rule).collect()).collect());
-        Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()))
+        let mut plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+        plan.slow = watched_times(rules);
+        plan
     }
 
     /// As [`Plan::new`], and what `analyze` shows: node, pool and upstream, and `by`; without `by`, the site of records
@@ -156,6 +171,7 @@ impl Plan {
             let families: Vec<Vec<&str>> =
                 plan.families.iter().map(|mask| plan.names_in(*mask).collect()).collect();
             plan = Plan::of(&asked, &families, rules.iter().flat_map(|rule| rule.status.iter().copied()));
+            plan.slow = watched_times(rules);
         }
         plan
     }
@@ -187,6 +203,7 @@ impl Plan {
             without_upstream,
             families,
             watched: watched(statuses.chain([502, 503, 504])),
+            slow: Vec::new(),
             names,
         }
     }
@@ -260,6 +277,11 @@ impl Plan {
     #[must_use]
     pub fn watches(&self, status: gatewatch_parsers::Status) -> bool {
         self.watched.get(status.index()).copied().unwrap_or(false)
+    }
+
+    /// Requests that took longer than so many hundredths of a second are counted in each series.
+    pub(crate) fn slow(&self) -> &[u16] {
+        &self.slow
     }
 
     pub(crate) fn labels(&self) -> &[Label] {

@@ -36,11 +36,13 @@ impl Source {
 
     /// The node of a record.
     #[must_use]
+    #[inline]
     pub fn node<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         self.choose(record.node, "node", &self.node)
     }
 
     /// The region that the line or the path names.
+    #[inline]
     pub(crate) fn own_region<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         self.choose(record.region, "region", "")
     }
@@ -76,6 +78,7 @@ impl Source {
 
     /// The site of a record.
     #[must_use]
+    #[inline]
     pub fn site<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         self.choose(record.site, "site", &self.site)
     }
@@ -90,6 +93,7 @@ impl Source {
 
     /// The pool of a record, where its attempt names none.
     #[must_use]
+    #[inline]
     pub fn pool<'a>(&'a self, record: &Record<'a>) -> &'a [u8] {
         self.choose(record.pool, "pool", "")
     }
@@ -103,10 +107,16 @@ impl Source {
     }
 
     /// The line's own word, else the path's, else the file's.
+    #[inline(always)]
     pub(crate) fn choose<'a>(&'a self, own: &'a [u8], name: &str, otherwise: &'a str) -> &'a [u8] {
-        if !own.is_empty() {
-            return own;
+        match () {
+            () if !own.is_empty() => own,
+            () if self.path_labels.is_empty() => otherwise.as_bytes(),
+            () => self.choose_of_path(name, otherwise),
         }
+    }
+
+    fn choose_of_path<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a [u8] {
         match self.path_label(name) {
             b"" => otherwise.as_bytes(),
             found => found,

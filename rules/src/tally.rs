@@ -2,7 +2,7 @@
 //! and steps. Counts saturate.
 
 use crate::rule::Counts;
-use gatewatch_parsers::{Origin, Reason, Status};
+use gatewatch_parsers::{Millis, Origin, Reason, Status};
 use serde::{Deserialize, Serialize};
 
 /// The counts that every tally has.
@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Cut(Reason),
     /// Requests with this status.
     Status(Status),
+    /// Requests that took longer than so many hundredths of a second.
+    Slow(u16),
 }
 
 const ORIGINS: u16 = 64;
@@ -55,17 +57,27 @@ const FAILED: u16 = 128;
 const DIAGNOSED: u16 = 160;
 const CUT: u16 = 192;
 const STATUSES: u16 = 256;
+const SLOW: u16 = 2_048;
+/// Requests are counted by how long they took up to so many hundredths of a second.
+const SLOW_MAX: u16 = 60_000;
 
 /// Details from here on, so many, have codes from there on. Those of 500 to 515 stand first; both ranges hold them, and
 /// the first one counts.
-const CODES: [(u16, u16, u16); 6] = [
+const CODES: [(u16, u16, u16); 7] = [
     (STATUSES + 500, 16, 0),
     (0, 32, 16),
     (ORIGINS, 8, 48),
     (FAILED, 32, 56),
     (STATUSES, Status::COUNT as u16, 88),
     (DIAGNOSED, 64, 88 + Status::COUNT as u16),
+    (SLOW, SLOW_MAX + 1, 152 + Status::COUNT as u16),
 ];
+
+/// A length of time as [`Kind::Slow`] has it; `None`: it is not counted.
+pub(crate) fn slow_units(longer_than: Millis) -> Option<u16> {
+    let units = u16::try_from(longer_than / 10).ok()?;
+    (longer_than % 10 == 0 && (1..=SLOW_MAX).contains(&units)).then_some(units)
+}
 
 impl Detail {
     pub fn reason(reason: Reason) -> Detail {
@@ -92,6 +104,11 @@ impl Detail {
         Detail(STATUSES + u16::try_from(status.index()).unwrap_or(0))
     }
 
+    /// Of so many hundredths of a second.
+    pub fn slow(units: u16) -> Detail {
+        Detail(SLOW + units.min(SLOW_MAX))
+    }
+
     /// `None` never happens for what the functions above made.
     pub fn kind(self) -> Option<Kind> {
         let at = |base: u16| usize::from(self.0 - base);
@@ -101,11 +118,13 @@ impl Detail {
             FAILED..DIAGNOSED => Reason::ALL.get(at(FAILED)).map(|r| Kind::Failed(*r)),
             DIAGNOSED..CUT => Reason::ALL.get(at(DIAGNOSED)).map(|r| Kind::Diagnosed(*r)),
             CUT..STATUSES => Reason::ALL.get(at(CUT)).map(|r| Kind::Cut(*r)),
-            STATUSES.. => Some(Kind::Status(Status::new(self.0 - STATUSES))),
+            STATUSES..SLOW => Some(Kind::Status(Status::new(self.0 - STATUSES))),
+            SLOW.. => Some(Kind::Slow(self.0 - SLOW)),
         }
     }
 
-    fn is_status(self) -> bool {
+    /// Whether the tier of minutes keeps it: what rules may watch.
+    fn is_coarse(self) -> bool {
         self.0 >= STATUSES
     }
 
@@ -152,7 +171,7 @@ impl Tally {
     /// Adds another's counts without its reasons and origins: what the tier of minutes keeps.
     pub(crate) fn add_coarse(&mut self, other: &Tally) {
         self.numbers.add(&other.numbers);
-        for (detail, count) in other.details().filter(|(detail, _)| detail.is_status()) {
+        for (detail, count) in other.details().filter(|(detail, _)| detail.is_coarse()) {
             self.add_detail(detail, count);
         }
     }
@@ -210,6 +229,12 @@ impl Tally {
         self.numbers.failed_attempts.into()
     }
 
+    /// Failed attempts that were not the end of their request: all but those that became gateway errors.
+    #[must_use]
+    pub fn retried(&self) -> u64 {
+        self.failed_attempts().saturating_sub(self.gateway_errors())
+    }
+
     /// Requests that ended well after a failed attempt.
     #[must_use]
     pub fn masked(&self) -> u64 {
@@ -234,6 +259,7 @@ impl Tally {
         match counts {
             Counts::GatewayErrors => self.gateway_errors(),
             Counts::FailedAttempts => self.failed_attempts(),
+            Counts::Retried => self.retried(),
             Counts::Masked => self.masked(),
             Counts::Abandoned => self.abandoned(),
             Counts::Aborted => self.aborted(),
@@ -244,7 +270,7 @@ impl Tally {
     #[must_use]
     pub fn of(&self, counts: Counts) -> u64 {
         match counts {
-            Counts::FailedAttempts | Counts::Masked => self.attempts(),
+            Counts::FailedAttempts | Counts::Retried | Counts::Masked => self.attempts(),
             Counts::GatewayErrors | Counts::Abandoned | Counts::Aborted => self.requests(),
         }
     }
@@ -253,6 +279,21 @@ impl Tally {
     #[must_use]
     pub fn status(&self, status: Status) -> u64 {
         self.detail(Detail::status(status))
+    }
+
+    /// Requests that took longer than this, if a rule watches it; else 0.
+    #[must_use]
+    pub fn slow(&self, longer_than: Millis) -> u64 {
+        slow_units(longer_than).map_or(0, |units| self.detail(Detail::slow(units)))
+    }
+
+    /// Whether there is a request with a watched status, or one that took longer than a rule watches.
+    #[must_use]
+    pub(crate) fn has_watched(&self) -> bool {
+        self.details
+            .as_deref()
+            .and_then(|details| details.last())
+            .is_some_and(|(detail, _)| detail.is_coarse())
     }
 
     /// Requests by such statuses, ascending.
@@ -310,6 +351,7 @@ mod tests {
             (0..Reason::ALL.len()).prop_map(|i| Detail::diagnosed(Reason::ALL[i])),
             (0..Reason::ALL.len()).prop_map(|i| Detail::cut(Reason::ALL[i])),
             prop_oneof![Just(Status::NONE), (0..1000u16).prop_map(Status::new)].prop_map(Detail::status),
+            (1..=SLOW_MAX).prop_map(Detail::slow),
         ]
     }
 
@@ -367,8 +409,8 @@ mod tests {
             };
             let changed: Vec<usize> =
                 of(&before).iter().zip(of(&a)).enumerate().filter(|(_, (b, a))| *b != a).map(|(i, _)| i).collect();
-            let is_cut = matches!(detail.kind(), Some(Kind::Cut(_)));
-            prop_assert!(changed.len() == usize::from(!is_cut) || before.detail(detail) == u64::from(u32::MAX));
+            let is_listed = !matches!(detail.kind(), Some(Kind::Cut(_) | Kind::Slow(_)));
+            prop_assert!(changed.len() == usize::from(is_listed) || before.detail(detail) == u64::from(u32::MAX));
             if let Some(Kind::Status(status)) = detail.kind() {
                 prop_assert_eq!(a.status(status), (before.status(status) + 1).min(u32::MAX.into()));
             }
@@ -404,6 +446,7 @@ mod tests {
             [
                 ("gateway_errors", 2, "requests", 1),
                 ("failed_attempts", 4, "attempts", 3),
+                ("retried", 2, "attempts", 3),
                 ("masked", 5, "attempts", 3),
                 ("abandoned", 7, "requests", 1),
                 ("aborted", 6, "requests", 1),

@@ -1,10 +1,13 @@
 //! From what happened to an alert to what others are told of it.
 
 use crate::alert::{Alert, Change, ChangeKind, FINDINGS_MAX, Sample};
+use crate::around::Surroundings;
 use crate::case::{Case, fingerprint, labels};
+use crate::clues::are_told_of;
 use crate::detectors::Detector;
 use crate::engine::Engine;
 use crate::groups::{Group, Groups};
+use crate::incident::Envelope;
 use crate::judge::recent;
 use crate::life::Event;
 use crate::series::SeriesId;
@@ -23,7 +26,11 @@ impl Engine {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         let exits = (!events.is_empty()).then(|| self.recent.view()).flatten();
+        let beside = (!events.is_empty()).then(|| Surroundings::of(groups, &self.buckets, at));
         for &(group, event) in events {
+            // Before its members are taken out.
+            let around = beside.as_ref().and_then(|beside| beside.around(groups, group, &self.buckets));
+            let around = around.filter(|_| !matches!(event, Event::Resolved(_)));
             let Some((mut case, members)) = groups.group_mut(group).and_then(|group| {
                 // Taken out, since the group's labels and the rule are read meanwhile.
                 Some((group.case.take()?, std::mem::take(&mut group.members)))
@@ -41,6 +48,9 @@ impl Engine {
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(exits.as_ref(), &mut alert);
+                self.find_clues(&mut alert, &members);
+                alert.around = around;
+                alert.envelope = self.envelope_of(&case);
                 let alert = self.with_events(alert);
                 changes.push(Change { kind: kind(event), at, alert });
             }
@@ -59,14 +69,27 @@ impl Engine {
             let of = |group: &Group| fingerprint(&groups.rule.name, &labels(&groups.rule, &group.key));
             let mut open = groups.with_case().filter(|(_, case)| case.life().is_open());
             if let Some((group, case)) = open.find(|(group, _)| of(group) == wanted) {
+                let place = groups.placed().find(|(_, other)| other.key == group.key);
                 let recent = recent(groups, &self.buckets, &group.members, at);
                 let lost = self.buckets.lost(at, Millis::MAX);
                 let mut alert = case.alert(&groups.rule, &group.key, detector, recent, lost);
                 find(self.recent.view().as_ref(), &mut alert);
+                self.find_clues(&mut alert, &group.members);
+                let beside = Surroundings::of(groups, &self.buckets, at);
+                alert.around = place.and_then(|(place, _)| beside.around(groups, place, &self.buckets));
+                alert.envelope = self.envelope_of(case);
                 return Some(self.with_events(alert));
             }
         }
         None
+    }
+
+    /// What its requests of the last minutes show.
+    fn find_clues(&self, alert: &mut Alert, members: &[SeriesId]) {
+        if are_told_of(alert.state) {
+            let found = self.clues.of(members.iter().filter_map(|id| self.buckets.labels(*id)));
+            alert.clues = Some(found).filter(|found| !found.is_empty());
+        }
     }
 
     /// With what is known of its servers' states. That one is in rotation says something only where the log tells when
@@ -80,6 +103,11 @@ impl Engine {
         let requests = alert.recent.1;
         alert.in_rotation = (is_server && tells && !is_out && requests > 0).then_some(requests);
         alert
+    }
+
+    /// The incident of an alert, as it stands.
+    pub(crate) fn envelope_of(&self, case: &Case) -> Option<Envelope> {
+        case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned()
     }
 
     /// The number of an incident that begins, unless it began in an earlier process.

@@ -85,11 +85,42 @@ impl Point {
     }
 }
 
+impl Point {
+    /// So many requests less, all of which failed.
+    fn without(self, failed: u64) -> Point {
+        Point { errors: self.errors - failed, requests: self.requests - failed }
+    }
+
+    /// How many of the errors a total failure in a part of it explains: the requests of that part, and one standard
+    /// deviation more.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts stay far below 2^52, and this is not negative"
+    )]
+    fn most_in(self, part: Millis, of: Millis) -> u64 {
+        let part = part as f64 / of as f64;
+        let mean = self.requests as f64 * part;
+        self.errors.min((mean + (mean * (1.0 - part)).sqrt()).ceil() as u64)
+    }
+}
+
 impl std::ops::AddAssign for Point {
     fn add_assign(&mut self, other: Point) {
         self.errors += other.errors;
         self.requests += other.requests;
     }
+}
+
+/// A blip is looked for at so many places between two points.
+const PLACES: i64 = 10;
+
+/// Errors that a total failure explains: from which point on, and how many in each.
+struct Blip {
+    first: usize,
+    by_point: Vec<u64>,
+    errors: u64,
 }
 
 /// What a group did in a window: its points, oldest first, and their sum. Reused from group to group.
@@ -98,11 +129,17 @@ pub struct Window {
     span: Span,
     points: Vec<Point>,
     sum: Point,
+    left_out: u64,
 }
 
 impl Default for Window {
     fn default() -> Window {
-        Window { span: Span { from: 0, to: 0, unit: 1 }, points: Vec::new(), sum: Point::default() }
+        Window {
+            span: Span { from: 0, to: 0, unit: 1 },
+            points: Vec::new(),
+            sum: Point::default(),
+            left_out: 0,
+        }
     }
 }
 
@@ -110,6 +147,7 @@ impl Window {
     /// Empties it for another span.
     pub fn reset(&mut self, span: Span) {
         self.span = span;
+        self.left_out = 0;
         self.sum = Point::default();
         self.points.clear();
         self.points.resize(span.points(), Point::default());
@@ -124,10 +162,22 @@ impl Window {
         }
     }
 
+    /// A window of which no more than the sum is known.
+    pub fn set(&mut self, span: Span, sum: Point) {
+        self.points.clear();
+        (self.span, self.sum) = (span, sum);
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn span(&self) -> Span {
         self.span
+    }
+
+    /// Requests that it had before a blip was left out.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.sum.requests + self.left_out
     }
 
     /// The sum of its points.
@@ -151,6 +201,49 @@ impl Window {
             sum += *point;
         }
         sum
+    }
+
+    /// What is left without a blip: without the most errors that a total failure of this length or less explains, wherever
+    /// it lay.
+    pub fn without(&self, blip: Millis, left: &mut Window) {
+        left.clone_from(self);
+        let worst = (0..self.points.len()).filter_map(|first| self.worst_from(first, blip));
+        let Some(worst) = worst.max_by_key(|found| found.errors) else { return };
+        left.left_out = worst.errors;
+        left.sum = left.sum.without(worst.errors);
+        for (point, explained) in left.points.iter_mut().skip(worst.first).zip(worst.by_point) {
+            *point = point.without(explained);
+        }
+    }
+
+    /// The blip that explains most of those that begin in this point. Points amid it have failed as a whole; so it reaches
+    /// no further than to the first that has not.
+    fn worst_from(&self, first: usize, blip: Millis) -> Option<Blip> {
+        let unit = self.span.unit.max(1);
+        let begin = self.points.get(first)?;
+        let mut amid: Vec<u64> = Vec::new();
+        let mut worst: Option<Blip> = None;
+        for end in self.points.get(first + 1..)?.iter().chain([&Point::default()]) {
+            let rest = blip - unit.saturating_mul(i64::try_from(amid.len()).unwrap_or(i64::MAX));
+            if rest <= 0 {
+                break;
+            }
+            for place in 0..=PLACES {
+                let before = (rest * place / PLACES).min(unit);
+                let after = (rest - before).min(unit);
+                let ends = [begin.most_in(before, unit), end.most_in(after, unit)];
+                let errors = ends[0] + ends[1] + amid.iter().sum::<u64>();
+                if worst.as_ref().is_none_or(|worst| worst.errors < errors) {
+                    let by_point = [&ends[..1], &amid, &ends[1..]].concat();
+                    worst = Some(Blip { first, by_point, errors });
+                }
+            }
+            if end.errors * 10 < end.requests * 9 || end.requests == 0 {
+                break;
+            }
+            amid.push(end.errors);
+        }
+        worst
     }
 
     /// Start of the first point that is bad by itself, and end of the last.
@@ -192,6 +285,40 @@ mod tests {
         assert_eq!(all(60, Some(60)), [60]);
         assert_eq!(all(60, Some(5)), [60]);
         assert_eq!(all(0, Some(5)), [0]);
+    }
+
+    /// Steps of ten requests; what failed, and what is left of it without a blip of 8 s.
+    #[test]
+    fn what_a_blip_explains() {
+        let cases: &[(&[u64], &[u64])] = &[
+            (&[0, 0, 0], &[0, 0, 0]),
+            (&[0, 10, 6, 0], &[0, 0, 0, 0]),
+            // 1.5 s, 5 s, 1.5 s
+            (&[0, 3, 10, 3, 0], &[0, 0, 0, 0, 0]),
+            // It lasts; of ten requests, all may have come within 4 s.
+            (&[0, 10, 10, 10, 0], &[0, 10, 0, 0, 0]),
+            // Not total, so that no three steps are one blip.
+            (&[0, 3, 3, 3, 3], &[0, 3, 3, 0, 0]),
+            (&[0, 5, 5, 5], &[0, 5, 0, 0]),
+            // Two blips are one too many; one may lie at either end.
+            (&[10, 6, 0, 0, 6, 10], &[10, 6, 0, 0, 0, 0]),
+            (&[0, 0, 0, 6, 10], &[0, 0, 0, 0, 0]),
+            (&[9], &[0]),
+        ];
+        for (errors, expected) in cases {
+            let mut window = Window::default();
+            let to = 5_000 * i64::try_from(errors.len()).unwrap();
+            window.reset(Span { from: 0, to, unit: 5_000 });
+            for (start, &errors) in (0..).step_by(5_000).zip(*errors) {
+                window.add(start, Point { errors, requests: 10 });
+            }
+            let mut left = Window::default();
+            window.without(8_000, &mut left);
+            let found: Vec<u64> = left.points().iter().map(|point| point.errors).collect();
+            assert_eq!(found, *expected, "{errors:?}");
+            assert_eq!(left.sum().errors, found.iter().sum::<u64>(), "{errors:?}");
+            assert_eq!(left.requests(), window.sum().requests);
+        }
     }
 
     #[test]

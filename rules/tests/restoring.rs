@@ -60,7 +60,26 @@ fn rules(variant: usize) -> Vec<Rule> {
     let mut tries = ratio("tries", 0.3, &["node"]);
     tries.counts = Counts::FailedAttempts;
     let exits = ratio("exits", 0.5, &["exit_ip"]);
-    let mut all = vec![errors, patient, rest, long, number, tries, exits];
+    let mut own = ratio("own", 0.2, &["upstream"]);
+    (own.baseline, own.stretch) = (Some(60_000), Some(120_000));
+    let mut spike = Rule::new("spike", "spike", vec![(Severity::Warning, 0.0)]);
+    (spike.group_by, spike.baseline) = (vec!["pool".into()], Some(600_000));
+    (spike.min_requests, spike.min_errors, spike.times, spike.alpha) = (2, 1, 1.2, 0.1);
+    spike.keep_firing_for = 30_000;
+    let mut burn = Rule::new("burn", "burn_rate", vec![(Severity::Critical, 0.0)]);
+    (burn.group_by, burn.min_requests, burn.min_errors) = (vec!["pool".into()], 2, 1);
+    burn.set_slo(0.97);
+    let mut absent = Rule::new("absent", "absent", vec![(Severity::Warning, 0.0)]);
+    (absent.group_by, absent.baseline, absent.window) = (vec!["upstream".into()], Some(60_000), 10_000);
+    (absent.alpha, absent.min_requests, absent.stale_after) = (1.0, 1, 60_000);
+    (absent.keep_firing_for, absent.for_) = (10_000, 5_000);
+    let mut stall = Rule::new("stall", "stall", vec![(Severity::Warning, 0.2)]);
+    (stall.window, stall.alpha, stall.min_requests) = (50_000, 0.1, 1);
+    (stall.keep_firing_for, stall.stale_after) = (10_000, 60_000);
+    let mut slow = ratio("slow", 0.1, &["upstream"]);
+    (slow.detector, slow.longer_than) = ("slow", Some(20));
+    let mut all =
+        vec![errors, patient, rest, long, number, tries, exits, own, spike, burn, absent, stall, slow];
     match variant {
         1 => all.iter_mut().for_each(|rule| rule.runbook = Some("https://…".into())),
         2 => all[1].for_ = 10_000,
@@ -109,6 +128,7 @@ impl World {
         let source = Source { input: "i".into(), node, path_labels: vec![exit], ..Source::default() };
         let mut record = Record::new(self.newest, Status::new(200));
         record.site = site.as_bytes();
+        record.request_time = Some(how as u32 * 10);
         let cause = Cause::proxy(Reason::ALL[how % Reason::ALL.len()]);
         let mut attempt = Attempt {
             upstream: UPSTREAMS[upstream].as_bytes(),
@@ -463,13 +483,19 @@ fn a_rule_that_changed_starts_fresh_and_the_others_go_on() {
     let (mut world, fired) = both_fire();
     assert_eq!(told(&fired), ["first Firing None 8b47-1", "second Firing None 2b1e-2"]);
     let bytes = world.bytes();
-    let before: Vec<String> = world.engine.alerts().iter().map(|alert| format!("{alert:?}")).collect();
+    // Their incident has lost a member meanwhile.
+    let standing = |world: &World| -> Vec<String> {
+        let alerts = world.engine.alerts().into_iter();
+        alerts
+            .map(|alert| format!("{:?}", gatewatch_rules::engine::Standing { envelope: None, ..alert }))
+            .collect()
+    };
+    let before = standing(&world);
 
     world.rules[0].keep_firing_for = 60_000;
     world.rules[1].notify = vec!["ops".into()];
     assert_eq!(told(&world.restore(&bytes)), ["first Resolved Some(Config) 8b47-1"]);
-    let after: Vec<String> = world.engine.alerts().iter().map(|alert| format!("{alert:?}")).collect();
-    assert_eq!(after, before[1..]);
+    assert_eq!(standing(&world), before[1..]);
     // Its counts are there still: it is judged by the next step.
     world.act(&Deed::Count(vec![(1_000, 1, 0, 1)]));
     let changes = world.act(&Deed::Advance(-10_000));
@@ -528,6 +554,28 @@ fn fewer_series_than_before_hold_all_counts() {
     adds_up(&world.engine).unwrap();
 }
 
+/// Random episodes do not last for long enough.
+#[test]
+fn what_turns_out_to_be_normal_is_remembered() {
+    let play = |cut: bool| {
+        let (mut world, mut changes) = (World::new(2_000), Vec::new());
+        for minute in 0..30usize {
+            // One of four fails, then, for a while, three of four.
+            let requests = (0..120).map(|i| (500, 1, 0, [2, 0, 0, 0][(i + minute) % 4])).collect();
+            let worse = (0..120).map(|i| (500, 1, 0, [2, 2, 2, 0][i % 4])).collect();
+            world.act(&Deed::Count(if (12..15).contains(&minute) { worse } else { requests }));
+            let deed = if cut { Deed::Cut } else { Deed::Advance(0) };
+            changes.extend(world.act_cut(&deed));
+            changes.extend(world.act(&Deed::Advance(0)));
+        }
+        changes
+    };
+    let (straight, cut) = (play(false), play(true));
+    assert_eq!(straight, cut);
+    let own: Vec<String> = told(&straight).into_iter().filter(|told| told.starts_with("own ")).collect();
+    assert!(own.iter().any(|told| told.contains("Usual")), "{own:?}");
+}
+
 #[test]
 fn what_was_lost_is_in_verdicts_until_they_are_over() {
     let undercount = |at: &[(usize, Millis, u64)]| {
@@ -575,6 +623,8 @@ fn the_episodes_see_everything() {
         changes.append(&mut world.engine.finish());
         for change in &changes {
             seen.insert(format!("{:?} {:?}", change.kind, change.alert.end));
+            let kinds = ["own", "spike", "burn", "absent", "stall", "slow"];
+            seen.extend(kinds.iter().filter(|kind| **kind == change.alert.rule).map(|k| (*k).to_owned()));
             seen.extend((change.alert.undercount > 0).then(|| "undercount".to_owned()));
         }
         let (buckets, totals) = (world.engine.buckets(), world.engine.totals());
@@ -597,10 +647,17 @@ fn the_episodes_see_everything() {
             "Resolved Some(Config)",
             "Resolved Some(Expired)",
             "Resolved Some(Recovered)",
+            "Resolved Some(Usual)",
+            "absent",
+            "burn",
             "incident",
             "late",
             "left",
             "overflow",
+            "own",
+            "slow",
+            "spike",
+            "stall",
             "undercount",
         ]
     );

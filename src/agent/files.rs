@@ -32,6 +32,8 @@ struct Followed {
     caught_up: bool,
     /// When the newest end was read: what a held line waits for passes from then, as it does for the engine.
     read: Millis,
+    /// Bytes of lines that are not counted yet, when that was last looked at.
+    holding: usize,
 }
 
 impl Followed {
@@ -41,6 +43,10 @@ impl Followed {
         self.live.state(position, mark, self.read)
     }
 }
+
+/// Lines that are not counted yet go into the snapshot: so many bytes of them, over all files. Beyond, nobody waits for what
+/// would tell more of them.
+const HELD_MAX: usize = 512 << 10;
 
 /// Every followed file.
 pub struct LiveFiles {
@@ -67,6 +73,8 @@ pub struct LiveFiles {
     step: Millis,
     lateness: Millis,
     counted: u64,
+    /// What the files hold of lines that are not counted yet, in bytes.
+    holding: usize,
 }
 
 impl LiveFiles {
@@ -89,6 +97,7 @@ impl LiveFiles {
             step,
             lateness,
             counted: 0,
+            holding: 0,
         }
     }
 
@@ -277,18 +286,34 @@ impl LiveFiles {
             }
             None => (LiveFile::new(path, from.offset, settings, self.lateness, self.step), at),
         };
-        let followed = Followed { live, place, progress: from, size, backlog: true, caught_up: false, read };
+        let (backlog, caught_up) = (true, false);
+        let followed = Followed { live, place, progress: from, size, backlog, caught_up, read, holding: 0 };
         self.files.insert(file, followed);
+        self.weigh(file);
     }
 
     fn close(&mut self, file: FileId) {
         let mark = self.watermarks.mark(file.0);
         self.watermarks.gone(file.0);
-        match self.files.remove(&file) {
-            Some(f) if file.is_stream() => self.memory.count(f.live.input(), f.live.lines),
-            Some(f) => self.memory.keep(f.state(mark)),
-            None => {}
+        let Some(f) = self.files.remove(&file) else { return };
+        self.holding = self.holding.saturating_sub(f.holding);
+        if file.is_stream() {
+            self.memory.count(f.live.input(), f.live.lines);
+        } else {
+            self.memory.keep(f.state(mark));
         }
+    }
+
+    /// What a file holds of lines that are not counted yet; nothing, where all files hold too much.
+    fn weigh(&mut self, file: FileId) {
+        let Some(f) = self.files.get_mut(&file) else { return };
+        let others = self.holding.saturating_sub(f.holding);
+        f.holding = f.live.holding();
+        if f.holding > 0 && others + f.holding > HELD_MAX {
+            f.live.let_go(&mut self.collector);
+            f.holding = f.live.holding();
+        }
+        self.holding = others + f.holding;
     }
 
     fn chunk(&mut self, file: FileId, bytes: &[u8], after: Progress, at: Millis, engine: &mut Engine) {
@@ -310,6 +335,7 @@ impl LiveFiles {
             // Its first line may be held until the next one, or until a read finds nothing more.
             None => self.watermarks.has_lines(file.0),
         }
+        self.weigh(file);
     }
 
     fn idle(&mut self, file: FileId, at: Millis) {

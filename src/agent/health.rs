@@ -8,9 +8,10 @@
 //! | `input_skewed` | fresh lines whose times are off by what looks like a zone | a minute |
 //! | `input_unreadable` | it cannot be read | a minute |
 //! | `input_late` | over 1 % of a minute's lines came after their step was closed | that minute |
-//! | `input_unparsed` | over 1 % of a minute's lines are not understood | that minute |
+//! | those of kind `unparsed` | too many of a window's lines are not understood | the window |
 //!
-//! All are warnings, and over after five minutes without.
+//! All are warnings, and over after five minutes without; but those of kind `unparsed` are as their rule says (the preset
+//! `input_unparsed`: over 1 % of a minute's lines, and 10). One that fires keeps its severity.
 
 use crate::inputs::file::Happening;
 use crate::reports::text::printable;
@@ -18,16 +19,20 @@ use crate::state::Lines;
 use crate::tail::{FileId, Trouble};
 use chrono::{DateTime, Offset, TimeZone};
 use gatewatch_parsers::{Millis, Zone};
-use gatewatch_rules::alert::{Alert, Change, ChangeKind, End, Labels, Note, State, fingerprint};
-use gatewatch_rules::rule::{Counts, Severity};
+use gatewatch_rules::alert::{Alert, Change, ChangeKind, End, Kind, Labels, Note, State, fingerprint};
+use gatewatch_rules::detectors::unparsed;
+use gatewatch_rules::rule::{Counts, Rule, Severity};
 use gatewatch_rules::watermark::Standing;
-use std::collections::BTreeMap;
+use gatewatch_rules::window::Point;
+use std::collections::{BTreeMap, VecDeque};
 
 const MINUTE: Millis = 60_000;
 /// Judged so often.
 const EVERY: Millis = 2_000;
 /// So long without, and it is over: what comes and goes is one alert.
 const CLEAR: Millis = 5 * MINUTE;
+/// So many minutes of a file's lines are held: the longest window there is.
+const MINUTES_MAX: usize = 360;
 /// So many lines of a minute have to be wrong.
 const ENOUGH: u64 = 10;
 /// So many inputs in trouble are told one by one; the first ones say what is wrong with all.
@@ -55,11 +60,16 @@ pub struct Observed<'a> {
 
 /// What is wrong with an input: at most one of a rule and path at a time.
 struct Fault {
-    rule: &'static str,
+    rule: String,
     path: String,
     input: String,
-    /// How long it has to last.
+    severity: Severity,
+    /// How long it has to last, and how long without it is over.
     wait: Millis,
+    clear: Millis,
+    /// What its rule passes on.
+    labels: Labels,
+    runbook: Option<String>,
     note: Note,
 }
 
@@ -68,7 +78,7 @@ enum Phase {
     /// Not for long enough to be told.
     Pending { since: Millis },
     /// Told.
-    Firing { alert: Box<Alert>, clear_since: Option<Millis> },
+    Firing { alert: Box<Alert>, clear: Millis, clear_since: Option<Millis> },
 }
 
 /// A minute of a file's lines.
@@ -77,11 +87,11 @@ struct Minute {
     /// Now.
     seen: Millis,
     lines: Lines,
-    /// What the last whole minute was: how many lines, and of them late, and not understood.
-    last: (u64, u64, u64),
+    /// What the last whole minutes were, the newest first: how many lines, and of them late, and not understood.
+    whole: VecDeque<[u64; 3]>,
 }
 
-type Key = (&'static str, String);
+type Key = (String, String);
 
 /// What is known of all inputs.
 #[derive(Default)]
@@ -91,14 +101,14 @@ pub struct Health {
     /// Path → why it cannot be read.
     unreadable: BTreeMap<String, String>,
     judged: Option<Millis>,
+    /// Of kind `unparsed`.
+    rules: Vec<Rule>,
 }
 
 const STALLED: &str = "input_stalled";
 const SKEWED: &str = "input_skewed";
 const UNREADABLE: &str = "input_unreadable";
 const LATE: &str = "input_late";
-const UNPARSED: &str = "input_unparsed";
-const RULES: [&str; 5] = [STALLED, SKEWED, UNREADABLE, LATE, UNPARSED];
 
 /// Whether an alert is one of these.
 pub fn is_about_inputs(alert: &Alert) -> bool {
@@ -110,19 +120,40 @@ impl Health {
     pub fn resume<'a>(open: impl Iterator<Item = &'a Alert>) -> Health {
         let mut health = Health::default();
         for alert in open {
-            let rule = RULES.iter().find(|rule| **rule == alert.rule);
             let path = alert.labels.iter().find(|(name, _)| name == "path");
-            if let (Some(rule), Some((_, path))) = (rule, path) {
-                let phase = Phase::Firing { alert: Box::new(alert.clone()), clear_since: None };
-                health.phases.insert((rule, path.clone()), phase);
+            if let (true, Some((_, path))) = (is_about_inputs(alert), path) {
+                let phase = Phase::Firing { alert: Box::new(alert.clone()), clear: CLEAR, clear_since: None };
+                health.phases.insert((alert.rule.clone(), path.clone()), phase);
             }
         }
         health
     }
 
+    /// Those that are told and not over.
+    pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.phases.values().filter_map(|phase| match phase {
+            Phase::Firing { alert, .. } => Some(&**alert),
+            Phase::Pending { .. } => None,
+        })
+    }
+
+    /// Judges by those of kind `unparsed` from now on.
+    pub fn take_rules(&mut self, rules: &[Rule]) {
+        self.rules = rules.iter().filter(|rule| rule.detector == unparsed::DETECTOR.name).cloned().collect();
+    }
+
     /// How many are told and not over.
     pub fn firing(&self) -> usize {
-        self.phases.values().filter(|phase| matches!(phase, Phase::Firing { .. })).count()
+        self.alerts().count()
+    }
+
+    /// An input that is not read, or stands still: the first of them, as told.
+    pub fn trouble(&self) -> Option<String> {
+        let mut bad = self.phases.iter().filter(|((rule, _), phase)| {
+            let holds = matches!(phase, Phase::Firing { clear_since: None, .. });
+            holds && [STALLED, UNREADABLE].contains(&rule.as_str())
+        });
+        bad.next().map(|((rule, path), _)| format!("{rule}: {}", printable(path)))
     }
 
     /// What happened to a path.
@@ -151,15 +182,17 @@ impl Health {
         for file in files {
             let minute = self.minutes.remove(&file.file);
             let minute = Minute::go_on(minute, &file, now);
-            for fault in faults_of(&file, &minute, &self.phases) {
-                faults.insert((fault.rule, fault.path.clone()), fault);
+            let mut found = faults_of(&file, &minute, &self.phases);
+            for rule in &self.rules {
+                found.extend(not_understood(rule, &file, &minute, &self.phases));
             }
+            faults.extend(found.into_iter().map(|fault| ((fault.rule.clone(), fault.path.clone()), fault)));
             minutes.insert(file.file, minute);
         }
         self.minutes = minutes;
         for (path, why) in &self.unreadable {
             let fault = unreadable(path, why);
-            faults.insert((fault.rule, fault.path.clone()), fault);
+            faults.insert((fault.rule.clone(), fault.path.clone()), fault);
         }
         self.step(now, faults)
     }
@@ -168,9 +201,9 @@ impl Health {
         let mut changes = Vec::new();
         self.phases.retain(|key, phase| match (phase, faults.remove(key)) {
             (Phase::Pending { .. }, None) => false,
-            (Phase::Firing { alert, clear_since }, None) => {
+            (Phase::Firing { alert, clear, clear_since }, None) => {
                 let since = *clear_since.get_or_insert(now);
-                if now - since < CLEAR {
+                if now - since < *clear {
                     return true;
                 }
                 changes.push(Change { kind: ChangeKind::Resolved, at: now, alert: over(alert, since, now) });
@@ -180,13 +213,14 @@ impl Health {
                 if let Phase::Pending { since } = *phase
                     && now - since >= fault.wait
                 {
-                    let alert = fired(fault, since, now);
+                    let (clear, alert) = (fault.clear, fired(fault, since, now));
                     changes.push(Change { kind: ChangeKind::Firing, at: now, alert: alert.clone() });
-                    *phase = Phase::Firing { alert: Box::new(alert), clear_since: None };
+                    *phase = Phase::Firing { alert: Box::new(alert), clear, clear_since: None };
                 }
                 true
             }
-            (Phase::Firing { alert, clear_since }, Some(fault)) => {
+            (Phase::Firing { alert, clear, clear_since }, Some(fault)) => {
+                *clear = fault.clear;
                 (*clear_since, alert.last_bad, alert.note) = (None, now, Some(fault.note));
                 true
             }
@@ -197,9 +231,9 @@ impl Health {
             }
             let mut phase = Phase::Pending { since: now };
             if fault.wait == 0 {
-                let alert = fired(fault, now - MINUTE, now);
+                let (clear, alert) = (fault.clear, fired(fault, now - MINUTE, now));
                 changes.push(Change { kind: ChangeKind::Firing, at: now, alert: alert.clone() });
-                phase = Phase::Firing { alert: Box::new(alert), clear_since: None };
+                phase = Phase::Firing { alert: Box::new(alert), clear, clear_since: None };
             }
             self.phases.insert(key, phase);
         }
@@ -209,18 +243,72 @@ impl Health {
 
 impl Minute {
     fn go_on(known: Option<Minute>, file: &Observed<'_>, now: Millis) -> Minute {
-        let begin = |last| Minute { began: now, seen: now, lines: file.lines, last };
-        match known {
-            None => begin((0, 0, 0)),
-            // A clock that was set back begins anew.
-            Some(minute) if !(0..MINUTE).contains(&(now - minute.began)) => {
-                let lines = file.lines.read.saturating_sub(minute.lines.read);
-                let late = file.lines.late.saturating_sub(minute.lines.late);
-                begin((lines, late, file.lines.unparsed.saturating_sub(minute.lines.unparsed)))
-            }
-            Some(minute) => Minute { seen: now, ..minute },
+        let Some(mut minute) = known else {
+            return Minute { began: now, seen: now, lines: file.lines, whole: VecDeque::new() };
+        };
+        minute.seen = now;
+        // A clock that was set back begins anew.
+        if !(0..MINUTE).contains(&(now - minute.began)) {
+            let (of, from) = (file.lines, minute.lines);
+            let counts = [(of.read, from.read), (of.late, from.late), (of.unparsed, from.unparsed)];
+            minute.whole.push_front(counts.map(|(now, then)| now.saturating_sub(then)));
+            minute.whole.truncate(MINUTES_MAX);
+            (minute.began, minute.lines) = (now, file.lines);
         }
+        minute
     }
+
+    /// Lines of the last whole minutes, and of them not understood.
+    fn lines(&self, minutes: usize) -> Point {
+        let mut sum = Point::default();
+        for [read, _, unparsed] in self.whole.iter().take(minutes) {
+            sum += Point { errors: *unparsed, requests: *read };
+        }
+        sum
+    }
+}
+
+/// By a rule of kind `unparsed`; once told, until it has recovered.
+fn not_understood(
+    rule: &Rule,
+    file: &Observed<'_>,
+    minute: &Minute,
+    told: &BTreeMap<Key, Phase>,
+) -> Option<Fault> {
+    let value = |name: &str| if name == "input" { file.input } else { file.path };
+    if !rule.matchers.iter().all(|m| m.matches(value(&m.label).as_bytes())) {
+        return None;
+    }
+    let key = (rule.name.clone(), file.path.to_owned());
+    let minutes = usize::try_from(rule.window / MINUTE).unwrap_or(1).max(1);
+    let lines = minute.lines(minutes);
+    let severity = match told.get(&key) {
+        Some(Phase::Firing { alert, .. }) => {
+            (lines.errors > 0 && lines.ratio() > rule.recover_level()).then_some(alert.severity)
+        }
+        _ if lines.requests < rule.min_requests || lines.errors < rule.min_errors.max(1) => None,
+        _ => rule.above.iter().rev().find(|(_, above)| lines.ratio() > *above).map(|above| above.0),
+    };
+    let path = printable(file.path);
+    let within = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} min") };
+    let what =
+        format!("{} of {} lines of {path} within {within} are not understood", lines.errors, lines.requests);
+    let advice = "set log_format of its input as the log is written; the command shows where parsing stops";
+    severity.map(|severity| Fault {
+        rule: key.0,
+        path: key.1,
+        input: file.input.to_owned(),
+        severity,
+        wait: rule.for_,
+        clear: rule.keep_firing_for,
+        labels: rule.labels.clone(),
+        runbook: rule.runbook.clone(),
+        note: Note {
+            what,
+            advice: advice.to_owned(),
+            command: Some(format!("gatewatch explain {}", file.path)),
+        },
+    })
 }
 
 /// Over 1 %; once told, until it is half of that.
@@ -232,10 +320,12 @@ fn is_over(part: u64, whole: u64, is_told: bool) -> bool {
 fn faults_of(file: &Observed<'_>, minute: &Minute, told: &BTreeMap<Key, Phase>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let path = printable(file.path).into_owned();
-    let is_told = |rule| matches!(told.get(&(rule, file.path.to_owned())), Some(Phase::Firing { .. }));
-    let mut add = |rule, wait, what: String, advice: String, command: Option<String>| {
-        let note = Note { what, advice, command };
-        faults.push(Fault { rule, path: file.path.to_owned(), input: file.input.to_owned(), wait, note });
+    let is_told = |rule: &str| {
+        matches!(told.get(&(String::from(rule), file.path.to_owned())), Some(Phase::Firing { .. }))
+    };
+    let mut add = |rule: &str, wait, what: String, advice: String| {
+        let note = Note { what, advice, command: None };
+        faults.push(Fault { wait, ..fault(rule, file.path, file.input, note) });
     };
     match file.standing {
         Standing::Stalled { behind } => add(
@@ -245,7 +335,6 @@ fn faults_of(file: &Observed<'_>, minute: &Minute, told: &BTreeMap<Key, Phase>) 
             "its writer has stopped or writes elsewhere; nothing waits for it. Is it an old log? Take it out of \
              the input's paths"
                 .to_owned(),
-            None,
         ),
         Standing::Skewed { offset } => add(
             SKEWED,
@@ -256,11 +345,10 @@ fn faults_of(file: &Observed<'_>, minute: &Minute, told: &BTreeMap<Key, Phase>) 
                  writes it is wrong",
                 fitting(file.zone, offset, minute.seen)
             ),
-            None,
         ),
         _ => {}
     }
-    let (lines, late, unparsed) = minute.last;
+    let [lines, late, _] = minute.whole.front().copied().unwrap_or_default();
     if is_over(late, lines, is_told(LATE)) {
         let needed = file.late_needed.div_euclid(1_000) + 1;
         let advice = if needed * 1_000 <= LATENESS_MAX {
@@ -269,17 +357,7 @@ fn faults_of(file: &Observed<'_>, minute: &Minute, told: &BTreeMap<Key, Phase>) 
             "they are over an hour late: are logs of several hosts or times written into one?".to_owned()
         };
         let what = format!("{late} of {lines} lines of {path} within a minute came too late to be judged");
-        add(LATE, 0, what, advice, None);
-    }
-    if is_over(unparsed, lines, is_told(UNPARSED)) {
-        add(
-            UNPARSED,
-            0,
-            format!("{unparsed} of {lines} lines of {path} within a minute are not understood"),
-            "set log_format of its input as the log is written; the command shows where parsing stops"
-                .to_owned(),
-            Some(format!("gatewatch explain {}", file.path)),
-        );
+        add(LATE, 0, what, advice);
     }
     faults
 }
@@ -288,7 +366,22 @@ fn unreadable(path: &str, why: &str) -> Fault {
     let shown = printable(path);
     let note =
         Note { what: format!("{shown} cannot be read"), advice: printable(why).into_owned(), command: None };
-    Fault { rule: UNREADABLE, path: path.to_owned(), input: String::new(), wait: MINUTE, note }
+    Fault { wait: MINUTE, ..fault(UNREADABLE, path, "", note) }
+}
+
+/// A warning that no rule is set for.
+fn fault(rule: &str, path: &str, input: &str, note: Note) -> Fault {
+    Fault {
+        rule: rule.to_owned(),
+        path: path.to_owned(),
+        input: input.to_owned(),
+        severity: Severity::Warning,
+        wait: 0,
+        clear: CLEAR,
+        labels: Vec::new(),
+        runbook: None,
+        note,
+    }
 }
 
 /// The zone in which stamps would have been right: `offset` is to be added to what was read in `zone`.
@@ -317,21 +410,22 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
     labels.retain(|(_, value)| !value.is_empty());
     // The path alone: which input it belongs to may change.
     let identity: Labels = labels.iter().filter(|(name, _)| name == "path").cloned().collect();
-    let fingerprint = fingerprint(fault.rule, &identity);
+    let fingerprint = fingerprint(&fault.rule, &identity);
     Alert {
-        rule: fault.rule.to_owned(),
+        rule: fault.rule,
         // Unique among the incidents of this path: there is no engine to number them.
         incident: format!("{}-{}", fingerprint.get(..4).unwrap_or(""), now.div_euclid(1_000)),
         fingerprint,
         labels,
-        rule_labels: Vec::new(),
-        runbook: None,
+        rule_labels: fault.labels,
+        runbook: fault.runbook,
         state: State::Firing,
         end: None,
-        severity: Severity::Warning,
+        severity: fault.severity,
         counts: Counts::GatewayErrors,
         above: 0.0,
         is_count: true,
+        kind: Kind::Count,
         window: MINUTE,
         window_errors: 0,
         window_requests: 0,
@@ -353,11 +447,15 @@ fn fired(fault: Fault, started: Millis, now: Millis) -> Alert {
         share_of_requests: 0.0,
         samples: Vec::new(),
         detected_late: false,
+        hushed: None,
         undercount: 0,
         events: Vec::new(),
         in_rotation: None,
         findings: Vec::new(),
+        around: None,
+        clues: None,
         note: Some(fault.note),
+        envelope: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use gatewatch_rules::matcher::Matcher;
 
 const NOW: Millis = 1_800_000_000_000;
 const PATH: &str = "/var/log/nginx/a.log";
@@ -26,6 +27,45 @@ fn shown(changes: &[(i64, Change)]) -> Vec<(i64, &str, ChangeKind)> {
 
 fn note(change: &Change) -> &Note {
     change.alert.note.as_ref().unwrap()
+}
+
+const UNPARSED: &str = "input_unparsed";
+
+/// With the preset.
+fn health() -> Health {
+    let mut rule = Rule::new(UNPARSED, "unparsed", vec![(Severity::Warning, 0.01)]);
+    rule.runbook = Some("https://wiki.example.net/formats".into());
+    let mut health = Health::default();
+    health.take_rules(&[rule, Rule::new("errors", "ratio", vec![(Severity::Warning, 0.0)])]);
+    health
+}
+
+#[test]
+fn rules_about_lines_have_windows_thresholds_and_matchers() {
+    let of = |edit: fn(&mut Rule)| {
+        let mut rule =
+            Rule::new("strange", "unparsed", vec![(Severity::Warning, 0.05), (Severity::Critical, 0.5)]);
+        edit(&mut rule);
+        assert_eq!(rule.problems(5_000), []);
+        let mut health = Health::default();
+        health.take_rules(&[rule]);
+        // 10 lines a second; from second 300 to 600, 6 of 10 are strange.
+        let strange = |second: i64| u64::try_from((second.clamp(300, 600) - 300) * 6).unwrap();
+        let changes = over_time(&mut health, 2_000, |second| {
+            observed(Standing::Fine, (u64::try_from(second).unwrap() * 10, strange(second)), (0, 0))
+        });
+        let shown = |(second, change): &(i64, Change)| (*second, change.alert.severity, change.kind);
+        changes.iter().map(shown).collect::<Vec<_>>()
+    };
+    let (fires, ends) = (ChangeKind::Firing, ChangeKind::Resolved);
+    assert_eq!(of(|_| {}), [(360, Severity::Critical, fires), (960, Severity::Critical, ends)]);
+    // Over 10 minutes it is a third at most; and half of 5 % is reached when nearly all of it is out of the window.
+    let long = of(|rule| rule.window = 600_000);
+    assert_eq!(long, [(360, Severity::Warning, fires), (1500, Severity::Warning, ends)]);
+    let patient = of(|rule| (rule.for_, rule.keep_firing_for) = (120_000, 0));
+    assert_eq!(patient, [(480, Severity::Critical, fires), (660, Severity::Critical, ends)]);
+    assert_eq!(of(|rule| rule.matchers = vec![Matcher::parse("input=other").unwrap()]), []);
+    assert_eq!(of(|rule| rule.min_requests = 601), []);
 }
 
 #[test]
@@ -87,7 +127,7 @@ fn late_and_strange_lines_are_told_once_by_the_minute() {
         let read = u64::try_from(second).unwrap() * 100;
         observed(Standing::Fine, (read, bad(second) * 3), (bad(second) * 2, 8_400))
     };
-    let changes = over_time(&mut Health::default(), 1_000, of);
+    let changes = over_time(&mut health(), 1_000, of);
     assert_eq!(
         shown(&changes),
         [
@@ -102,6 +142,7 @@ fn late_and_strange_lines_are_told_once_by_the_minute() {
         note(&changes[1].1).what,
         format!("180 of 6000 lines of {PATH} within a minute are not understood")
     );
+    assert_eq!(changes[1].1.alert.runbook.as_deref(), Some("https://wiki.example.net/formats"));
     assert_eq!(note(&changes[1].1).command.as_deref(), Some("gatewatch explain /var/log/nginx/a.log"));
 }
 
@@ -112,11 +153,11 @@ fn a_few_lines_or_less_than_a_percent_are_nothing() {
             let second = u64::try_from(second).unwrap();
             observed(Standing::Fine, (second * a_second, second * bad_a_second), (second * bad_a_second, 1))
         };
-        assert!(over_time(&mut Health::default(), 300, of).is_empty());
+        assert!(over_time(&mut health(), 300, of).is_empty());
     }
     // Nine bad lines, once, of nine.
     let of = |second: i64| observed(Standing::Fine, if second < 30 { (0, 0) } else { (9, 9) }, (0, 0));
-    assert!(over_time(&mut Health::default(), 300, of).is_empty());
+    assert!(over_time(&mut health(), 300, of).is_empty());
 }
 
 #[test]

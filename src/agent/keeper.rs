@@ -6,10 +6,12 @@
 use super::notices::Notices;
 use crate::notification::Notification;
 use crate::state::cadence::{Cadence, Changed};
+use crate::state::fit::{Fitted, fit};
 use crate::state::frame::Flaw;
 use crate::state::writer::Writer;
-use crate::state::{Store, encode};
+use crate::state::{Snapshot, Store};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::engine::EngineState;
 use serde::Serialize;
 use std::io;
 use std::time::Duration;
@@ -28,6 +30,9 @@ pub struct Keeper {
     /// The number of the last durable one, and when it was begun.
     durable: (u64, Option<Millis>),
     is_slow: bool,
+    /// What the last one had no room for, and how much of that was said.
+    left_out: Vec<&'static str>,
+    said_left_out: usize,
 }
 
 impl Keeper {
@@ -35,7 +40,16 @@ impl Keeper {
     pub fn start(store: Store, durable: (u64, Option<Millis>), step: Millis) -> io::Result<Keeper> {
         let writer = Writer::start(store)?;
         let cadence = Cadence::new(step);
-        Ok(Keeper { cadence, writer, held: Vec::new(), tells: false, durable, is_slow: false })
+        Ok(Keeper {
+            cadence,
+            writer,
+            held: Vec::new(),
+            tells: false,
+            durable,
+            is_slow: false,
+            left_out: Vec::new(),
+            said_left_out: 0,
+        })
     }
 
     /// Something has changed.
@@ -57,24 +71,40 @@ impl Keeper {
     ///
     /// # Errors
     /// It cannot be encoded.
-    pub fn save(
+    pub fn save<O: Serialize, M: Serialize>(
         &mut self,
-        snapshot: &impl Serialize,
+        snapshot: &mut Snapshot<EngineState<'_>, O, M>,
         held: Vec<Notification>,
         now: Millis,
+        notices: &mut Notices,
     ) -> Result<(), Flaw> {
         self.tells = self.cadence.owes_an_alert();
         self.held.extend(held);
-        let encoded = encode(snapshot);
-        self.cadence.begin(now, encoded.as_ref().map_or(0, |payload| payload.len() as u64));
-        match encoded {
-            Ok(payload) => self.writer.submit(payload),
+        let fitted = fit(snapshot, self.left_out.len());
+        self.cadence.begin(now, fitted.as_ref().map_or(0, |fitted| fitted.payload.len() as u64));
+        match fitted {
+            Ok(Fitted { payload, left_out }) => {
+                self.writer.submit(payload);
+                self.say_left_out(left_out, notices);
+            }
             Err(flaw) => {
                 self.cadence.end(false);
                 return Err(flaw);
             }
         }
         Ok(())
+    }
+
+    fn say_left_out(&mut self, left_out: Vec<&'static str>, notices: &mut Notices) {
+        // Again and again at the edge, it is said once.
+        if left_out.len() > self.said_left_out {
+            self.said_left_out = left_out.len();
+            notices.say(&format!(
+                "the snapshot would be larger than 8 MiB: left out of it, and not there after a restart: {}",
+                left_out.join(", ")
+            ));
+        }
+        self.left_out = left_out;
     }
 
     /// Learns what became of the one that is being written, waiting for it so long, and gives what need not wait any more.

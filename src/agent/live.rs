@@ -335,6 +335,22 @@ impl LiveFile {
         self.settle(collector);
     }
 
+    /// So many bytes of lines that nobody has counted yet: the one that its clock holds, and those whose rest has not come.
+    #[must_use]
+    pub fn holding(&self) -> usize {
+        let held = if self.clock.holds() { self.held.len() } else { 0 };
+        held + self.unwrapper.as_ref().map_or(0, Unwrapper::waiting)
+    }
+
+    /// Holds them no longer: what waits to be decided is decided, what waits for its rest is void, as what is too long.
+    pub fn let_go(&mut self, collector: &mut Collector) {
+        self.settle(collector);
+        if let Some(unwrapper) = self.unwrapper.as_mut().filter(|unwrapper| unwrapper.waiting() > 0) {
+            unwrapper.restart();
+            self.lines.too_long += 1;
+        }
+    }
+
     /// Nothing more will come to decide about a held line.
     pub fn settle(&mut self, collector: &mut Collector) {
         if let Some(held) = self.clock.finish() {

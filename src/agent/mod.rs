@@ -1,8 +1,11 @@
 //! The driver of a running host's logs. One thread owns all state: it takes what the files' thread sends, counts it, closes
 //! steps as time passes, and hands what is due to the courier.
 
+mod beats;
 pub mod files;
 mod health;
+mod heartbeat;
+mod hush;
 mod keeper;
 mod live;
 pub mod memory;
@@ -19,6 +22,7 @@ use crate::delivery::{Courier, Done};
 use crate::inputs::file::{self, Beginning, Files, Message, Sender};
 use crate::inputs::streams::Streams;
 use crate::message::About;
+use crate::mute::Mutes;
 use crate::notification::{Notification, Outcome};
 use crate::notifiers;
 use crate::service::Service;
@@ -32,6 +36,8 @@ use gatewatch_rules::alert::{Change, ChangeKind, State};
 use gatewatch_rules::engine::Engine;
 use gatewatch_rules::series::Plan;
 use health::Health;
+use heartbeat::Heartbeat;
+use hush::Promised;
 use keeper::Keeper;
 use memory::Memory;
 use notices::Notices;
@@ -107,6 +113,10 @@ struct Agent {
     config: Config,
     engine: Engine,
     files: LiveFiles,
+    /// What is known and not told; what passes goes to the outbox.
+    mutes: Mutes,
+    /// Who has ordered something, and is answered once that is durable.
+    promised: Promised,
     outbox: Outbox,
     about: About,
     thread: Files,
@@ -121,6 +131,7 @@ struct Agent {
     replayed: Option<BTreeMap<String, Change>>,
     notices: Notices,
     health: Health,
+    heartbeat: Heartbeat,
     clock: Steady,
     /// There, but while it is being answered at.
     desk: Option<Desk>,
@@ -159,13 +170,17 @@ impl Agent {
         files.remember(memory, past.scanned.unwrap_or_default(), past.cursors);
         files.set_streams(counted);
         streams.reconfigure(wanted, files.cursors());
-        let health = Health::resume(outbox.open_alerts());
+        let mutes = Mutes::restored(past.mutes, &config.rules, &config.maintenance);
+        let mut health = Health::resume(outbox.open_alerts().chain(mutes.state().held()));
+        health.take_rules(&config.rules);
         let mut agent = Agent {
             keeper: Keeper::start(store, past.durable, config.agent.step)?,
             state_rebuilt: past.counters.state_rebuilt,
             replayed: past.is_rebuilt.then(BTreeMap::new),
             engine: past.engine,
             files,
+            mutes,
+            promised: Promised::default(),
             outbox,
             about: About { zone, node: config.agent.node.clone(), log_file },
             thread,
@@ -175,6 +190,7 @@ impl Agent {
             outcomes,
             notices,
             health,
+            heartbeat: Heartbeat::default(),
             clock,
             desk: Some(desk),
             answers: Answers::of(past.counters.told),
@@ -183,10 +199,7 @@ impl Agent {
             config,
             next: None,
         };
-        agent.tell(past.changes, clock.now());
-        let of_rules = agent.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
-        let orphans = past::orphans(of_rules, &agent.engine, clock.now());
-        agent.tell(orphans, clock.now());
+        agent.take_over(past.changes, clock.now());
         Ok(agent)
     }
 
@@ -221,13 +234,15 @@ impl Agent {
         let changes = self.health.judge(now, self.files.observed(now));
         self.tell(changes, now);
         self.deliver(now);
+        self.beat(now);
         if self.files.take_changed() {
             self.keeper.change(Changed::Something);
         }
         if self.keeper.is_due(now) {
-            let held = if self.keeper.may_tell() { Vec::new() } else { self.outbox.due(now) };
+            let held = if self.keeper.may_tell() { Vec::new() } else { self.due(now) };
             self.save(held, now);
         }
+        self.obey(now);
         self.answer(now);
     }
 
@@ -248,7 +263,7 @@ impl Agent {
         if !changes.is_empty() {
             self.keeper.change(Changed::Alert);
         }
-        for change in changes {
+        for change in self.unmuted(changes, now) {
             if self.config.receivers.is_empty() {
                 self.notices.change(&change);
             }
@@ -273,6 +288,15 @@ impl Agent {
         self.replayed.take().map(|replayed| replayed.into_values().collect()).unwrap_or_default()
     }
 
+    /// What is to be sent now, with the figures of now.
+    fn due(&mut self, now: Millis) -> Vec<Notification> {
+        let stale: Vec<String> = self.outbox.may_be_stale(now).into_iter().map(str::to_owned).collect();
+        for alert in stale.iter().filter_map(|fingerprint| self.engine.alert(fingerprint)) {
+            self.outbox.refresh(&alert);
+        }
+        self.outbox.due(now)
+    }
+
     /// Hands on what is due and durable, and learns what became of what was handed on.
     fn deliver(&mut self, now: Millis) {
         while let Ok(done) = self.outcomes.try_recv() {
@@ -280,12 +304,15 @@ impl Agent {
         }
         let mut ready = self.keeper.hear(now, Duration::ZERO, &mut self.notices);
         if self.keeper.may_tell() {
-            ready.extend(self.outbox.due(now));
+            ready.extend(self.due(now));
         }
         ready.into_iter().for_each(|notification| self.send(notification, now));
     }
 
     fn done(&mut self, done: &Done, now: Millis) {
+        if done.id == 0 {
+            return self.beaten(done, now);
+        }
         self.notices.outcome(done);
         self.answers.outcome(done, now);
         self.outbox.done(done.id, &done.outcome, now);
@@ -324,8 +351,10 @@ impl Agent {
         let plan = Arc::new(Plan::new(&live.config.rules, &[]));
         let changes = self.engine.reload(live.config.rules.clone(), Arc::clone(&plan));
         self.files.set_plan(plan);
+        self.mutes.reconfigure(&live.config.rules, &live.config.maintenance);
         self.tell(changes, now);
         self.outbox.reconfigure(&live.config.receivers, &live.config.rules, now);
+        self.health.take_rules(&live.config.rules);
         self.thread.reconfigure(live.inputs.clone());
         let (wanted, counted) = live.streams(&mut self.streams);
         self.files.set_streams(counted);
@@ -348,7 +377,7 @@ impl Agent {
 
     /// Takes a snapshot. `held` tells of changes that no snapshot has held yet, and waits for it.
     fn save(&mut self, held: Vec<Notification>, now: Millis) {
-        let snapshot = Snapshot {
+        let mut snapshot = Snapshot {
             agent: AgentState {
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 node: self.config.agent.node.clone(),
@@ -360,13 +389,14 @@ impl Agent {
             cursors: self.files.cursors().clone(),
             engine: self.engine.state(),
             outbox: self.outbox.state(),
+            mutes: self.mutes.state(),
             counters: Counters {
                 gone: self.files.gone(),
                 state_rebuilt: self.state_rebuilt,
                 told: self.answers.of_these(&self.config.receivers),
             },
         };
-        if let Err(flaw) = self.keeper.save(&snapshot, held, now) {
+        if let Err(flaw) = self.keeper.save(&mut snapshot, held, now, &mut self.notices) {
             self.notices.snapshot(Err(io::Error::other(flaw)));
         }
     }
@@ -395,7 +425,7 @@ impl Agent {
         self.files.flush(&mut self.engine);
         let mut ready = self.keeper.hear(now, LAST_WRITE, &mut self.notices);
         if !self.keeper.may_tell() && !self.keeper.is_writing() {
-            let held = self.outbox.due(now);
+            let held = self.due(now);
             self.save(held, now);
             ready.extend(self.keeper.hear(now, LAST_WRITE, &mut self.notices));
         }

@@ -98,7 +98,9 @@ impl Notices {
                 )),
             };
         }
-        let ratio = if alert.is_count {
+        let ratio = if let Some(figure) = crate::message::kind::figure(alert) {
+            figure
+        } else if alert.is_count {
             format!("{} errors", alert.window_errors)
         } else {
             percent(crate::reports::text::ratio(alert.window_errors, alert.window_requests))
@@ -109,6 +111,7 @@ impl Notices {
             (ChangeKind::Firing | ChangeKind::Escalated, _) => "FIRING",
             (ChangeKind::Reopened, _) => "FIRING again",
             (ChangeKind::Resolved, Some(End::Expired)) => "ENDED, no traffic",
+            (ChangeKind::Resolved, Some(End::Usual)) => "ENDED, taken as its normal",
             (ChangeKind::Resolved, Some(End::Config)) => "ENDED, rule changed",
             (ChangeKind::Resolved, _) => "RESOLVED",
         };
@@ -128,7 +131,7 @@ impl Notices {
     /// What became of a delivery: said when that changes, not at each of many tries.
     pub fn outcome(&mut self, done: &Done) {
         let (why, then) = match &done.outcome {
-            Outcome::Sent => {
+            Outcome::Sent | Outcome::SentAs(_) => {
                 if self.failing.remove(&done.receiver).is_some() {
                     self.say(&format!("receiver {}: what is sent arrives again", done.receiver));
                 }

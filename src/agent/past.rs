@@ -1,7 +1,8 @@
 //! What an earlier process left → how this one begins.
 
-use super::rebuild;
+use super::{Agent, health, rebuild};
 use crate::delivery::outbox;
+use crate::mute;
 use crate::settings::Live;
 use crate::state::former::Former;
 use crate::state::{Counters, FileState, Found, Lines, Snapshot};
@@ -25,6 +26,8 @@ pub struct Past {
     pub changes: Vec<Change>,
     /// What receivers were told.
     pub outbox: Option<outbox::State>,
+    /// Silences, and what is held back.
+    pub mutes: mute::State,
     /// Where every file stands.
     pub files: Vec<FileState>,
     /// The inputs that were followed; `None`: this is the very first start.
@@ -89,6 +92,7 @@ impl Past {
             plan,
             changes: Vec::new(),
             outbox: None,
+            mutes: mute::State::default(),
             files: Vec::new(),
             scanned: None,
             cursors: BTreeMap::new(),
@@ -109,7 +113,7 @@ impl Past {
     }
 
     fn go_on(&mut self, snapshot: Snapshot, live: &Live, now: Millis) {
-        let Snapshot { agent, mut files, inputs, cursors, engine, outbox, counters } = snapshot;
+        let Snapshot { agent, mut files, inputs, cursors, engine, outbox, mutes, counters } = snapshot;
         if agent.program != env!("CARGO_PKG_VERSION") {
             // Another program may know what this one did not.
             for file in &mut files {
@@ -130,7 +134,8 @@ impl Past {
         }
         self.counters.state_rebuilt += counters.state_rebuilt;
         (self.counters.gone, self.counters.told, self.cursors) = (counters.gone, counters.told, cursors);
-        (self.outbox, self.files, self.scanned) = (Some(outbox), files, Some(inputs));
+        (self.outbox, self.mutes) = (Some(outbox), mutes);
+        (self.files, self.scanned) = (files, Some(inputs));
     }
 
     /// A former program's state had no counts: they begin now, where it stopped reading.
@@ -161,5 +166,16 @@ impl Past {
     pub fn restore(&self) -> Option<(Vec<Position>, Vec<String>)> {
         let positions = self.files.iter().map(|file| file.position.clone()).collect();
         self.scanned.clone().map(|inputs| (positions, inputs))
+    }
+}
+
+impl Agent {
+    /// What became of alerts while nobody watched; those that no rule judges any more are over.
+    pub(super) fn take_over(&mut self, changes: Vec<Change>, now: Millis) {
+        self.tell(changes, now);
+        let of_rules = self.outbox.open_alerts().filter(|alert| !health::is_about_inputs(alert));
+        let orphans = orphans(of_rules, &self.engine, now);
+        self.tell(orphans, now);
+        self.forget_unjudged();
     }
 }

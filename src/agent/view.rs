@@ -34,7 +34,7 @@ impl Answers {
     pub fn outcome(&mut self, done: &Done, now: Millis) {
         let told = self.0.entry(done.receiver.clone()).or_default();
         let why = match &done.outcome {
-            Outcome::Sent => {
+            Outcome::Sent | Outcome::SentAs(_) => {
                 told.sent += 1;
                 (told.last_success, told.failing_since, told.why) = (Some(now), None, None);
                 return;
@@ -79,13 +79,14 @@ impl Agent {
     fn view(&self, now: Millis, listen: Option<SocketAddr>) -> View {
         let buckets = self.engine.buckets();
         let counters = Counters { state_rebuilt: self.state_rebuilt, ..Counters::default() };
-        let view = View::of(self.files.shown(now), self.outbox.state(), &counters);
+        let view = View::of(self.files.shown(now), self.outbox.state(), self.mutes.state(), &counters, now);
         let (seq, saved) = self.keeper.durable();
         let told = self.answers.of_these(&self.config.receivers);
         View {
             series: buckets.len() as u64,
             series_overflow: buckets.series_overflow(),
-            alerts: self.engine.alerts().into_iter().map(status::alert).collect(),
+            alerts: status::alerts(self.engine.alerts(), self.health.alerts(), self.mutes.state()),
+            maintenance: self.config.maintenance.iter().map(|window| status::window(window, now)).collect(),
             snapshot: SnapshotView {
                 seq,
                 age: saved.map(|at| seconds(now.saturating_sub(at).max(0))),
@@ -116,6 +117,7 @@ impl Agent {
             scanned: self.files.is_scanned(),
             configuration_refused: self.refused,
             watermark: self.files.watermark(now),
+            heartbeat: self.heartbeat_view(),
         }
     }
 }

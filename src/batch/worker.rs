@@ -149,6 +149,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
     let bytes = buffers.bytes.get(buffers.lines.clone()).unwrap_or_default();
     counted.bytes = bytes.len() as u64;
     let takes_all = selection.takes_all();
+    let of = collector.of(&job.source);
     let mut lines = Lines::new(bytes, buffers.at_start);
     for line in &mut lines {
         counted.lines += 1;
@@ -164,7 +165,7 @@ fn count(job: &Job, selection: &Selection, collector: &mut Collector, buffers: &
                     _ => Place::Step,
                 };
                 if takes_all || selection.takes(&job.source, record) {
-                    collector.count(&job.source, record, place);
+                    collector.count_of(&of, record, place);
                 }
             }
             Ok(Parsed::Diagnosis(diagnosis)) => {

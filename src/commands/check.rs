@@ -1,9 +1,11 @@
 //! `gatewatch check`: what the configuration says, once defaults and presets are filled in, and what the host makes of it.
 
 mod proxies;
-mod reader;
+pub(super) mod reader;
+mod windows;
 
 use crate::cli::Check;
+use crate::clock;
 use crate::config::{self, Config, Input, Problem, Problems};
 use crate::discover::Rooted;
 use crate::exit::Exit;
@@ -44,6 +46,7 @@ fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Wri
     let inputs: Vec<_> = config.inputs.iter().map(|input| (input, looked_up(input))).collect();
     let mut warnings: Vec<String> = config.warnings.iter().map(Problem::to_string).collect();
     warnings.extend(inputs.iter().flat_map(|(input, seen)| seen.warnings(&input.name)));
+    warnings.extend(config.maintenance.iter().filter_map(|window| windows::warning(window, clock::now())));
     warnings.extend(proxies::warnings(config, &Rooted::here()));
     if !args.common.quiet {
         write!(out, "{}", config::effective(config))?;
@@ -56,6 +59,9 @@ fn report(config: &Config, args: &Check, out: &mut dyn Write, talk: &mut dyn Wri
         }
         for (input, seen) in &inputs {
             seen.list(&input.name, out)?;
+        }
+        for window in &config.maintenance {
+            writeln!(out, "# {}", windows::when(window, clock::now()))?;
         }
     }
     for (i, warning) in warnings.iter().enumerate() {

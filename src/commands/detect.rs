@@ -48,8 +48,9 @@ pub fn run(args: &Detect) -> Exit {
 /// One file's paragraph; whether any format explains it.
 fn one(text: &mut String, path: &str, head: &[u8], context: &Context) -> bool {
     let sample: Vec<&[u8]> = Lines::new(head, true).take(LINES).collect();
-    let detection = detect::detect(&sample, context);
-    let _ = writeln!(text, "{}: {} lines looked at", printable(path), sample.len());
+    let detection = detect::detect_at(path, &sample, context);
+    let plural = if sample.len() == 1 { "" } else { "s" };
+    let _ = writeln!(text, "{}: {} line{plural} looked at", printable(path), sample.len());
     for candidate in detection.candidates.iter().filter(|c| c.share > 0.0).take(5) {
         let _ = writeln!(
             text,

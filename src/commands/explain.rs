@@ -39,10 +39,12 @@ fn explain(args: &Explain) -> Result<String, (Exit, String)> {
     let format = match given {
         Some(format) => format,
         None => {
-            let mut detection = detect::detect(&sample, &context);
+            let mut detection = detect::detect_at(&args.what, &sample, &context);
             if detection.candidates.is_empty() {
-                let why = detection.note.unwrap_or_else(|| "no known format explains it".to_owned());
-                return Err((Exit::Unparsed, format!("{why}; say --log-format")));
+                let why = detection.note.unwrap_or_else(|| "no known format; say --log-format".to_owned());
+                let name =
+                    if Path::new(&args.what).exists() { printable(&args.what) + ": " } else { "".into() };
+                return Err((Exit::Unparsed, format!("{name}{}", printable(&why))));
             }
             Arc::from(detection.candidates.swap_remove(0).format)
         }

@@ -1,18 +1,22 @@
 //! One file a verb. Data to stdout, talk to stderr.
 
+mod alerts;
 mod analyze;
+mod asked;
 pub mod check;
 mod demo;
 mod detect;
 mod explain;
 mod finished;
 pub mod init;
+pub mod notify;
 mod replay;
 mod run;
+mod silence;
 mod status;
 mod test;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Notify};
 use crate::exit::Exit;
 use crate::reports::text::printable_lines;
 use clap::Parser;
@@ -37,11 +41,16 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
+        Command::Silence(args) => silence::run(&args),
         Command::Check(args) => {
             printed(check::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))
         }
         Command::Detect(args) => detect::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Notify(Notify::Test(args)) => {
+            printed(notify::test(&args, &mut io::stdout().lock(), &mut io::stderr().lock()))
+        }
         Command::Demo => demo::run(),
     };
     exit.into()

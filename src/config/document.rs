@@ -3,6 +3,7 @@
 use super::problem::{Doubt, Log, Source, Spot};
 use super::reader::{Section, in_order, shown};
 use super::values::{did_you_mean, type_of};
+use crate::receiver::ReceiverKind;
 use gatewatch_rules::detectors::DETECTORS;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,9 +22,12 @@ pub(super) struct Document<'a> {
     pub agent: Option<Section<'a>>,
     pub regions: Option<Section<'a>>,
     pub pools: Option<Section<'a>>,
+    pub heartbeat: Option<Section<'a>>,
     pub inputs: Vec<Entry<'a>>,
     pub rules: Vec<Entry<'a>>,
     pub receivers: Vec<Entry<'a>>,
+    /// These have no kind.
+    pub maintenance: Vec<Entry<'a>>,
 }
 
 /// A table of kinds of tables of names.
@@ -48,13 +52,11 @@ const RULE: Family = Family {
     called: "detector",
     kinds: || DETECTORS.iter().map(|detector| detector.name).collect(),
 };
-const NOTIFY: Family = Family {
-    word: "notify",
-    one: "a receiver",
-    called: "notifier",
-    kinds: || vec!["webhook", "slack", "email"],
-};
-const TABLES: [&str; 6] = ["agent", "regions", "pools", "input", "rule", "notify"];
+const NOTIFY: Family =
+    Family { word: "notify", one: "a receiver", called: "notifier", kinds: || ReceiverKind::NAMES.to_vec() };
+const MAINTENANCE: Family = Family { word: "maintenance", one: "a window", called: "", kinds: Vec::new };
+const TABLES: [&str; 8] =
+    ["agent", "regions", "pools", "input", "rule", "notify", "maintenance", "heartbeat"];
 
 /// A syntax tree, as far as the text goes, and what was wrong with the rest.
 pub(super) type Tree<'a> = (Spanned<DeTable<'a>>, Vec<toml::de::Error>);
@@ -92,9 +94,22 @@ fn add<'a>(document: &mut Document<'a>, file: usize, tree: &'a DeTable<'a>, log:
             "agent" => once(&mut document.agent, word, file, (key.span(), value.span()), table, log),
             "regions" => once(&mut document.regions, word, file, (key.span(), value.span()), table, log),
             "pools" => once(&mut document.pools, word, file, (key.span(), value.span()), table, log),
+            "heartbeat" => once(&mut document.heartbeat, word, file, (key.span(), value.span()), table, log),
             "input" => family(&INPUT, file, table, &mut document.inputs, log),
             "rule" => family(&RULE, file, table, &mut document.rules, log),
             "notify" => family(&NOTIFY, file, table, &mut document.receivers, log),
+            "maintenance" => {
+                for (key, value) in in_order(table) {
+                    let title = format!("maintenance.{}", shown(key.get_ref()));
+                    if let Some(section) = named(&MAINTENANCE, title, file, key, value, log) {
+                        enter(
+                            Entry { kind: "", name: key.get_ref(), section },
+                            &mut document.maintenance,
+                            log,
+                        );
+                    }
+                }
+            }
             _ => unknown_table(word, spot, log),
         }
     }
@@ -176,7 +191,8 @@ fn named<'a>(
     let spot = Spot::new(file, key.span());
     let DeValue::Table(table) = value.get_ref() else {
         let (word, found) = (family.word, type_of(value.get_ref()));
-        let label = format!("{found}; tables are named like [{word}.KIND.NAME]");
+        let kind = if (family.kinds)().is_empty() { "" } else { "KIND." };
+        let label = format!("{found}; tables are named like [{word}.{kind}NAME]");
         log.error(spot, format!("`{title}` must be a table"), &label);
         return None;
     };

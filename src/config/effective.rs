@@ -1,12 +1,18 @@
 //! The settings that hold, as TOML that reads back the same; and what they may cost in memory.
 
+mod receivers;
+
+use super::mute::{self, Words};
 use super::values::{print_duration, tidy};
 use super::{Config, Input};
 use crate::inputs::streams::Kind;
 use crate::inputs::syslog::address::Listen;
 use crate::inputs::syslog::ring::RING;
-use crate::receiver::{Receiver, ReceiverKind, Tls};
+use crate::mute::HELD_MAX;
+use crate::mute::maintenance::Window;
 use gatewatch_parsers::Millis;
+use gatewatch_rules::detectors::burn_rate::{self, EXPORTED, Pair};
+use gatewatch_rules::detectors::{self, Detector};
 use gatewatch_rules::pairs::PAIRS_MAX;
 use gatewatch_rules::rule::Rule;
 use gatewatch_rules::two_way::{EXIT, PROVIDER};
@@ -35,7 +41,13 @@ pub fn effective(config: &Config) -> String {
         out.put("enabled", "false");
     }
     for receiver in &config.receivers {
-        receiver_table(&mut out, receiver);
+        receivers::table(&mut out, receiver);
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        receivers::heartbeat(&mut out, heartbeat);
+    }
+    for window in &config.maintenance {
+        window_table(&mut out, window);
     }
     out.0
 }
@@ -171,31 +183,22 @@ fn stream_keys(out: &mut Toml, stream: &Kind) {
 }
 
 fn rule_table(out: &mut Toml, rule: &Rule) {
-    let is_count = rule.detector == "count";
-    let level = |n: f64| if is_count { n.to_string() } else { format!("\"{}%\"", tidy(n * 100.0)) };
     out.table(&format!("rule.{}.{}", rule.detector, key(&rule.name)));
-    out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
-    out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
-    out.text("counts", rule.counts.name());
-    if !rule.status.is_empty() {
-        out.list("status", rule.status.iter().map(u16::to_string));
+    if rule.detector != "unparsed" {
+        out.list("group_by", rule.group_by.iter().map(|g| quoted(g)));
     }
-    out.time("window", rule.window);
-    out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
-    let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
-    out.put("above", format!("{{ {} }}", above.join(", ")));
-    out.put("min_requests", rule.min_requests);
-    out.put("min_errors", rule.min_errors);
-    let confidence = rule.confidence.map_or("off".to_owned(), |c| format!("{}%", tidy(c * 100.0)));
-    out.text("confidence", &confidence);
-    out.put("min_bad_steps", rule.min_bad_steps);
-    out.put("times_rest", rule.times_rest);
-    out.put("recover_below", level(rule.recover_level()));
+    out.list("match", rule.matchers.iter().map(|m| quoted(&m.to_string())));
+    if let Some(detector) = detectors::find(rule.detector) {
+        judged_keys(out, rule, detector);
+    }
     out.time("for", rule.for_);
     out.time("keep_firing_for", rule.keep_firing_for);
     out.time("stale_after", rule.stale_after);
     if !rule.notify.is_empty() {
         out.list("notify", rule.notify.iter().map(|n| quoted(n)));
+    }
+    if !rule.mutes.is_empty() {
+        out.list("mutes", rule.mutes.iter().map(|m| quoted(m)));
     }
     out.time("repeat_interval", rule.repeat_interval);
     if !rule.labels.is_empty() {
@@ -207,53 +210,99 @@ fn rule_table(out: &mut Toml, rule: &Rule) {
     }
 }
 
-fn receiver_table(out: &mut Toml, receiver: &Receiver) {
-    out.table(&format!("notify.{}.{}", receiver.kind.name(), key(&receiver.name)));
-    match &receiver.kind {
-        ReceiverKind::Slack { url } => out.text("url", &url.to_string()),
-        ReceiverKind::Webhook { url, bearer_token, secret } => {
-            out.text("url", &url.to_string());
-            if let Some(token) = bearer_token {
-                out.text("bearer_token", &token.to_string());
-            }
-            if let Some(secret) = secret {
-                out.text("secret", &format!("{secret:?}"));
-            }
+/// What is judged of an SLO, and what Prometheus can judge of it.
+fn burns(out: &mut Toml) {
+    let both = |pair: &Pair| {
+        let (long, short) = (print_duration(pair.long), print_duration(pair.short));
+        format!("{long} and {short} above {} times the budget", pair.burn)
+    };
+    let judged: Vec<_> = burn_rate::PAIRS.iter().map(both).collect();
+    let _ = writeln!(out.0, "# bad: {}", judged.join("; or "));
+    let exported: Vec<_> = EXPORTED.iter().map(both).collect();
+    let _ = writeln!(
+        out.0,
+        "# counts are held for 6h. In Prometheus: {}, of increase(gatewatch_gateway_errors_total[1d]) / \
+         increase(gatewatch_requests_total[1d])",
+        exported.join("; or ")
+    );
+}
+
+/// The keys that this detector reads.
+fn judged_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
+    let percent = |n: f64| format!("\"{}%\"", tidy(n * 100.0));
+    let level = |n: f64| if detector.is_count { n.to_string() } else { percent(n) };
+    let is_read = |key| detector.keys.contains(&key);
+    if is_read("counts") {
+        out.text("counts", rule.counts.name());
+    }
+    if !rule.status.is_empty() {
+        out.list("status", rule.status.iter().map(u16::to_string));
+    }
+    if let Some(slo) = rule.slo {
+        out.put("slo", percent(slo));
+    }
+    if is_read("window") {
+        out.time("window", rule.window);
+    }
+    if let Some(longer_than) = rule.longer_than {
+        out.time("longer_than", longer_than);
+    }
+    if is_read("stretch") {
+        out.text("stretch", &rule.stretch.map_or("off".to_owned(), print_duration));
+    }
+    if is_read("above") {
+        let above: Vec<_> = rule.above.iter().map(|(s, n)| format!("{} = {}", s.name(), level(*n))).collect();
+        out.put("above", format!("{{ {} }}", above.join(", ")));
+    } else {
+        rule.above.iter().for_each(|(severity, _)| out.text("severity", severity.name()));
+    }
+    let confidence = rule.confidence.map_or("\"off\"".to_owned(), percent);
+    let blip = rule.blip.map_or("off".to_owned(), print_duration);
+    for (key, value) in [
+        ("min_requests", rule.min_requests.to_string()),
+        ("min_errors", rule.min_errors.to_string()),
+        ("confidence", confidence),
+        ("min_bad_steps", rule.min_bad_steps.to_string()),
+        ("blip", quoted(&blip)),
+        ("times_rest", rule.times_rest.to_string()),
+        ("recover_below", level(rule.recover_level())),
+    ] {
+        if is_read(key) {
+            out.put(key, value);
         }
-        ReceiverKind::Email(mail) => {
-            let scheme = if mail.tls == Tls::Implicit { "smtps" } else { "smtp" };
-            let host = if mail.host.contains(':') { format!("[{}]", mail.host) } else { mail.host.clone() };
-            out.text("smtp", &format!("{scheme}://{host}:{}", mail.port));
-            out.text("tls", mail.tls.name());
-            if let Some(username) = &mail.username {
-                out.text("username", username);
-            }
-            if let Some(password) = &mail.password {
-                out.text("password", &password.to_string());
-            }
-            out.text("from", &mail.from);
-            out.list("to", mail.to.iter().map(|t| quoted(t)));
+    }
+    if is_read("baseline") {
+        out.text("baseline", &rule.baseline.map_or("off".to_owned(), print_duration));
+    }
+    if rule.slo.is_some() {
+        burns(out);
+    }
+    if rule.baseline.is_some() || !is_read("baseline") {
+        normal_keys(out, rule, detector);
+    }
+}
+
+/// The keys that say how far from a group's own normal is bad.
+fn normal_keys(out: &mut Toml, rule: &Rule, detector: &Detector) {
+    let percent = |n: f64| format!("\"{}%\"", tidy(n * 100.0));
+    for (key, value) in [
+        ("alpha", if rule.alpha < 0.001 { format!("{:e}", rule.alpha) } else { rule.alpha.to_string() }),
+        ("times", rule.times.to_string()),
+        ("ceiling", percent(rule.ceiling)),
+    ] {
+        if detector.keys.contains(&key) {
+            out.put(key, value);
         }
     }
-    if !receiver.severity.is_empty() {
-        out.list("severity", receiver.severity.iter().map(|s| quoted(s.name())));
-    }
-    out.put("send_resolved", receiver.send_resolved);
-    if let Some(file) = &receiver.ca_file {
-        out.text("ca_file", &file.display().to_string());
-    }
-    if let Some(wait) = receiver.group_wait {
-        out.time("group_wait", wait);
-    }
-    out.text("rate_limit", &receiver.rate_limit.map_or("off".to_owned(), |rate| rate.to_string()));
-    if let Some(fallback) = &receiver.fallback {
-        out.text("fallback", fallback);
-    }
-    if receiver.fallback_only {
-        out.put("fallback_only", true);
-    }
-    if let Some(proxy) = &receiver.proxy {
-        out.text("proxy", &proxy.to_string());
+}
+
+fn window_table(out: &mut Toml, window: &Window) {
+    out.table(&format!("maintenance.{}", key(&window.name)));
+    for (key, words) in mute::written(window) {
+        match words {
+            Words::One(text) => out.text(key, &text),
+            Words::List(list) => out.list(key, list.iter().map(|word| quoted(word))),
+        }
     }
 }
 
@@ -275,17 +324,20 @@ const PAIR_BYTES: u64 = 512;
 const PAIRS: u64 = 2 * PAIRS_MAX as u64;
 /// An alert or a notification of one, with samples and labels.
 const ALERT_BYTES: u64 = 6 << 10;
+/// An alert that is held back, without samples.
+const HELD_BYTES: u64 = 2 << 10;
 
 /// What `run` may hold at most: every series active and failing in every step, an alert of every rule on each group of
 /// which there can be one a series, a full outbox, all readers waiting.
 ///
 /// bytes = 2,000 series × (labels × 128 B + 60 steps × 256 B + minutes × 128 B) + (2,000 alerts + 1,000 notifications) ×
-/// 6 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest window that slides by the minute; and 40,000 pairs ×
-/// 512 B where inputs name exits. A MaxMind file comes on top, as large as it is.
+/// 6 KiB + 2,000 alerts held back × 2 KiB + 4 MiB + syslog inputs × 8 MiB, where minutes is the longest that a rule looks
+/// back, its baseline included, if that is over 60 steps; and 40,000 pairs × 512 B where inputs name exits. A MaxMind file
+/// comes on top, as large as it is.
 #[must_use]
 pub fn memory(config: &Config) -> u64 {
     let held = STEPS_HELD * config.agent.step;
-    let longest = config.rules.iter().map(Rule::longest_window).filter(|length| *length > held).max();
+    let longest = config.rules.iter().map(Rule::look_back).filter(|length| *length > held).max();
     let minutes = longest.map_or(0, |length| (length / MINUTE).min(MINUTES_HELD)).unsigned_abs();
     let mut labels: Vec<&str> = Vec::new();
     for rule in &config.rules {
@@ -297,11 +349,19 @@ pub fn memory(config: &Config) -> u64 {
     let steps = STEPS_HELD.unsigned_abs() * STEP_BYTES;
     let series = labels.len() as u64 * LABEL_BYTES + steps + minutes * MINUTE_BYTES;
     let sockets = config.inputs.iter().filter(|i| matches!(i.stream, Some(Kind::Syslog(_)))).count();
-    let names_exits = |input: &Input| input.labels.iter().any(|label| label == EXIT || label == PROVIDER);
-    let pairs = if config.inputs.iter().any(names_exits) { PAIRS * PAIR_BYTES } else { 0 };
+    // What is detected may turn out to name exits.
+    let names_exits = |input: &Input| {
+        input.log_format.is_none() || input.labels.iter().any(|label| label == EXIT || label == PROVIDER)
+    };
+    let pairs = if config.inputs.is_empty() || config.inputs.iter().any(names_exits) {
+        PAIRS * PAIR_BYTES
+    } else {
+        0
+    };
     pairs
         + SERIES_MAX * series
         + (SERIES_MAX + OUTBOX_MAX) * ALERT_BYTES
+        + HELD_MAX as u64 * HELD_BYTES
         + IN_FLIGHT
         + sockets as u64 * RING as u64
 }

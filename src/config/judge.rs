@@ -13,8 +13,9 @@ use gatewatch_rules::window::{Span, lengths};
 pub(super) fn rule(reader: &mut Reader<'_, '_, '_>, rule: &Rule, step: Millis) {
     for problem in rule.problems(step) {
         match problem.key {
-            // Its elements were refused where they stand, or `above` was.
-            "group_by" | "above" => {}
+            // Its elements were refused where they stand, or `above` was; of a stall 0 % can be read, and is none.
+            "group_by" => {}
+            "above" if rule.detector != "stall" => {}
             "recover_below" => recover_below(reader, rule),
             "min_bad_steps" => {}
             key => {

@@ -1,12 +1,18 @@
-//! `[notify.webhook.NAME]`, `[notify.slack.NAME]`, `[notify.email.NAME]`. What is secret is read here and printed nowhere.
+//! `[notify.KIND.NAME]`: what receivers have in common. What is secret is read here and printed nowhere.
+
+mod chats;
+mod host;
+mod machines;
+mod mail;
+mod templates;
 
 use super::Outside;
 use super::document::Entry;
 use super::problem::{Log, Spot};
-use super::reader::{Reader, shown};
-use super::secrets::{certificates, expanded, exposed, is_credential, secret};
+use super::reader::{Reader, Section, shown};
+use super::secrets::{certificates, expanded, exposed, secret};
 use super::values::{self, Read, Refusal, did_you_mean};
-use crate::receiver::{EmailSettings, Rate, Receiver, ReceiverKind, Secret, SigningSecret, Tls};
+use crate::receiver::{Heartbeat, Rate, Receiver, ReceiverKind, Secret, Templates};
 use reqwest::Url;
 use toml::de::DeValue;
 
@@ -20,12 +26,45 @@ pub(super) fn receivers(
     entries.iter().filter_map(read).collect()
 }
 
+/// `[heartbeat]`
+pub(super) fn heartbeat(
+    section: Option<&Section<'_>>,
+    outside: &Outside<'_>,
+    log: &mut Log<'_>,
+) -> Option<Heartbeat> {
+    const EVERY: std::ops::RangeInclusive<i64> = 10_000..=3_600_000;
+    let mut reader = Reader::new(section?, None, log);
+    let url = url(&mut reader, outside);
+    exposed(&mut reader, "url", outside);
+    let every = reader.value("every", |value| {
+        let every = values::duration(value)?;
+        EVERY
+            .contains(&every)
+            .then_some(every)
+            .ok_or_else(|| Refusal::new("10s to 1h", values::print_duration(every)))
+    });
+    let post = reader.value("method", |value| values::one_of(&[("GET", false), ("POST", true)], value));
+    let ca_file = certificates(&mut reader, "ca_file", outside);
+    let proxy = proxy(&mut reader, outside);
+    reader.finish();
+    let every = every.unwrap_or(Heartbeat::EVERY);
+    Some(Heartbeat { url: url?, every, post: post.unwrap_or(false), ca_file, proxy })
+}
+
 fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut Log<'_>) -> Option<Receiver> {
     let mut reader = Reader::new(&entry.section, None, log);
     let kind = match entry.kind {
-        "webhook" => webhook(&mut reader, outside),
-        "slack" => slack(&mut reader, outside),
-        _ => email(&mut reader, outside).map(ReceiverKind::Email),
+        "webhook" => machines::webhook(&mut reader, outside),
+        "alertmanager" => machines::alertmanager(&mut reader, outside),
+        "pagerduty" => machines::pagerduty(&mut reader, outside),
+        "exec" => host::exec(&mut reader, outside),
+        "journald" => host::journald(&mut reader, outside),
+        "slack" => chats::slack(&mut reader, outside),
+        "teams" => chats::teams(&mut reader, outside),
+        "discord" => chats::discord(&mut reader, outside),
+        "telegram" => chats::telegram(&mut reader, outside),
+        "ntfy" => chats::ntfy(&mut reader, outside),
+        _ => mail::email(&mut reader, outside).map(ReceiverKind::Email),
     };
     let severity = reader.list("severity", values::severity);
     if severity.as_ref().is_some_and(Vec::is_empty)
@@ -39,11 +78,19 @@ fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut 
     severity.dedup();
     let send_resolved = reader.value("send_resolved", values::boolean).unwrap_or(true);
     let group_wait = reader.value("group_wait", values::duration);
-    let rate_limit = reader.value("rate_limit", rate).unwrap_or(Some(Rate::DEFAULT));
+    let usual_rate = || kind.as_ref().map_or(Some(Rate::DEFAULT), ReceiverKind::usual_rate);
+    let rate_limit = reader.value("rate_limit", rate).unwrap_or_else(usual_rate);
     let fallback = fallback(&mut reader, entry.name, names);
     let fallback_only = reader.value("fallback_only", values::boolean).unwrap_or(false);
-    let ca_file = certificates(&mut reader, "ca_file", outside);
-    let proxy = if entry.kind == "email" { None } else { proxy(&mut reader, outside) };
+    let on_this_host = matches!(entry.kind, "exec" | "journald");
+    let ca_file = if on_this_host { None } else { certificates(&mut reader, "ca_file", outside) };
+    let by_http = !on_this_host && entry.kind != "email";
+    let proxy = if by_http { proxy(&mut reader, outside) } else { None };
+    let heard = matches!(entry.kind, "webhook" | "alertmanager");
+    let watchdog = heard && reader.value("watchdog", values::boolean).unwrap_or(false);
+    let takes_templates = kind.as_ref().is_some_and(ReceiverKind::takes_templates);
+    let templates =
+        if takes_templates { templates::templates(&mut reader, outside) } else { Templates::default() };
     reader.finish();
     let name = entry.name.to_owned();
     Some(Receiver {
@@ -56,6 +103,8 @@ fn receiver(entry: &Entry<'_>, names: &[&str], outside: &Outside<'_>, log: &mut 
         rate_limit,
         fallback,
         fallback_only,
+        templates,
+        watchdog,
         proxy,
     })
 }
@@ -94,32 +143,6 @@ fn fallback(reader: &mut Reader<'_, '_, '_>, own: &str, names: &[&str]) -> Optio
     None
 }
 
-fn webhook(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<ReceiverKind> {
-    let url = url(reader, outside);
-    if url.as_ref().is_some_and(|url| is_credential(url.expose())) {
-        exposed(reader, "url", outside);
-    }
-    let bearer_token = secret(reader, ("bearer_token", "bearer_token_file"), outside);
-    exposed(reader, "bearer_token", outside);
-    let signing = secret(reader, ("secret", "secret_file"), outside);
-    exposed(reader, "secret", outside);
-    let secret = signing.and_then(|(text, spot)| match SigningSecret::read(&text) {
-        Ok(secret) => Some(secret),
-        Err(why) => {
-            reader.log.error(spot, "`secret` must be one of Standard Webhooks".to_owned(), why);
-            None
-        }
-    });
-    let bearer_token = bearer_token.map(|(text, _)| Secret::new(text));
-    Some(ReceiverKind::Webhook { url: url?, bearer_token, secret })
-}
-
-fn slack(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<ReceiverKind> {
-    let url = url(reader, outside)?;
-    exposed(reader, "url", outside);
-    Some(ReceiverKind::Slack { url })
-}
-
 /// It may carry a user and a password: nothing of it is repeated.
 fn proxy(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secret> {
     let found = reader.read("proxy", |v| expanded(v, outside))?;
@@ -133,122 +156,72 @@ fn proxy(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secre
     None
 }
 
+/// `url`, or the content of `url_file`; both may be needed.
 fn url(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<Secret> {
-    const BEGINNING: &str = "begins with https:// or http://";
-    let written = reader.get("url").is_some() || reader.get("url_file").is_some();
-    if !written {
+    if reader.get("url").is_none() && reader.get("url_file").is_none() {
         reader.lacks("url", "url = \"https://…\", or url_file = \"…\"");
     }
     let (text, spot) = secret(reader, ("url", "url_file"), outside)?;
-    // The URL may be a credential: nothing of it is repeated.
-    let label = match Url::parse(&text) {
-        Ok(url) if !matches!(url.scheme(), "http" | "https") => BEGINNING.to_owned(),
-        Ok(url) if url.host_str().is_none_or(str::is_empty) => "it has no host".to_owned(),
-        Ok(_) => return Some(Secret::new(text)),
-        Err(_) if !text.contains("://") => BEGINNING.to_owned(),
-        Err(e) => e.to_string(),
-    };
-    reader.log.error(spot, "`url` must be a URL".to_owned(), &label);
-    None
+    match web(&text) {
+        Ok(()) => Some(Secret::new(text)),
+        Err(label) => {
+            reader.log.error(spot, "`url` must be a URL".to_owned(), &label);
+            None
+        }
+    }
 }
 
-fn email(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<EmailSettings> {
-    let server = server(reader, outside);
-    let username = reader.read("username", |v| expanded(v, outside));
-    let password = secret(reader, ("password", "password_file"), outside);
-    exposed(reader, "password", outside);
-    let has_password = reader.get("password").is_some() || reader.get("password_file").is_some();
-    match (reader.get("username"), has_password) {
-        (Some(written), false) => {
-            reader.log.missing(
-                written.key,
-                "`username` without a password".to_owned(),
-                "add password_file = \"…\"",
-            );
-        }
-        (None, true) => {
-            let spot = password.as_ref().map_or(reader.section.spot, |p| p.1);
-            reader.log.missing(spot, "a password without `username`".to_owned(), "");
-        }
-        _ => {}
+/// A URL that has a default; a server's address, but it may carry a password.
+fn url_or(
+    reader: &mut Reader<'_, '_, '_>,
+    key: &'static str,
+    usual: &str,
+    outside: &Outside<'_>,
+) -> Option<Secret> {
+    if reader.get(key).is_none() {
+        return Some(Secret::new(usual.to_owned()));
     }
-    let from = reader.value("from", |v| mailbox(v, outside));
-    let to = reader.list("to", |v| mailbox(v, outside));
-    if reader.get("from").is_none() {
-        reader.lacks("from", "like from = \"gatewatch@example.net\"");
-    }
-    match reader.get("to") {
-        None => reader.lacks("to", "like to = [\"duty@example.net\"]"),
-        Some(written) if written.value.as_array().is_some_and(|a| a.is_empty()) => {
-            reader.log.error(written.spot, "`to` must name somebody".to_owned(), "empty");
-        }
-        Some(_) => {}
-    }
-    let (host, port, tls) = server?;
-    if let (Tls::None, Some(password)) = (tls, &password) {
-        reader.log.warn(password.1, "the password is sent in the clear".to_owned(), "tls = \"none\"");
-    }
-    Some(EmailSettings {
-        host,
-        port,
-        tls,
-        username: username.map(|u| u.value),
-        password: password.map(|p| Secret::new(p.0)),
-        from: from?,
-        to: to?.into_iter().map(|t| t.value).collect(),
-    })
+    reader.value(key, |value| web_url(value, outside))
 }
 
-fn mailbox(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<String> {
+fn web_url(value: &DeValue<'_>, outside: &Outside<'_>) -> Read<Secret> {
     let text = expanded(value, outside)?;
-    match text.parse::<lettre::message::Mailbox>() {
-        Ok(_) => Ok(text),
-        Err(_) => {
-            Err(Refusal::new("a mail address", "like \"duty@example.net\" or \"Duty <duty@example.net>\""))
-        }
+    web(&text).map_err(|label| Refusal::new("a URL", label))?;
+    Ok(Secret::new(text))
+}
+
+/// The URL may be a credential: nothing of it is repeated.
+fn web(text: &str) -> Result<(), String> {
+    const BEGINNING: &str = "begins with https:// or http://";
+    match Url::parse(text) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(BEGINNING.to_owned()),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => Err("it has no host".to_owned()),
+        Ok(_) => Ok(()),
+        Err(_) if !text.contains("://") => Err(BEGINNING.to_owned()),
+        Err(e) => Err(e.to_string()),
     }
 }
 
-/// `smtp://host[:587]` or `smtps://host[:465]`, and `tls`.
-fn server(reader: &mut Reader<'_, '_, '_>, outside: &Outside<'_>) -> Option<(String, u16, Tls)> {
-    const EXAMPLE: &str = "like \"smtp://mail.example.net:587\" or \"smtps://mail.example.net\"";
-    let tls = reader.read("tls", |v| values::one_of(&Tls::ALL.map(|t| (t.name(), t)), v));
-    if reader.get("smtp").is_none() {
-        reader.lacks("smtp", EXAMPLE);
+/// A secret that has to be there: `key` or `key_file`.
+fn required(
+    reader: &mut Reader<'_, '_, '_>,
+    keys: (&'static str, &'static str),
+    example: &str,
+    outside: &Outside<'_>,
+) -> Option<Secret> {
+    if reader.get(keys.0).is_none() && reader.get(keys.1).is_none() {
+        reader.lacks(keys.0, example);
     }
-    let smtp = reader.read("smtp", |v| expanded(v, outside))?;
-    let refuse = |reader: &mut Reader<'_, '_, '_>, label: &str| {
-        reader.log.error(smtp.written, "`smtp` must be a mail server's URL".to_owned(), label);
-        None
-    };
-    let Ok(url) = Url::parse(&smtp.value) else { return refuse(reader, EXAMPLE) };
-    let host = url.host_str().unwrap_or("").trim_start_matches('[').trim_end_matches(']').to_owned();
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if !matches!(url.scheme(), "smtp" | "smtps") || host.is_empty() || !host.chars().all(plain) {
-        return refuse(reader, EXAMPLE);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse(reader, "write username = \"…\" and password_file = \"…\"");
-    }
-    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return refuse(reader, "just a host and a port");
-    }
-    let tls = match (url.scheme(), tls) {
-        ("smtps", None) => Tls::Implicit,
-        ("smtps", Some(tls)) if tls.value != Tls::Implicit => {
-            let message = format!("smtps:// is implicit TLS, and `tls` is {}", tls.value.name());
-            reader.log.error(tls.written, message, "leave it out, or write smtp://");
-            return None;
-        }
-        (_, tls) => tls.map_or(Tls::Starttls, |tls| tls.value),
-    };
-    let usual = match tls {
-        Tls::Starttls => 587,
-        Tls::Implicit => 465,
-        Tls::None => 25,
-    };
-    match url.port().unwrap_or(usual) {
-        0 => refuse(reader, "port 0"),
-        port => Some((host, port, tls)),
-    }
+    optional(reader, keys, outside)
+}
+
+/// `key`, or the content of the file that `key_file` names.
+fn optional(
+    reader: &mut Reader<'_, '_, '_>,
+    keys: (&'static str, &'static str),
+    outside: &Outside<'_>,
+) -> Option<Secret> {
+    let found = secret(reader, keys, outside);
+    exposed(reader, keys.0, outside);
+    found.map(|(text, _)| Secret::new(text))
 }

@@ -132,7 +132,8 @@ impl Source {
     fn is_in_notify(&self, at: usize, line: &str) -> bool {
         let head = self.text.get(..at).unwrap_or("");
         let header = head.lines().rev().find(|line| is_header(line));
-        line.contains("notify.") || header.is_some_and(|header| header.contains("notify"))
+        let secretive = |text: &str| text.contains("notify") || text.contains("heartbeat");
+        line.contains("notify.") || line.contains("heartbeat.") || header.is_some_and(secretive)
     }
 
     fn place(&self, spot: Spot, is_broken: bool) -> Place {
@@ -161,13 +162,17 @@ pub(super) fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
         c if c.is_control() => '\u{fffd}',
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => '\u{fffd}',
         c => c,
     }
 }
 
 /// Keys of `[notify]` whose values may be shown. Any other key there may be a misspelt `password`.
-const OPEN_KEYS: [&str; 16] = [
+const OPEN_KEYS: [&str; 31] = [
     "smtp",
     "tls",
     "username",
@@ -184,6 +189,21 @@ const OPEN_KEYS: [&str; 16] = [
     "rate_limit",
     "fallback",
     "fallback_only",
+    "routing_key_file",
+    "token_file",
+    "topic_file",
+    "channel",
+    "chat_id",
+    "message_thread_id",
+    "resend",
+    "timeout",
+    "socket",
+    "title_template",
+    "title_template_file",
+    "template",
+    "template_file",
+    "watchdog",
+    "every",
 ];
 
 /// The line with secrets taken out, since messages end up in journals and tickets: what stands behind `url =` or
@@ -265,6 +285,11 @@ pub(super) struct Doubt {
 impl<'a> Log<'a> {
     pub fn new(sources: &'a [Source]) -> Log<'a> {
         Log { sources, doubts: Vec::new(), errors: Vec::new(), warnings: Vec::new(), unsaid: 0 }
+    }
+
+    /// How many mistakes there are so far.
+    pub fn errors(&self) -> usize {
+        self.errors.len() + self.unsaid
     }
 
     /// A mistake.

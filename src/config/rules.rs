@@ -5,8 +5,8 @@ use super::judge;
 use super::problem::{Log, Spot};
 use super::reader::{Reader, Section, in_order, refuse, shown};
 use super::values::{self, Read, Refusal, is_label_name, type_of};
-use gatewatch_parsers::Millis;
-use gatewatch_rules::detectors;
+use gatewatch_parsers::{Millis, formats};
+use gatewatch_rules::detectors::{self, Above as Threshold, DETECTORS, Detector};
 use gatewatch_rules::matcher::Matcher;
 use gatewatch_rules::rule::{GROUP_BY_MAX, Rule, Severity};
 use toml::de::{DeTable, DeValue};
@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'c> {
     pub receivers: Vec<&'c str>,
     /// Labels that records may bear.
     pub labels: Vec<String>,
+    /// Some lines' format is found out only when they are read.
+    pub is_detected: bool,
     /// Index of the presets among the sources.
     pub presets: usize,
 }
@@ -65,17 +67,25 @@ fn rule<'a>(
 ) -> Option<Rule> {
     let mut reader = Reader::new(section, base, log);
     let enabled = reader.value("enabled", values::boolean).unwrap_or(true);
-    let is_count = detectors::find(entry.kind).is_some_and(|d| d.is_count);
-    let above = above(&mut reader, is_count);
-    if reader.get("above").is_none() && enabled {
-        reader.lacks("above", if is_count { "like above = 20" } else { "like above = \"5%\"" });
+    let detector = detectors::find(entry.kind)?;
+    let above = above(&mut reader, detector);
+    let like = if detector.is_count { "like above = 20" } else { "like above = \"5%\"" };
+    let needs =
+        [("above", like), ("slo", "like slo = \"99.9%\""), ("longer_than", "like longer_than = \"2s\"")];
+    let mut judged = enabled && above.is_some();
+    for (key, like) in needs.into_iter().filter(|(key, _)| detector.keys.contains(key)) {
+        if enabled && reader.get(key).is_none() && (key != "above" || above.is_none()) {
+            reader.lacks(key, like);
+            judged = false;
+        }
     }
-    let judged = enabled && above.is_some();
     let mut rule = Rule::new(entry.name, entry.kind, above.unwrap_or_default());
-    what_counts(&mut reader, &mut rule, around);
-    time_spans(&mut reader, &mut rule);
-    thresholds(&mut reader, &mut rule, is_count);
+    what_counts(&mut reader, &mut rule, detector, around);
+    time_spans(&mut reader, &mut rule, detector);
+    thresholds(&mut reader, &mut rule, detector);
+    normal(&mut reader, &mut rule, detector);
     told(&mut reader, &mut rule, around);
+    foreign(&mut reader, detector);
     if judged {
         judge::rule(&mut reader, &rule, around.step);
     }
@@ -86,10 +96,21 @@ fn rule<'a>(
 type Above = Vec<(Severity, f64)>;
 
 /// One value, or one a severity; the mildest first. `None`: lacks, or refused.
-fn above(reader: &mut Reader<'_, '_, '_>, is_count: bool) -> Option<Above> {
-    let read = if is_count { values::quantity } else { below_all };
+fn above(reader: &mut Reader<'_, '_, '_>, detector: &Detector) -> Option<Above> {
+    let read = if detector.is_count { values::quantity } else { below_all };
     let severity = reader.value("severity", values::severity);
-    let written = reader.get("above")?;
+    if detector.above == Threshold::None {
+        // Of burn_rate, both pairs of windows are those that page.
+        let default = if detector.name == "burn_rate" { Severity::Critical } else { Severity::Warning };
+        return Some(vec![(severity.unwrap_or(default), 0.0)]);
+    }
+    let Some(written) = reader.get("above") else {
+        return match (detector.above, detector.name) {
+            (Threshold::Floor, _) => Some(vec![(severity.unwrap_or_default(), 0.0)]),
+            (_, "stall") => Some(vec![(severity.unwrap_or_default(), 0.5)]),
+            _ => None,
+        };
+    };
     let DeValue::Table(table) = written.value else {
         let above = reader.value("above", read)?;
         return Some(vec![(severity.unwrap_or_default(), above)]);
@@ -151,8 +172,42 @@ fn below_all(value: &DeValue<'_>) -> Read<f64> {
     }
 }
 
-fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {
-    let groups = reader.list("group_by", values::label_name).unwrap_or_default();
+/// The value of a key that only some detectors read.
+fn some<T>(
+    reader: &mut Reader<'_, '_, '_>,
+    detector: &Detector,
+    key: &'static str,
+    read: impl FnOnce(&DeValue<'_>) -> Read<T>,
+) -> Option<T> {
+    detector.keys.contains(&key).then(|| reader.value(key, read)).flatten()
+}
+
+/// Keys that other detectors read, and this one does not.
+fn foreign(reader: &mut Reader<'_, '_, '_>, detector: &Detector) {
+    let written: Vec<&str> = reader.section.table.iter().map(|(key, _)| -> &str { key.get_ref() }).collect();
+    let all = DETECTORS.iter().flat_map(|d| d.keys).filter(|key| !detector.keys.contains(key));
+    let mut foreign: Vec<&'static str> = all.copied().filter(|key| written.contains(key)).collect();
+    foreign.sort_unstable();
+    foreign.dedup();
+    for key in foreign {
+        let Some(written) = reader.get(key) else { continue };
+        let kinds: Vec<&str> = DETECTORS.iter().filter(|d| d.keys.contains(&key)).map(|d| d.name).collect();
+        let message = format!("`{key}` belongs to rules of kind {}", kinds.join(", "));
+        reader.log.error(written.key, message, &format!("{}: {}", detector.name, detector.summary));
+    }
+}
+
+fn what_counts(
+    reader: &mut Reader<'_, '_, '_>,
+    rule: &mut Rule,
+    detector: &Detector,
+    around: &Surroundings<'_>,
+) {
+    let groups = if detector.keys.contains(&"group_by") {
+        reader.list("group_by", values::label_name).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     for (i, group) in groups.iter().enumerate() {
         if i == GROUP_BY_MAX {
             let message = format!("`group_by` must be at most {GROUP_BY_MAX} labels");
@@ -166,11 +221,14 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
     }
     rule.group_by = groups.into_iter().map(|g| g.value).collect();
     let matchers = reader.list("match", matcher).unwrap_or_default();
-    for matcher in &matchers {
+    for matcher in matchers.iter().filter(|_| detector.keys.contains(&"group_by")) {
         known_label(&matcher.value.label, matcher.written, around, reader.log);
     }
     rule.matchers = matchers.into_iter().map(|m| m.value).collect();
-    rule.counts = reader.value("counts", values::counts).unwrap_or(rule.counts);
+    rule.counts = some(reader, detector, "counts", values::counts).unwrap_or(rule.counts);
+    if !detector.keys.contains(&"status") {
+        return;
+    }
     let status = reader.list("status", values::status).unwrap_or_default();
     rule.status = status.into_iter().map(|s| s.value).collect();
     rule.status.sort_unstable();
@@ -178,11 +236,15 @@ fn what_counts(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surrou
 }
 
 /// A rule of one's own by a label that nothing gives is a mistake; a preset is just silent.
-fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
+pub(super) fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log<'_>) {
     if spot.file == around.presets || around.labels.iter().any(|known| known == label) {
         return;
     }
-    let known: Vec<_> = around.labels.iter().map(String::as_str).collect();
+    let detected = if around.is_detected { formats::detected_labels() } else { Vec::new() };
+    if detected.iter().any(|known| known == label) {
+        return;
+    }
+    let known: Vec<_> = around.labels.iter().chain(&detected).map(String::as_str).collect();
     let hint = match label {
         "region" => "set it in [agent], [regions] or an input".to_owned(),
         "upstream" => "no log_format of the inputs has it".to_owned(),
@@ -191,16 +253,17 @@ fn known_label(label: &str, spot: Spot, around: &Surroundings<'_>, log: &mut Log
     log.warn(spot, format!("no input gives the label `{label}`: it is always empty"), &hint);
 }
 
-fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
+pub(super) fn matcher(value: &DeValue<'_>) -> Read<Matcher> {
     const WANTS: &str = "a list of matchers";
     let Some(text) = value.as_str() else { return Err(Refusal::new(WANTS, type_of(value))) };
     Matcher::parse(text).map_err(|e| Refusal { wants: WANTS.to_owned(), label: e.message, at: Some(e.at) })
 }
 
-fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) {
-    rule.stretch = reader.value("stretch", values::duration_or_off).flatten();
+fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    rule.stretch = some(reader, detector, "stretch", values::duration_or_off).flatten();
+    rule.window = some(reader, detector, "window", values::duration).unwrap_or(rule.window);
+    rule.longer_than = some(reader, detector, "longer_than", values::duration);
     for (key, length) in [
-        ("window", &mut rule.window),
         ("for", &mut rule.for_),
         ("keep_firing_for", &mut rule.keep_firing_for),
         ("stale_after", &mut rule.stale_after),
@@ -210,16 +273,41 @@ fn time_spans(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule) {
     }
 }
 
-fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, is_count: bool) {
+fn thresholds(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
     let any = values::count_up_to(1_000_000_000_000);
-    rule.min_requests = reader.value("min_requests", &any).map_or(rule.min_requests, i64::unsigned_abs);
-    rule.min_errors = reader.value("min_errors", &any).map_or(rule.min_errors, i64::unsigned_abs);
-    rule.confidence = reader.value("confidence", values::confidence).flatten();
-    let bad_steps = reader.value("min_bad_steps", values::count_up_to(1_000_000));
+    for (key, least) in [("min_requests", &mut rule.min_requests), ("min_errors", &mut rule.min_errors)] {
+        *least = some(reader, detector, key, &any).map_or(*least, i64::unsigned_abs);
+    }
+    rule.confidence = some(reader, detector, "confidence", values::confidence).flatten();
+    let bad_steps = some(reader, detector, "min_bad_steps", values::count_up_to(1_000_000));
     rule.min_bad_steps = bad_steps.and_then(|n| u32::try_from(n).ok()).unwrap_or(rule.min_bad_steps);
-    rule.times_rest = reader.value("times_rest", values::quantity).unwrap_or(rule.times_rest);
-    let level = if is_count { values::quantity } else { values::ratio };
-    rule.recover_below = reader.value("recover_below", level);
+    rule.blip = some(reader, detector, "blip", values::duration_or_off).flatten();
+    rule.times_rest = some(reader, detector, "times_rest", values::quantity).unwrap_or(rule.times_rest);
+    let level = if detector.is_count { values::quantity } else { values::ratio };
+    rule.recover_below = some(reader, detector, "recover_below", level);
+}
+
+/// What is normal for a group, and how far beyond it is bad.
+fn normal(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, detector: &Detector) {
+    if let Some(slo) = some(reader, detector, "slo", values::ratio) {
+        rule.set_slo(slo);
+    }
+    rule.baseline = some(reader, detector, "baseline", values::duration_or_off).unwrap_or(rule.baseline);
+    rule.alpha = some(reader, detector, "alpha", values::quantity).unwrap_or(rule.alpha);
+    rule.times = some(reader, detector, "times", values::quantity).unwrap_or(rule.times);
+    rule.ceiling = some(reader, detector, "ceiling", values::share_or_off).unwrap_or(rule.ceiling);
+    if rule.baseline.is_some() || !detector.keys.contains(&"baseline") {
+        return;
+    }
+    for key in ["alpha", "times", "ceiling"].into_iter().filter(|key| detector.keys.contains(key)) {
+        if let Some(spot) = reader.own(key) {
+            reader.log.warn(
+                spot,
+                format!("`{key}` has no effect"),
+                "it needs a baseline, like baseline = \"30m\"",
+            );
+        }
+    }
 }
 
 fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<'_>) {
@@ -241,6 +329,8 @@ fn told(reader: &mut Reader<'_, '_, '_>, rule: &mut Rule, around: &Surroundings<
         }
     }
     rule.notify = notify.unwrap_or_default().into_iter().map(|n| n.value).collect();
+    rule.mutes =
+        reader.list("mutes", values::text).unwrap_or_default().into_iter().map(|m| m.value).collect();
     rule.labels = labels(reader, &rule.group_by);
     rule.runbook = reader.value("runbook", values::text);
 }

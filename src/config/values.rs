@@ -207,6 +207,11 @@ pub(super) fn confidence(value: &DeValue<'_>) -> Read<Option<f64>> {
     }
 }
 
+/// A share, or `"off"`: all of it.
+pub(super) fn share_or_off(value: &DeValue<'_>) -> Read<f64> {
+    if value.as_str() == Some("off") { Ok(1.0) } else { ratio(value) }
+}
+
 /// One of a few words.
 pub(super) fn one_of<T: Copy>(words: &[(&'static str, T)], value: &DeValue<'_>) -> Read<T> {
     let names: Vec<_> = words.iter().map(|w| w.0).collect();

@@ -1,7 +1,7 @@
-//! Asks a running agent, over the socket in its state directory.
+//! Asks a running agent, over the socket in its state directory, and orders silences there.
 
-use super::socket;
-use crate::status::View;
+use super::{Order, socket};
+use crate::status::{SilenceView, View};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -16,6 +16,24 @@ const ANSWER_MAX: u64 = 64 << 20;
 /// # Errors
 /// One may be running, and cannot be asked: why.
 pub fn ask(state_dir: &Path) -> io::Result<Option<View>> {
+    let Some(answer) = request(state_dir, "GET", "/status", "")? else { return Ok(None) };
+    Ok(Some(serde_json::from_slice(body(&answer)?)?))
+}
+
+/// Orders something of the agent of this state directory; the silence as it is then. `None`: none is running.
+///
+/// # Errors
+/// It refuses, or cannot be asked: why.
+pub fn order(state_dir: &Path, order: &Order) -> io::Result<Option<SilenceView>> {
+    let answer = match order {
+        Order::Silence(wanted) => request(state_dir, "POST", "/silences", &serde_json::to_string(wanted)?)?,
+        Order::Expire(id) => request(state_dir, "POST", &format!("/silences/{id}/expire"), "")?,
+    };
+    let Some(answer) = answer else { return Ok(None) };
+    Ok(Some(serde_json::from_slice(body(&answer)?)?))
+}
+
+fn request(state_dir: &Path, method: &str, path: &str, body: &str) -> io::Result<Option<Vec<u8>>> {
     let mut stream = match socket::connect(state_dir) {
         Ok(stream) => stream,
         Err(e) if socket::is_nobody(&e) => return Ok(None),
@@ -24,7 +42,9 @@ pub fn ask(state_dir: &Path) -> io::Result<Option<View>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // 1.0: the answer ends with the connection, and is not sent in chunks.
-    stream.write_all(b"GET /status HTTP/1.0\r\nHost: gatewatch\r\n\r\n")?;
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nHost: gatewatch\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer).map_err(|e| match e.kind() {
         io::ErrorKind::WouldBlock => {
@@ -32,15 +52,15 @@ pub fn ask(state_dir: &Path) -> io::Result<Option<View>> {
         }
         _ => e,
     })?;
-    body(&answer).map(Some)
+    Ok(Some(answer))
 }
 
-fn body(answer: &[u8]) -> io::Result<View> {
+fn body(answer: &[u8]) -> io::Result<&[u8]> {
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let end = memchr::memmem::find(answer, b"\r\n\r\n").ok_or_else(|| wrong("no answer came"))?;
     let (head, body) = answer.split_at_checked(end + 4).ok_or_else(|| wrong("no answer came"))?;
     if head.get(8..13) != Some(b" 200 ") {
         return Err(wrong(String::from_utf8_lossy(body).trim()));
     }
-    Ok(serde_json::from_slice(body)?)
+    Ok(body)
 }

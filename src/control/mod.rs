@@ -1,7 +1,8 @@
 //! Where others ask a running agent how it does: `/metrics`, `/healthz` and `/readyz` on a port, `/status` too on a socket
-//! in the state directory. One thread serves both; the agent answers between two turns and waits for nobody.
+//! in the state directory, where silences are ordered, too. One thread serves both; the agent answers between two turns and waits for nobody.
 
 pub mod client;
+mod orders;
 mod server;
 mod socket;
 
@@ -9,6 +10,8 @@ pub use socket::{NAME, measure};
 
 use crate::clock::Steady;
 use crate::metrics::Picture;
+use crate::mute::silences::Wanted;
+use crate::status::SilenceView;
 use gatewatch_parsers::Millis;
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +30,22 @@ const PICTURE_EVERY: Duration = Duration::from_millis(100);
 /// and is at it for this part of its time at most: thousands of files take long to be shown.
 const PART: u32 = 50;
 
+/// Orders that wait for it; more are refused.
+const ORDERS_MAX: usize = 16;
+
 type Question = oneshot::Sender<Arc<Picture>>;
+
+/// What the owner of the socket may order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A silence, from now on.
+    Silence(Wanted),
+    /// The end of a silence.
+    Expire(u64),
+}
+
+/// Where the answer to an order goes: the silence as it is then, or why it is refused.
+pub type Reply = oneshot::Sender<Result<SilenceView, String>>;
 
 /// What the serving thread tells the agent.
 pub(crate) enum Word {
@@ -40,6 +58,7 @@ pub(crate) enum Word {
 /// The agent's end: questions come in, pictures go out.
 pub struct Desk {
     questions: Receiver<Question>,
+    orders: Receiver<(Order, Reply)>,
     words: Receiver<Word>,
     /// When the agent last turned, by its clock.
     beat: Arc<AtomicI64>,
@@ -65,13 +84,15 @@ impl Desk {
     /// The thread could not be started.
     pub fn open(doors: Doors, clock: Steady) -> io::Result<Desk> {
         let (asking, questions) = mpsc::sync_channel(QUESTIONS_MAX);
+        let (ordering, orders) = mpsc::sync_channel(ORDERS_MAX);
         let (saying, words) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let beat = Arc::new(AtomicI64::new(clock.now()));
-        let asked = Asked { questions: asking, beat: Arc::clone(&beat), clock };
+        let asked = Asked { questions: asking, orders: ordering, beat: Arc::clone(&beat), clock };
         let thread = server::start(doors, asked, saying, stopped)?;
         Ok(Desk {
             questions,
+            orders,
             words,
             beat,
             rested: Instant::now(),
@@ -106,6 +127,13 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// What was ordered since it was asked last.
+    pub fn orders(&mut self) -> Vec<(Order, Reply)> {
+        self.orders.try_iter().collect()
+    }
+}
+
 impl Drop for Desk {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -119,6 +147,7 @@ impl Drop for Desk {
 #[derive(Clone)]
 pub(crate) struct Asked {
     questions: SyncSender<Question>,
+    orders: SyncSender<(Order, Reply)>,
     beat: Arc<AtomicI64>,
     clock: Steady,
 }
@@ -128,6 +157,12 @@ impl Asked {
     fn ask(&self) -> Option<oneshot::Receiver<Arc<Picture>>> {
         let (reply, answer) = oneshot::channel();
         self.questions.try_send(reply).ok().map(|()| answer)
+    }
+
+    /// What becomes of an order; `None`: too many wait already, or it has ended.
+    fn order(&self, order: Order) -> Option<oneshot::Receiver<Result<SilenceView, String>>> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.try_send((order, reply)).ok().map(|()| answer)
     }
 
     /// How long ago the agent last turned.

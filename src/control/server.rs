@@ -1,8 +1,8 @@
-//! The serving thread: HTTP/1, GET and HEAD, one request a connection. Hostile guests cost little: small headers, short
+//! The serving thread: HTTP/1, GET and HEAD, and on the socket POST; one request a connection. Hostile guests cost little: small headers, short
 //! deadlines, and at the cap of connections the oldest one goes.
 
 use super::socket::{self, Bound, measure};
-use super::{Asked, Doors, Word};
+use super::{Asked, Doors, Word, orders};
 use crate::metrics::{self, Picture};
 use gatewatch_parsers::Millis;
 use http_body_util::Full;
@@ -34,7 +34,7 @@ const VISIT: Duration = Duration::from_secs(20);
 /// Guests at once, at each door.
 const GUESTS: usize = 64;
 /// The agent has so long for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// A door that is not open is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 /// An agent that has not turned for so long is stuck.
@@ -185,7 +185,7 @@ where
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let asked = asked.clone();
-        async move { Ok::<_, Infallible>(answer(&request, &asked, is_owner).await) }
+        async move { Ok::<_, Infallible>(answer(request, &asked, is_owner).await) }
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -197,9 +197,13 @@ where
     let _ended = tokio::time::timeout(VISIT, connection).await;
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
-async fn answer(request: &Request<Incoming>, asked: &Asked, is_owner: bool) -> Answer {
+async fn answer(request: Request<Incoming>, asked: &Asked, is_owner: bool) -> Answer {
+    // Who may open the socket may do as the agent's user does anyway; the port is anybody's, and changes nothing.
+    if is_owner && request.method() == Method::POST {
+        return orders::obey(request, asked).await;
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n".to_owned());
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -266,11 +270,11 @@ fn readiness(picture: &Picture) -> Answer {
     text(status, lines.concat())
 }
 
-fn text(status: StatusCode, body: String) -> Answer {
+pub(super) fn text(status: StatusCode, body: String) -> Answer {
     typed(status, "text/plain; charset=utf-8", body)
 }
 
-fn typed(status: StatusCode, kind: &'static str, body: String) -> Answer {
+pub(super) fn typed(status: StatusCode, kind: &'static str, body: String) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -3,13 +3,14 @@
 
 use super::missed::Missed;
 use super::queue::Told;
+use super::standing::Threads;
 use crate::notification::{Item, News, Notification, Subject, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// A message that is told again after longer than this is put together anew: nobody remembers its key.
@@ -89,8 +90,15 @@ impl Flight {
     }
 
     /// Whether it should not go out again: nothing that it says holds any more. Whoever has it hears of that all the same.
-    pub(super) fn is_stale(&self, alerts: &BTreeMap<String, Alert>, now: Millis) -> bool {
-        self.missed.is_empty() && !self.items.iter().any(|item| item.is_true(alerts))
+    /// Nor if all of it is `muted` since.
+    pub(super) fn is_stale(
+        &self,
+        alerts: &BTreeMap<String, Alert>,
+        muted: &BTreeSet<String>,
+        now: Millis,
+    ) -> bool {
+        let is_muted = |item: &Flown| item.news.is_firing() && muted.contains(&item.fingerprint);
+        self.missed.is_empty() && !self.items.iter().any(|item| item.is_true(alerts) && !is_muted(item))
             || now.saturating_sub(self.at) > SAME_FOR
     }
 
@@ -99,13 +107,15 @@ impl Flight {
         &self,
         receiver: &str,
         alerts: &BTreeMap<String, Alert>,
+        threads: &Threads,
     ) -> Option<Notification> {
         let of_item = |item: &Flown| {
-            Some(Item { news: item.news, reopened: item.reopened, alert: item.alert(alerts)?.clone() })
+            let alert = item.alert(alerts)?.clone();
+            let thread = threads.of(&alert);
+            Some(Item { reopened: item.reopened, thread, ..Item::new(item.news, alert) })
         };
         let missed = self.missed.worst().iter();
-        let missed =
-            missed.map(|alert| Item { news: News::FiredAndResolved, reopened: 0, alert: alert.clone() });
+        let missed = missed.map(|alert| Item::new(News::FiredAndResolved, alert.clone()));
         let items: Vec<Item> = self.items.iter().filter_map(of_item).chain(missed).collect();
         (!items.is_empty()).then(|| Notification {
             id: self.id,

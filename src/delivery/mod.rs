@@ -6,6 +6,7 @@ pub mod outbox;
 mod pace;
 mod queue;
 pub mod send;
+mod standing;
 
 use crate::notification::Outcome;
 use crate::notifiers::Delivery;

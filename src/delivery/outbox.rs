@@ -6,12 +6,14 @@
 
 mod after;
 mod next;
+mod together;
 
 use super::queue::{Cause, Entry, Owed, Queue, Terms};
-use crate::notification::{News, Notification, Outcome, is_over};
+use crate::notification::{News, Notification, Outcome, Subject, is_over};
 use crate::receiver::Receiver;
 use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::{Alert, Change, ChangeKind};
+use gatewatch_rules::incident::Envelope;
 use gatewatch_rules::rule::{Rule, Severity};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -45,6 +47,8 @@ pub struct Counters {
 pub struct State {
     alerts: BTreeMap<String, Alert>,
     queues: BTreeMap<String, Queue>,
+    /// Incidents as they stand, by id.
+    envelopes: BTreeMap<String, Envelope>,
     counters: Counters,
     random: u64,
     /// The newest time that it was given.
@@ -68,6 +72,11 @@ impl State {
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    /// The alerts that are not over, as last told of.
+    pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values().filter(|alert| !is_over(alert))
+    }
 }
 
 /// Less is dropped first.
@@ -86,6 +95,8 @@ pub struct Outbox {
     routes: BTreeMap<String, Route>,
     state: State,
     catching_up: bool,
+    /// Alerts that nobody is to be told of for now, but of their end.
+    muted: BTreeSet<String>,
     next_id: u64,
 }
 
@@ -99,8 +110,14 @@ impl Outbox {
     /// As it was when `state` was saved, under what is configured now.
     #[must_use]
     pub fn restored(state: State, receivers: &[Receiver], rules: &[Rule], now: Millis) -> Outbox {
-        let mut outbox =
-            Outbox { terms: BTreeMap::new(), routes: BTreeMap::new(), state, catching_up: false, next_id: 1 };
+        let mut outbox = Outbox {
+            terms: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            state,
+            catching_up: false,
+            muted: BTreeSet::new(),
+            next_id: 1,
+        };
         outbox.set_now(now.min(outbox.state.now));
         outbox.state.alerts.retain(|fingerprint, alert| *fingerprint == alert.fingerprint);
         for queue in outbox.state.queues.values_mut() {
@@ -109,6 +126,7 @@ impl Outbox {
             queue.flight.iter_mut().for_each(|flight| flight.may_have_arrived = true);
         }
         outbox.reconfigure(receivers, rules, now);
+        outbox.ground_what_forgets(now);
         outbox
     }
 
@@ -130,6 +148,10 @@ impl Outbox {
         for name in self.terms.keys() {
             let queue = self.state.queues.entry(name.clone()).or_default();
             queue.not_before = queue.not_before.min(now);
+            let forgets = self.terms.get(name).is_some_and(|terms| terms.resend.is_some());
+            // Who forgets only from now on, or was told elsewhere, is told at once.
+            let told = queue.entries.values().any(|entry| entry.told.is_some());
+            queue.standing.next = queue.standing.next.or(told.then_some(now)).filter(|_| forgets);
             for entry in queue.entries.values_mut() {
                 if let Owed::News { ready, .. } = &mut entry.owed {
                     *ready = (*ready).min(now);
@@ -157,6 +179,12 @@ impl Outbox {
     /// While it is catching up, alerts that were detected late wait: they may be over before the end of the log.
     pub fn set_catching_up(&mut self, catching_up: bool) {
         self.catching_up = catching_up;
+    }
+
+    /// These alerts, by fingerprint, are muted from now on and no others: whoever knows that they fire hears no more of
+    /// it, but of their end.
+    pub fn set_muted(&mut self, muted: BTreeSet<String>) {
+        self.muted = muted;
     }
 
     /// Takes what the engine says.
@@ -195,7 +223,15 @@ impl Outbox {
             };
             queue.entries.insert(alert.fingerprint.clone(), entry);
         }
+        self.take_envelope(&alert);
+        let ends = is_over(&alert) && alert.envelope.is_some();
         self.insert(alert);
+        if ends {
+            // Else nothing is due when the last one of them was never told by itself.
+            let names: Vec<String> = self.state.queues.keys().cloned().collect();
+            names.iter().for_each(|name| self.tend(name, now));
+            self.prune_incidents();
+        }
         while self.pending() > CAP && self.drop_one(now) {}
     }
 
@@ -233,7 +269,23 @@ impl Outbox {
 
     /// The alerts that are not over, as last told of.
     pub fn open_alerts(&self) -> impl Iterator<Item = &Alert> {
-        self.state.alerts.values().filter(|alert| !is_over(alert))
+        self.state.open_alerts()
+    }
+
+    /// The alerts of which something is due that is no news of the moment: a reminder, or what has waited. Figures of
+    /// theirs may be of hours ago: [`Outbox::refresh`] them first.
+    #[must_use]
+    pub fn may_be_stale(&self, now: Millis) -> BTreeSet<&str> {
+        const FRESH: Millis = 10_000;
+        let due = |owed: &Owed| match owed {
+            Owed::News { ready, since } => *ready <= now && now.saturating_sub(*since) > FRESH,
+            Owed::Reminder { at } => *at <= now,
+        };
+        let queues = self.state.queues.values().filter(|queue| !queue.is_busy());
+        let entries = queues.flat_map(|queue| &queue.entries).filter(|(_, entry)| due(&entry.owed));
+        let open =
+            entries.filter(|(key, _)| self.state.alerts.get(*key).is_some_and(|alert| !is_over(alert)));
+        open.map(|(fingerprint, _)| fingerprint.as_str()).collect()
     }
 
     /// Newer figures of an alert that has not changed otherwise; a reminder shows them.
@@ -249,6 +301,9 @@ impl Outbox {
             let has_lines = !known.samples.is_empty();
             known.clone_from(alert);
             known.detected_late |= late;
+            if let Some(envelope) = &alert.envelope {
+                self.state.envelopes.insert(envelope.id.clone(), envelope.clone());
+            }
             if !has_lines && self.state.alerts.len() > WITH_SAMPLES_MAX {
                 self.state.alerts.entry(alert.fingerprint.clone()).and_modify(|known| known.samples.clear());
             }
@@ -284,7 +339,9 @@ impl Outbox {
             let summaries = [away, Some(&queue.down).filter(|_| !self.catching_up)].into_iter().flatten();
             let summaries = summaries.filter(|missed| !missed.is_empty()).map(|missed| missed.ready);
             let again = queue.flight.as_ref().map(|_| Millis::MIN);
-            let first = entries.chain(summaries).chain(again).min().filter(|_| !queue.is_busy());
+            let stands = queue.standing.next.filter(|_| terms.resend.is_some());
+            let first =
+                entries.chain(summaries).chain(again).chain(stands).min().filter(|_| !queue.is_busy());
             let told = first.map(|first| first.max(queue.free(terms.rate)));
             let owed = || queue.entries.iter().any(|(key, entry)| self.to_hand_on(key, entry).is_some());
             let stood_in = queue.failing.filter(|_| terms.fallback.is_some() && owed());
@@ -312,10 +369,30 @@ impl Outbox {
         self.state.pending()
     }
 
+    /// A receiver that did not take what it was sent last, and is owed it still: once that is given up, nobody could ever
+    /// see it take something again.
+    #[must_use]
+    pub fn failing(&self) -> Option<&str> {
+        let failing = |queue: &Queue| queue.failing.is_some() && queue.owes();
+        let mut failing = self.state.queues.iter().filter(|(_, queue)| failing(queue));
+        failing.next().map(|(name, _)| name.as_str())
+    }
+
     /// What has happened to deliveries.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.state.counters()
+    }
+
+    /// Who forgets is told how it is now, not how it was before the end of an earlier process.
+    fn ground_what_forgets(&mut self, now: Millis) {
+        let forgets = self.terms.iter().filter(|(_, terms)| terms.resend.is_some());
+        for name in forgets.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            if let Some(queue) = self.state.queues.get_mut(&name) {
+                queue.flight.take_if(|flight| flight.subject == Subject::Standing);
+            }
+            self.ground(&name, now);
+        }
     }
 
     /// A clock that was set back must hold up nothing: what was due in a second is due in a second still.
@@ -332,9 +409,9 @@ impl Outbox {
     }
 
     fn is_held(&self, fingerprint: &str, entry: &Entry) -> bool {
-        self.catching_up
-            && entry.told.is_none()
-            && self.state.alerts.get(fingerprint).is_some_and(|alert| alert.detected_late)
+        let Some(alert) = self.state.alerts.get(fingerprint) else { return false };
+        let is_muted = self.muted.contains(fingerprint) && !is_over(alert);
+        is_muted || self.catching_up && entry.told.is_none() && alert.detected_late
     }
 
     /// Gives up the news that matters least; `false`: all of it must stay.
@@ -380,9 +457,12 @@ impl Outbox {
     fn prune(&mut self) {
         let told: BTreeSet<&String> = self.state.queues.values().flat_map(|q| q.entries.keys()).collect();
         self.state.alerts.retain(|fingerprint, alert| !is_over(alert) || told.contains(fingerprint));
+        self.prune_incidents();
     }
 }
 
+#[cfg(test)]
+mod standing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::flight::Flight;
 use super::missed::Missed;
 use super::pace;
+use super::standing::{Standing, Threads};
 use crate::notification::{News, Subject, is_over};
 use crate::receiver::{Rate, Receiver};
 use gatewatch_parsers::Millis;
@@ -25,6 +26,10 @@ pub(super) struct Terms {
     group_wait: Option<Millis>,
     pub(super) rate: Option<Rate>,
     pub(super) fallback: Option<String>,
+    /// How often it is told again of what stands, since it forgets.
+    pub(super) resend: Option<Millis>,
+    /// Alerts of one message.
+    pub(super) items_max: usize,
     fallback_only: bool,
 }
 
@@ -36,6 +41,8 @@ impl Terms {
             group_wait: receiver.group_wait,
             rate: receiver.rate_limit,
             fallback: receiver.fallback.clone(),
+            resend: receiver.kind.resend(),
+            items_max: receiver.kind.items_max(),
             fallback_only: receiver.fallback_only,
         }
     }
@@ -172,6 +179,12 @@ impl Entry {
         if matches!(self.cause, Cause::StandsIn { .. }) { Millis::MAX } else { repeat }
     }
 
+    /// Whether the receiver knows that it fires, as it does.
+    pub(super) fn stands(&self, alert: &Alert) -> bool {
+        let knows = |told: &Told| told.incident == alert.incident && !told.over;
+        !is_over(alert) && self.told.as_ref().is_some_and(knows)
+    }
+
     /// Whether it is pending news, as against a reminder.
     pub(super) fn is_news(&self) -> bool {
         matches!(self.owed, Owed::News { .. })
@@ -200,10 +213,25 @@ impl Entry {
     }
 }
 
+/// What the receiver was told of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ToldIncident {
+    /// Its cause, in words.
+    pub(super) cause: String,
+    /// How many alerts it had.
+    pub(super) members: u32,
+    /// The worst severity.
+    pub(super) severity: Severity,
+    /// When.
+    pub(super) at: Millis,
+}
+
 /// One receiver: its entries by fingerprint, and when it may be tried.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queue {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// Incidents of which it was told, by id.
+    pub(super) incidents: BTreeMap<String, ToldIncident>,
     /// What came and went while gatewatch was down.
     pub(super) down: Missed,
     /// What came and went while the receiver could not be reached.
@@ -219,11 +247,19 @@ pub(super) struct Queue {
     /// Up to when its rate is used.
     pub(super) paid_until: Millis,
     pub(super) flight: Option<Flight>,
+    pub(super) standing: Standing,
+    pub(super) threads: Threads,
 }
 
 impl Queue {
     pub(super) fn is_in_flight(&self, fingerprint: &str) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.tells(fingerprint))
+    }
+
+    /// Whether there is something that it has to hear.
+    pub(super) fn owes(&self) -> bool {
+        let news = self.entries.values().any(Entry::is_news);
+        news || self.flight.is_some() || !self.away.is_empty() || self.standing.next.is_some()
     }
 
     /// Whether something is on its way there now.
@@ -274,12 +310,18 @@ impl Queue {
         shift(&mut self.not_before);
         shift(&mut self.paid_until);
         self.failing.iter_mut().for_each(shift);
+        self.incidents.values_mut().for_each(|told| shift(&mut told.at));
         self.down.shift(back);
         self.away.shift(back);
+        self.standing.shift(back);
+        self.threads.shift(back);
         for entry in self.entries.values_mut() {
             match &mut entry.owed {
                 Owed::News { ready, since } => {
-                    shift(ready);
+                    // The end of an alert whose incident goes on is due at no time.
+                    if *ready < Millis::MAX {
+                        shift(ready);
+                    }
                     shift(since);
                 }
                 Owed::Reminder { at } => shift(at),

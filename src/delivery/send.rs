@@ -1,27 +1,29 @@
-//! The only code that talks to receivers: one HTTP request or one mail. Errors say what happened and never where to:
+//! The only code that talks to receivers: HTTP requests, a mail, a program, datagrams. Errors say what happened and never where to:
 //! a webhook's URL is a credential.
+
+mod answer;
+mod datagram;
+mod mail;
+mod program;
 
 use crate::message::words::clean;
 use crate::notification::Outcome;
-use crate::notifiers::{Answer, Delivery, Payload};
-use crate::receiver::{EmailSettings, Secret, Tls};
-use chrono::DateTime;
+use crate::notifiers::{Delivery, Payload, Request};
+use crate::receiver::Secret;
+use answer::{Heard, Verdict, verdict};
 use gatewatch_parsers::Millis;
-use lettre::address::Envelope;
-use lettre::transport::smtp;
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use mail::{mail, transport};
 use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+use tokio::task::JoinSet;
 
 /// How long a request may take; of a mail, each of its steps.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// A mail as a whole may take so many times that: some servers greet late on purpose.
 const MAIL_STEPS: u32 = 6;
-/// So much of an answer is read.
-const ANSWER_MAX: usize = 1_024;
+/// So much of an answer is read: some repeat the message.
+const ANSWER_MAX: usize = 256 << 10;
 const WHY_MAX: usize = 300;
 
 /// Chooses ring for TLS. To be called before anything is sent; calling it again does nothing.
@@ -33,23 +35,23 @@ pub fn install_crypto() {
 /// Sends one notification.
 // A client per delivery: alerts are rare, and a kept connection would give a retry the very one that had failed.
 pub async fn send(delivery: &Delivery, timeout: Duration) -> Outcome {
-    let ca_file = delivery.ca_file.as_deref();
     match &delivery.payload {
-        Payload::Post { url, bearer_token, .. } => {
-            let hidden = [Some(url), bearer_token.as_ref(), delivery.proxy.as_ref()];
-            let outcome = match client(delivery, url, timeout) {
-                Ok(client) => post(&client, &delivery.payload).await,
-                Err(why) => failed(&why),
-            };
-            without_secrets(outcome, hidden.into_iter().flatten())
+        Payload::Requests(requests) => in_turn(delivery, requests, timeout).await,
+        Payload::Peers(requests) => to_peers(delivery, requests, timeout).await,
+        Payload::Program(program) => without_secrets(program::run(program).await, program.args.iter()),
+        Payload::Datagrams { socket, datagrams } => {
+            let sending = tokio::time::timeout(timeout, datagram::send_all(socket, datagrams)).await;
+            sending.unwrap_or_else(|_| retry("the socket takes nothing", true))
         }
-        Payload::Mail { settings, message } => match transport(settings, ca_file, timeout) {
-            Ok(transport) => {
-                let mailed = tokio::time::timeout(timeout * MAIL_STEPS, mail(&transport, message)).await;
-                mailed.unwrap_or_else(|_| retry("the mail server took too long", true))
+        Payload::Mail { settings, message } => {
+            match transport(settings, delivery.ca_file.as_deref(), timeout) {
+                Ok(transport) => {
+                    let mailed = tokio::time::timeout(timeout * MAIL_STEPS, mail(&transport, message)).await;
+                    mailed.unwrap_or_else(|_| retry("the mail server took too long", true))
+                }
+                Err(why) => failed(&why),
             }
-            Err(why) => failed(&why),
-        },
+        }
     }
 }
 
@@ -61,12 +63,74 @@ fn failed(why: &str) -> Outcome {
     Outcome::Failed { why: clean(why, WHY_MAX) }
 }
 
-/// Its text is not yet clean: an answer may repeat the URL.
-async fn post(client: &reqwest::Client, payload: &Payload) -> Outcome {
-    let Payload::Post { url, key, body, answer, bearer_token, secret } = payload else {
-        return failed("no HTTP request");
+/// One after the other; what may do later ends it, since all of them go again then.
+async fn in_turn(delivery: &Delivery, requests: &[Request], timeout: Duration) -> Outcome {
+    let mut became = Outcome::Sent;
+    for one in requests {
+        match exchange(delivery, one, timeout).await {
+            retry @ Outcome::Retry { .. } => return retry,
+            // One that is refused must not silence the others.
+            failed @ Outcome::Failed { .. } => became = failed,
+            sent if became.is_sent() => became = sent,
+            _ => {}
+        }
+    }
+    became
+}
+
+/// All at once: one that does not answer holds up no other. It is sent if one of them has it.
+async fn to_peers(delivery: &Delivery, requests: &[Request], timeout: Duration) -> Outcome {
+    let mut under_way = JoinSet::new();
+    for one in requests {
+        let (one, delivery) =
+            (one.clone(), Delivery { payload: Payload::Peers(Vec::new()), ..delivery.clone() });
+        under_way.spawn(async move { exchange(&delivery, &one, timeout).await });
+    }
+    let mut became: Option<Outcome> = None;
+    while let Some(one) = under_way.join_next().await {
+        let one = one.unwrap_or_else(|_| failed("sending crashed"));
+        // Sent before later, later before never.
+        became = Some(match (became, one) {
+            (Some(sent), _) if sent.is_sent() => sent,
+            (Some(retry @ Outcome::Retry { .. }), Outcome::Failed { .. }) => retry,
+            (_, one) => one,
+        });
+    }
+    became.unwrap_or_else(|| failed("nobody to send it to"))
+}
+
+async fn exchange(delivery: &Delivery, one: &Request, timeout: Duration) -> Outcome {
+    let hidden = [Some(&one.url), one.bearer_token.as_ref(), delivery.proxy.as_ref()].into_iter().flatten();
+    let outcome = match client(delivery, &one.url, timeout) {
+        Ok(client) => asked(&client, one).await,
+        Err(why) => failed(&why),
     };
-    let mut request = client.post(url.expose()).header("Content-Type", "application/json").body(body.clone());
+    without_secrets(outcome, hidden.chain(&one.hidden))
+}
+
+/// Its text is not yet clean: an answer may repeat the URL.
+async fn asked(client: &reqwest::Client, one: &Request) -> Outcome {
+    let first = match sent(client, one, one.body.as_deref()).await {
+        Ok(heard) => verdict(&heard, one.answer, one.instead.is_some()),
+        Err(outcome) => return outcome,
+    };
+    if let Verdict::Is(outcome) = first {
+        return outcome;
+    }
+    match sent(client, one, one.instead.as_deref()).await.map(|heard| verdict(&heard, one.answer, false)) {
+        Ok(Verdict::Is(outcome)) | Err(outcome) => outcome,
+        Ok(Verdict::TooMuch) => failed("refused twice"),
+    }
+}
+
+async fn sent(client: &reqwest::Client, one: &Request, body: Option<&str>) -> Result<Heard, Outcome> {
+    let Request { url, key, bearer_token, secret, .. } = one;
+    let mut request = match body {
+        Some(body) => {
+            client.post(url.expose()).header("Content-Type", "application/json").body(body.to_owned())
+        }
+        None => client.get(url.expose()),
+    };
     if let Some(key) = key {
         request = request.header("Idempotency-Key", key);
     }
@@ -78,38 +142,21 @@ async fn post(client: &reqwest::Client, payload: &Payload) -> Outcome {
         request = request
             .header("webhook-id", key)
             .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", secret.sign(key, timestamp, body));
+            .header("webhook-signature", secret.sign(key, timestamp, body.unwrap_or_default()));
     }
     match request.send().await.map_err(reqwest::Error::without_url) {
-        Ok(response) => answered(response, *answer).await,
-        Err(error) if error.is_builder() => failed(&chain(&error)),
+        Ok(response) => Ok(heard(response).await),
+        Err(error) if error.is_builder() => Err(failed(&chain(&error))),
         // Who was never spoken to has nothing.
-        Err(error) => retry(&chain(&error), !error.is_connect()),
+        Err(error) => Err(retry(&chain(&error), !error.is_connect())),
     }
 }
 
-/// What an answer means.
-async fn answered(mut response: reqwest::Response, answer: Answer) -> Outcome {
-    let status = response.status();
-    let after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
-    let after = after.and_then(|value| retry_after(value, now()));
-    let text = text(&mut response).await;
-    let taken = match answer {
-        Answer::Success => status.is_success(),
-        Answer::SlackOk => status.as_u16() == 200 && text.trim() == "ok",
-    };
-    if taken {
-        return Outcome::Sent;
-    }
-    let why = format!("answered {}: {}", status.as_u16(), text.trim());
-    let why: String = why.trim_end_matches([':', ' ']).into();
-    match status.as_u16() {
-        408 | 425 | 429 | 503 => Outcome::Retry { after, why, may_have_arrived: false },
-        // A gateway on the way, or a crash half-way through: it may have been taken before.
-        500..=599 => Outcome::Retry { after, why, may_have_arrived: true },
-        300..=399 => Outcome::Failed { why: format!("{why} (redirects are not followed)") },
-        _ => Outcome::Failed { why },
-    }
+async fn heard(mut response: reqwest::Response) -> Heard {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.map(str::to_owned);
+    Heard { status, retry_after, text: text(&mut response).await, at: now() }
 }
 
 fn client(delivery: &Delivery, url: &Secret, timeout: Duration) -> Result<reqwest::Client, String> {
@@ -150,16 +197,6 @@ async fn text(response: &mut reqwest::Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Seconds, or a date.
-fn retry_after(value: &str, now: Millis) -> Option<Millis> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u32>() {
-        return Some(Millis::from(seconds) * 1_000);
-    }
-    let date = DateTime::parse_from_rfc2822(value).ok()?;
-    Some((date.timestamp_millis() - now).max(0))
-}
-
 fn now() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
@@ -187,7 +224,7 @@ fn without_secrets<'s>(outcome: Outcome, hidden: impl Iterator<Item = &'s Secret
     let redact =
         |why: String| clean(&secrets.iter().fold(why, |why, secret| why.replace(secret, "…")), WHY_MAX);
     match outcome {
-        Outcome::Sent => Outcome::Sent,
+        sent @ (Outcome::Sent | Outcome::SentAs(_)) => sent,
         Outcome::Retry { after, why, may_have_arrived } => {
             Outcome::Retry { after, why: redact(why), may_have_arrived }
         }
@@ -202,89 +239,9 @@ fn parts(secret: &str) -> impl Iterator<Item = &str> {
     rest.split(['/', '?', '&', '=', '#', '@', ':']).skip(host).filter(|part| part.len() >= 4)
 }
 
-async fn mail(transport: &AsyncSmtpTransport<Tokio1Executor>, message: &lettre::Message) -> Outcome {
-    let (envelope, bytes) = (message.envelope(), message.formatted());
-    let error = match transport.send_raw(envelope, &bytes).await {
-        Ok(_) => return Outcome::Sent,
-        Err(error) => error,
-    };
-    if !(error.is_permanent() && envelope.to().len() > 1) {
-        return refusal(&error);
-    }
-    // One address that is refused must not silence the others.
-    let mut sent = false;
-    let mut last = refusal(&error);
-    for to in envelope.to() {
-        let Ok(one) = Envelope::new(envelope.from().cloned(), vec![to.clone()]) else { continue };
-        match transport.send_raw(&one, &bytes).await {
-            Ok(_) => sent = true,
-            Err(error) => last = refusal(&error),
-        }
-    }
-    if sent { Outcome::Sent } else { last }
-}
-
-fn transport(
-    settings: &EmailSettings,
-    ca_file: Option<&Path>,
-    timeout: Duration,
-) -> Result<AsyncSmtpTransport<Tokio1Executor>, String> {
-    install_crypto();
-    let tls = match settings.tls {
-        Tls::Starttls => smtp::client::Tls::Required(parameters(settings, ca_file)?),
-        Tls::Implicit => smtp::client::Tls::Wrapper(parameters(settings, ca_file)?),
-        Tls::None => smtp::client::Tls::None,
-    };
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.as_str())
-        .port(settings.port)
-        .tls(tls)
-        .timeout(Some(timeout));
-    if let (Some(username), Some(password)) = (&settings.username, &settings.password) {
-        builder = builder.credentials(Credentials::new(username.clone(), password.expose().to_owned()));
-    }
-    Ok(builder.build())
-}
-
-fn parameters(settings: &EmailSettings, ca_file: Option<&Path>) -> Result<TlsParameters, String> {
-    let mut builder = TlsParameters::builder(settings.host.clone());
-    if let Some(path) = ca_file {
-        let certificate = Certificate::from_pem(&read(path)?).map_err(|error| chain(&error))?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
-    }
-    builder.build().map_err(|error| chain(&error))
-}
-
-/// 5xx and what the server cannot do (STARTTLS, AUTH) stay so; everything else may pass.
-fn refusal(error: &smtp::Error) -> Outcome {
-    let why = chain(error);
-    if error.is_permanent() || error.is_client() {
-        failed(&why)
-    } else {
-        // A 4xx says that the server has not taken it.
-        retry(&why, !error.is_transient() && !why.contains("refused"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        let now = 1_793_492_550_000; // 2026-11-01 00:22:30 UTC
-        let cases = [
-            ("30", Some(30_000)),
-            (" 0 ", Some(0)),
-            ("Sun, 01 Nov 2026 00:23:00 GMT", Some(30_000)),
-            ("Sun, 01 Nov 2026 00:20:00 GMT", Some(0)),
-            ("-3", None),
-            ("soon", None),
-            ("", None),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(retry_after(value, now), expected, "{value}");
-        }
-    }
 
     #[test]
     fn an_answer_that_repeats_the_url_betrays_nothing() {

@@ -108,7 +108,7 @@ pub fn look(host: &dyn Host, log: &Log) -> Looked {
     }
     let has_lines = samples.iter().any(|sample| whole_lines(sample).next().is_some());
     if has_lines && best.as_ref().is_none_or(|b| share(b.2) < ENOUGH && b.2.0 > 0) {
-        let found = detected(&samples).map(|format| {
+        let found = detected(&log.place.to_string(), &samples).map(|format| {
             let spec = format.name().to_owned();
             let called = spec.clone();
             let count = counted(format.as_ref(), &samples);
@@ -148,10 +148,10 @@ fn plain(pattern: &str) -> String {
     if name.contains(['*', '?', '[']) { pattern.to_owned() } else { name }
 }
 
-fn detected(samples: &[Sample]) -> Option<Box<dyn Format>> {
+fn detected(path: &str, samples: &[Sample]) -> Option<Box<dyn Format>> {
     let sample = samples.iter().find(|sample| whole_lines(sample).next().is_some())?;
     let lines: Vec<&[u8]> = whole_lines(sample).collect();
-    detect::detect(&lines, &Context::new(Zone::Fixed(0), sample.modified)).into_best()
+    detect::detect_at(path, &lines, &Context::new(Zone::Fixed(0), sample.modified)).into_best()
 }
 
 /// What is to be followed: an input.

@@ -1,9 +1,13 @@
 //! What a notification says, before any target's markup: one headline, and for each of the worst alerts its figures,
 //! its place, its probable cause, and what to do. Pure. Everything from a log is cleaned here and escaped by the target.
 
+mod beside;
 pub mod figures;
+mod incident;
+pub mod kind;
 mod note;
 mod section;
+mod silence;
 pub mod words;
 
 pub use section::{Fact, Section, Tone};
@@ -58,6 +62,10 @@ impl Message {
             section.samples.clear();
             section.command = None;
             section.runbook = None;
+            section.facts.retain(|fact| fact.label != silence::SILENCE);
+        }
+        if let Some((first, others)) = sections.split_first_mut().filter(|_| is_one(notification)) {
+            others.iter_mut().for_each(|section| section.facts.retain(|fact| !first.facts.contains(fact)));
         }
         let rule = match &notification.subject {
             Subject::Rule(rule) => format!("rule {} · ", clean(rule, 60)),
@@ -69,7 +77,7 @@ impl Message {
         };
         Message {
             headline,
-            subject: clean(&subject(notification, about), SUBJECT_MAX),
+            subject: clean(&(marked(notification) + &subject(notification, about)), SUBJECT_MAX),
             note: note(notification),
             sections,
             more: more(notification),
@@ -103,6 +111,16 @@ impl Message {
     }
 }
 
+/// What stands before the subject of what is no news.
+fn marked(notification: &Notification) -> String {
+    if notification.subject == Subject::Test { "TEST ".to_owned() } else { String::new() }
+}
+
+/// Whether all its alerts are of one incident: what they say alike is said once.
+fn is_one(notification: &Notification) -> bool {
+    matches!(notification.subject, Subject::Incident(_))
+}
+
 fn worst_word(item: &Item) -> String {
     if let Some(note) = &item.alert.note {
         return clean(&note.what, HEADLINE_MAX);
@@ -124,6 +142,13 @@ fn headline(notification: &Notification, about: &About) -> String {
         return format!("{}: {what} fired and resolved, {between}", while_what(notification));
     }
     let severity = notification.severity().name();
+    if let Some(cause) = incident::cause(notification) {
+        return match firing {
+            0 => format!("RESOLVED {cause}: all {over} alerts"),
+            1 => format!("FIRING {severity}: {cause}: {}", worst_word(worst)),
+            _ => format!("FIRING {severity}: {cause}: {firing} alerts, worst {}", worst_word(worst)),
+        };
+    }
     match (firing, over) {
         (0, _) => format!("RESOLVED {over} {nouns}: {}", names(items)),
         (1, _) => format!("{}; {over} over", section::head(worst, notification.at)),
@@ -179,7 +204,8 @@ pub fn note(notification: &Notification) -> Option<String> {
         Subject::WhileAway => {
             Some("This receiver could not be told. All of it is over: nothing is to be done.".into())
         }
-        Subject::Rule(_) => None,
+        Subject::Test => Some("This is a test: nothing is wrong, and all figures are made up.".into()),
+        Subject::Rule(_) | Subject::Standing | Subject::Incident(_) => None,
     }
 }
 
@@ -201,6 +227,16 @@ fn subject(notification: &Notification, about: &About) -> String {
     }
     let [item] = items.as_slice() else {
         let severity = notification.severity().name();
+        if let Some((cause, worst)) = incident::cause(notification).zip(items.first()) {
+            let firing = notification.firing().count();
+            return match firing {
+                0 => format!("[RESOLVED] {cause}: {} alerts, {seen_from}", items.len()),
+                _ => format!(
+                    "[FIRING {severity}] {cause}: {firing} alerts, worst {}, {seen_from}",
+                    worst_word(worst)
+                ),
+            };
+        }
         let nouns = nouns(notification);
         let firing = notification.firing().count();
         return match (items.first(), firing) {
@@ -225,7 +261,8 @@ fn subject(notification: &Notification, about: &About) -> String {
             News::Reopened => "AGAIN ",
             _ => "",
         };
-        let status = alert.statuses.iter().find(|(status, _)| *status >= 500 || *status == 9);
+        let mut statuses = alert.statuses.iter().filter(|_| kind::is_of_errors(alert));
+        let status = statuses.find(|(status, _)| *status >= 500 || *status == 9);
         let status = status.map_or(String::new(), |(status, _)| format!("{status:03} "));
         let reason =
             alert.reasons.first().map_or(String::new(), |(reason, _)| format!(", {}", reason.name()));
@@ -245,7 +282,9 @@ fn subject(notification: &Notification, about: &About) -> String {
 pub fn sections(notification: &Notification, about: &About) -> Vec<Section> {
     let of = |item: &Item| {
         let mut section = Section::of(item, notification.at, about);
-        if !matches!(notification.subject, Subject::Rule(_)) {
+        if notification.subject == Subject::Test {
+            section.head = clean(&format!("TEST {}", section.head), HEADLINE_MAX);
+        } else if !matches!(notification.subject, Subject::Rule(_)) {
             section.incident.push_str(&format!(" · rule {}", clean(&item.alert.rule, 60)));
         }
         section

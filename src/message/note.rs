@@ -2,6 +2,7 @@
 
 use super::figures::Clock;
 use super::section::{Fact, Section, again, end_word, is_harmless, tone};
+use super::silence;
 use super::words::clean;
 use crate::notification::{Item, News};
 use gatewatch_rules::alert::Note;
@@ -28,13 +29,14 @@ pub(super) fn section(item: &Item, note: &Note, clock: &Clock) -> Section {
         Fact { label: "Do", text: if firing { clean(&note.advice, TEXT_MAX) } else { String::new() } },
         Fact { label: "Again", text: again(item) },
     ];
+    let facts = facts.into_iter().chain(silence::facts(alert, firing, clock));
     // It is made to be pasted: a path goes into it only if no shell could misread it.
     let is_pasteable = |command: &&String| command.split(' ').all(is_harmless);
     Section {
         tone: tone(item),
         head: clean(&head(item, note), 150),
         lead,
-        facts: facts.into_iter().filter(|fact| !fact.text.is_empty()).collect(),
+        facts: facts.filter(|fact| !fact.text.is_empty()).collect(),
         command: note.command.as_ref().filter(|_| firing).filter(is_pasteable).cloned(),
         samples: Vec::new(),
         runbook: None,

@@ -1,13 +1,15 @@
 //! One alert in words.
 
-use super::About;
+use super::beside::{clues, impact, not_affected};
 use super::figures::{Clock, count, percent, ratio, rfc3339, share, span};
+use super::silence;
 use super::words::{clean, made_by, of, past, place, plural, share_of};
+use super::{About, kind};
 use crate::causes::{rotation, server_name, why};
 use crate::findings::sentence;
 use crate::notification::{Item, News};
 use gatewatch_parsers::{Millis, Reason};
-use gatewatch_rules::alert::{Alert, End, Labels, Sample};
+use gatewatch_rules::alert::{Alert, End, Kind, Labels, Sample};
 use gatewatch_rules::rule::{Counts, Severity};
 use gatewatch_rules::servers::Server;
 
@@ -69,18 +71,21 @@ impl Section {
             return super::note::section(item, note, &clock);
         }
         let facts = [
-            Fact { label: "Where", text: whereabouts(alert) },
+            Fact { label: "Where", text: incident(alert).unwrap_or_else(|| whereabouts(alert)) },
             Fact { label: "Why", text: causes(alert).unwrap_or_default() },
+            Fact { label: "Not", text: alert.around.as_ref().map_or(String::new(), not_affected) },
+            Fact { label: "Impact", text: alert.around.as_ref().map_or(String::new(), |a| impact(alert, a)) },
             Fact { label: "Servers", text: servers(item, &clock).unwrap_or_default() },
             Fact { label: "Exits", text: exits(alert) },
             Fact { label: "Again", text: again(item) },
             Fact { label: "Lost", text: lost(alert).unwrap_or_default() },
         ];
+        let facts = facts.into_iter().chain(silence::facts(alert, item.news.is_firing(), &clock));
         Section {
             tone: tone(item),
             head: head(item, at),
             lead: if item.news.is_firing() { lead(item, &clock) } else { lead_of_the_past(alert, &clock) },
-            facts: facts.into_iter().filter(|fact| !fact.text.is_empty()).collect(),
+            facts: facts.filter(|fact| !fact.text.is_empty()).collect(),
             command: Some(command(alert, item.news.is_firing(), about)),
             samples: alert.samples.iter().filter(|_| item.news != News::Resolved).map(sample).collect(),
             runbook: alert.runbook.as_deref().map(|runbook| clean(runbook, 500)),
@@ -133,7 +138,9 @@ pub(super) fn tone(item: &Item) -> Tone {
 
 /// `20.9 %`, or `123 gateway errors`.
 pub(super) fn short_figure(alert: &Alert) -> String {
-    if alert.is_count {
+    if let Some(figure) = kind::figure(alert) {
+        figure
+    } else if alert.is_count {
         format!("{}{} {}", at_least(alert), count(alert.window_errors), plural(alert.counts))
     } else {
         // What was lost may have been good or bad: a ratio is no lower bound.
@@ -147,14 +154,14 @@ pub(super) fn head(item: &Item, at: Millis) -> String {
     let head = if let Some(note) = &item.alert.note {
         super::note::head(item, note)
     } else if item.news.is_firing() {
-        head_firing(item)
+        head_firing(item, at)
     } else {
         head_over(item, at)
     };
     clean(&head, HEAD_MAX)
 }
 
-fn head_firing(item: &Item) -> String {
+fn head_firing(item: &Item, at: Millis) -> String {
     let alert = &item.alert;
     let severity = alert.severity.name();
     let start = match item.news {
@@ -165,6 +172,9 @@ fn head_firing(item: &Item) -> String {
         _ => format!("FIRING {severity}"),
     };
     let place = place(&alert.labels).full;
+    if let Some(rest) = kind::head(alert, &Clock::new(gatewatch_parsers::Zone::Fixed(0), at)) {
+        return format!("{start}: {place}{rest}");
+    }
     if alert.is_count {
         return format!("{start}: {place}, {} in {}", short_figure(alert), span(alert.window));
     }
@@ -178,6 +188,9 @@ fn head_over(item: &Item, at: Millis) -> String {
     let clock = Clock::new(gatewatch_parsers::Zone::Fixed(0), at);
     let figures = past_figures(alert);
     let word = end_word(item);
+    if let Some(unseen) = kind::unseen(alert, &clock) {
+        return format!("{word} {place}: {unseen}");
+    }
     match alert.end {
         Some(End::Expired) => format!(
             "{word} {place}: no traffic since {}; {figures} before, never seen to recover",
@@ -191,11 +204,12 @@ fn head_over(item: &Item, at: Millis) -> String {
                 "{word} {place}: no longer watched, too many groups; {figures} before, not seen to recover"
             )
         }
-        None | Some(End::Recovered) => {
+        None | Some(End::Recovered | End::Usual) => {
             let range = clock.utc_range(alert.started, alert.last_bad);
             // Told late, its last window is no longer "now".
             let old = at.saturating_sub(alert.resolved.unwrap_or(at)) > 5 * MINUTE;
-            let now = match alert.is_count || alert.window_requests == 0 || alert.detected_late || old {
+            let has_no_share = alert.is_count || !has_share(alert) || alert.window_requests == 0;
+            let now = match has_no_share || alert.detected_late || old {
                 true => String::new(),
                 false => format!(", now {}", percent(ratio(alert.window_errors, alert.window_requests))),
             };
@@ -212,7 +226,7 @@ fn head_over(item: &Item, at: Millis) -> String {
 pub(super) fn end_word(item: &Item) -> &'static str {
     match (item.alert.end, item.news) {
         (Some(End::Expired), _) => "ENDED",
-        (Some(End::Config | End::Evicted), _) => "CLOSED",
+        (Some(End::Config | End::Evicted | End::Usual), _) => "CLOSED",
         (_, News::FiredAndResolved) => "FIRED AND RESOLVED",
         _ => "RESOLVED",
     }
@@ -225,6 +239,9 @@ pub(super) fn seconds_of(alert: &Alert) -> Millis {
 
 /// `14,946 of 25,016 failed`
 pub(super) fn past_figures(alert: &Alert) -> String {
+    if let Some(past) = kind::past(alert) {
+        return past;
+    }
     let at_least = at_least(alert);
     format!("{at_least}{} of {} {}", count(alert.errors), count(alert.requests), past(alert.counts))
 }
@@ -243,17 +260,25 @@ fn lost(alert: &Alert) -> Option<String> {
 
 /// `, peak 61.1 %`
 pub(super) fn limits(alert: &Alert) -> String {
-    if alert.is_count { String::new() } else { format!(", peak {}", percent(alert.peak)) }
+    if alert.is_count || !has_share(alert) {
+        String::new()
+    } else {
+        format!(", peak {}", percent(alert.peak))
+    }
+}
+
+/// Of what does not come, the share is all of it.
+fn has_share(alert: &Alert) -> bool {
+    !matches!(alert.kind, Kind::Absent | Kind::Stall)
 }
 
 fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let alert = &item.alert;
-    let (limit, of) = (alert.above, of(alert.counts));
-    let limit = if alert.is_count { count(limit.max(0.0) as u64) } else { percent(limit) };
+    let (limit, of) = (kind::limit(alert), of(alert.counts));
     let (errors, requests) = (count(alert.window_errors), count(alert.window_requests));
     let at_least = at_least(alert);
-    let mut figures =
-        format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let plain = || format!("{at_least}{errors} of {requests} {of} in {} (limit {limit})", span(alert.window));
+    let mut figures = kind::figures(alert).unwrap_or_else(plain);
     let (recent_errors, recent_requests) = alert.recent;
     if alert.window > RECENT && recent_requests > 0 {
         let recent = percent(ratio(recent_errors, recent_requests));
@@ -262,7 +287,7 @@ fn lead(item: &Item, clock: &Clock) -> Vec<String> {
     let mut times = format!("Since {}", clock.both(alert.started));
     if matches!(item.news, News::Repeated | News::Reopened) {
         let so_far = past_figures(alert);
-        times.push_str(&format!(", {so_far} so far, peak {}", percent(alert.peak)));
+        times.push_str(&format!(", {so_far} so far{}", limits(alert)));
     } else {
         times.push_str(&format!(", seen {} later", span(super::whole_seconds(alert.fired - alert.started))));
     }
@@ -286,9 +311,11 @@ fn lead_of_the_past(alert: &Alert, clock: &Clock) -> Vec<String> {
 fn users(alert: &Alert) -> Option<String> {
     match alert.counts {
         Counts::Masked => return Some("users do not see it: the retry helped".into()),
+        Counts::Retried => return Some("users see what came of the next try".into()),
         Counts::Abandoned => return Some("users leave without an answer".into()),
         Counts::Aborted => return Some("users see answers that end too early".into()),
         Counts::FailedAttempts => return None,
+        Counts::GatewayErrors if !kind::is_of_errors(alert) => return None,
         Counts::GatewayErrors => {}
     }
     let seen = || alert.statuses.iter().filter(|(status, _)| *status >= 500 || *status == 9);
@@ -298,6 +325,11 @@ fn users(alert: &Alert) -> Option<String> {
         _ => seen().take(3).map(|(status, n)| format!("{status:03} ({})", share(ratio(*n, all)))).collect(),
     };
     (!words.is_empty()).then(|| format!("users see {}", words.join(", ")))
+}
+
+/// Where all of its incident is, if that was found.
+fn incident(alert: &Alert) -> Option<String> {
+    alert.envelope.as_ref().and_then(super::incident::whereabouts)
 }
 
 fn whereabouts(alert: &Alert) -> String {
@@ -314,9 +346,12 @@ fn whereabouts(alert: &Alert) -> String {
     if alert.labels.is_empty() {
         return String::new();
     }
-    let what = match alert.counts {
-        Counts::GatewayErrors => "errors",
-        counts => plural(counts),
+    let what = match (alert.kind, alert.counts) {
+        // What does not come has no share of anything.
+        (Kind::Absent | Kind::Stall, _) => return text,
+        (Kind::Slow { .. }, _) => "slow requests",
+        (_, Counts::GatewayErrors) => "errors",
+        (_, counts) => plural(counts),
     };
     text.push_str(&format!(
         ": {} of the {what} under this rule on {} of the traffic",
@@ -351,6 +386,9 @@ fn causes(alert: &Alert) -> Option<String> {
         .collect();
     if let Some(probable) = probable {
         text.push_str(&format!(". Probable: {probable}"));
+    }
+    for clue in clues(alert) {
+        text.push_str(&format!(". {clue}"));
     }
     if !others.is_empty() {
         text.push_str(&format!(". Also {}", others.join(", ")));

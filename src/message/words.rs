@@ -9,6 +9,7 @@ pub(super) fn share_of(counts: Counts, percent: &str) -> String {
     match counts {
         Counts::GatewayErrors => format!("fails {percent}"),
         Counts::FailedAttempts => format!("fails {percent} of its tries"),
+        Counts::Retried => format!("fails {percent} of its tries, made again elsewhere"),
         Counts::Masked => format!("needs a retry for {percent}"),
         Counts::Abandoned => format!("loses {percent} of its clients before an answer"),
         Counts::Aborted => format!("cuts {percent} of its answers short"),
@@ -20,6 +21,7 @@ pub(super) fn plural(counts: Counts) -> &'static str {
     match counts {
         Counts::GatewayErrors => "gateway errors",
         Counts::FailedAttempts => "failed tries",
+        Counts::Retried => "failed tries, made again elsewhere",
         Counts::Masked => "requests saved by a retry",
         Counts::Abandoned => "clients that left before an answer",
         Counts::Aborted => "answers cut short",
@@ -31,6 +33,7 @@ pub(super) fn past(counts: Counts) -> &'static str {
     match counts {
         Counts::GatewayErrors => "failed",
         Counts::FailedAttempts => "tries failed",
+        Counts::Retried => "tries failed and were made again",
         Counts::Masked => "tries needed a retry",
         Counts::Abandoned => "were abandoned by their clients",
         Counts::Aborted => "were cut short",
@@ -40,7 +43,7 @@ pub(super) fn past(counts: Counts) -> &'static str {
 /// `requests`, or `tries`.
 pub(super) fn of(counts: Counts) -> &'static str {
     match counts {
-        Counts::FailedAttempts | Counts::Masked => "tries",
+        Counts::FailedAttempts | Counts::Retried | Counts::Masked => "tries",
         _ => "requests",
     }
 }

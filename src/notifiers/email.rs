@@ -1,7 +1,7 @@
 //! Mail: text and HTML, marked as automatic, one thread per incident.
 
-use super::{Notifier, Payload, html};
-use crate::message::{About, Message};
+use super::{Notifier, Payload, Said, html};
+use crate::message::About;
 use crate::notification::Notification;
 use crate::receiver::{EmailSettings, Receiver, ReceiverKind};
 use lettre::message::header::{HeaderName, HeaderValue};
@@ -20,7 +20,8 @@ const REFERENCES_MAX: usize = 10;
 
 fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Result<Payload, String> {
     let ReceiverKind::Email(settings) = &receiver.kind else { return Err("not a mail".into()) };
-    let message = Box::new(mail(notification, settings, about)?);
+    let said = Said::of(notification, receiver, about, str::to_owned);
+    let message = Box::new(mail(notification, settings, &said)?);
     Ok(Payload::Mail { settings: settings.clone(), message })
 }
 
@@ -31,11 +32,11 @@ fn mailbox(text: &str) -> Result<Mailbox, String> {
 fn mail(
     notification: &Notification,
     settings: &EmailSettings,
-    about: &About,
+    said: &Said,
 ) -> Result<lettre::Message, String> {
     let from = mailbox(&settings.from)?;
     let domain = from.email.domain().to_owned();
-    let said = Message::of(notification, about);
+    let message = &said.message;
     // An id that no mail has: the first of an incident refers to it like all that follow, so that they stand together
     // wherever the thread was joined.
     let roots: Vec<String> = notification
@@ -47,7 +48,7 @@ fn mail(
     let date = SystemTime::UNIX_EPOCH + Duration::from_millis(notification.at.max(0).unsigned_abs());
     let mut builder = lettre::Message::builder()
         .from(from)
-        .subject(said.subject.clone())
+        .subject(said.title.as_ref().unwrap_or(&message.subject).clone())
         .date(date)
         // Stable over retries: a mail that arrived twice is known as one.
         .message_id(Some(format!("<{}@{domain}>", notification.key)))
@@ -60,11 +61,14 @@ fn mail(
     for to in &settings.to {
         builder = builder.to(mailbox(to)?);
     }
-    let text = format!("{}\n\n{}", said.headline, said.text());
+    let (text, page) = match &said.text {
+        Some(own) => (own.clone(), html::plain(said.title(), own)),
+        None => (format!("{}\n\n{}", said.title(), message.text()), html::page(message)),
+    };
     let parts = MultiPart::alternative()
         .boundary(format!("=_{}", notification.key))
         .singlepart(SinglePart::plain(text))
-        .singlepart(SinglePart::html(html::page(&said)));
+        .singlepart(SinglePart::html(page));
     builder.multipart(parts).map_err(|error| error.to_string())
 }
 

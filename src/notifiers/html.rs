@@ -38,6 +38,20 @@ pub fn page(message: &Message) -> String {
     out
 }
 
+/// Plain text as a page.
+#[must_use]
+pub fn plain(title: &str, text: &str) -> String {
+    let mut out = String::from("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n");
+    push(&mut out, &[("title", title)]);
+    out.push_str(&format!(
+        "</head>\n<body style=\"margin:0;padding:16px\">\n\
+         <div style=\"max-width:680px;margin:0 auto;font-size:15px;line-height:1.45;white-space:pre-wrap;\
+         overflow-wrap:anywhere;{FONT}\">{}</div>\n</body></html>\n",
+        escaped(text)
+    ));
+    out
+}
+
 fn push(out: &mut String, elements: &[(&str, &str)]) {
     for (tag, text) in elements {
         out.push_str(&format!("<{tag}>{}</{tag}>\n", escaped(text)));
@@ -110,7 +124,7 @@ fn foot(out: &mut String, section: &Section) {
 }
 
 /// Safe in text and in a quoted attribute.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {

@@ -1,38 +1,51 @@
-//! Slack's incoming webhook: blocks, within their limits. What comes from a log is escaped, so that it can mention
+//! Slack: blocks, within their limits; an incoming webhook, or a bot. What comes from a log is escaped, so that it can mention
 //! nobody.
 
-use super::{Answer, Notifier, Payload};
+use super::fit::{SAMPLE_MAX, cut};
+use super::{Answer, Notifier, Payload, Request, Said, slack_bot};
 use crate::message::{About, Message, Section};
 use crate::notification::Notification;
 use crate::receiver::{Receiver, ReceiverKind};
 use serde_json::{Value, json};
 
 /// `[notify.slack.NAME]`
-pub(super) const NOTIFIER: Notifier =
-    Notifier { name: "slack", summary: "Slack's incoming webhook: blocks, with a plain fallback", render };
+pub(super) const NOTIFIER: Notifier = Notifier {
+    name: "slack",
+    summary: "Slack: an incoming webhook, or a bot with threads and updates",
+    render,
+};
 
 const HEADER_MAX: usize = 150;
 const TEXT_MAX: usize = 3_000;
-/// Longer lines of a log are unreadable there; email and webhook have them whole.
-const SAMPLE_MAX: usize = 240;
 
 fn render(notification: &Notification, receiver: &Receiver, about: &About) -> Result<Payload, String> {
-    let ReceiverKind::Slack { url } = &receiver.kind else { return Err("not a Slack webhook".into()) };
-    let message = Message::of(notification, about);
-    let body = json!({ "text": escaped(&message.headline, TEXT_MAX), "blocks": blocks(&message) });
-    Ok(Payload::Post {
-        url: url.clone(),
-        key: None,
-        body: body.to_string(),
-        answer: Answer::SlackOk,
-        bearer_token: None,
-        secret: None,
-    })
+    let ReceiverKind::Slack { url } = &receiver.kind else {
+        return slack_bot::render(notification, receiver, about);
+    };
+    let body = body(notification, receiver, about);
+    Ok(Payload::one(Request::new(url.clone(), body.to_string(), Answer::SlackOk)))
+}
+
+/// The blocks, and what stands where they cannot be shown.
+pub(super) fn body(notification: &Notification, receiver: &Receiver, about: &About) -> Value {
+    let said = Said::of(notification, receiver, about, |text| escaped(text, TEXT_MAX));
+    let text = escaped(said.title(), TEXT_MAX);
+    match &said.text {
+        Some(own) => {
+            let header =
+                json!({ "type": "plain_text", "text": cut(said.title(), HEADER_MAX), "emoji": false });
+            let own = json!({ "type": "mrkdwn", "text": cut(own, TEXT_MAX), "verbatim": true });
+            let blocks =
+                [json!({ "type": "header", "text": header }), json!({ "type": "section", "text": own })];
+            json!({ "text": text, "blocks": blocks })
+        }
+        None => json!({ "text": text, "blocks": blocks(said.title(), &said.message) }),
+    }
 }
 
 /// At most 3 × 10 + 5 blocks: Slack takes 50.
-fn blocks(message: &Message) -> Vec<Value> {
-    let header = escaped(&message.headline, HEADER_MAX);
+fn blocks(title: &str, message: &Message) -> Vec<Value> {
+    let header = escaped(title, HEADER_MAX);
     let mut blocks =
         vec![json!({ "type": "header", "text": { "type": "plain_text", "text": header, "emoji": false } })];
     let several = message.sections.len() > 1;

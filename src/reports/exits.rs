@@ -1,7 +1,7 @@
 //! Exits and targets of forward proxies: who is to blame, what each target does, how its requests spread over the exits.
 
 use super::Look;
-use super::text::{self, Align, commas, printable, ratio, share};
+use super::text::{self, Align, commas, cut, printable, ratio, share};
 use crate::findings::sentence;
 use gatewatch_rules::pairs::{REFUSALS, Tried};
 use gatewatch_rules::report::Report;
@@ -11,6 +11,8 @@ use serde::{Serialize, Serializer};
 
 /// Rows of a list that nobody asked a number for, and sentences.
 const ROWS: usize = 10;
+/// Columns of a name in a sentence.
+const NAME: usize = 60;
 
 /// For people; empty where records name no exits.
 pub fn lines(report: &Report, look: &Look) -> Vec<String> {
@@ -23,7 +25,7 @@ pub fn lines(report: &Report, look: &Look) -> Vec<String> {
     let all = providers(&view.exits);
     if all.len() > 1 {
         let of = |(name, (exits, bad)): (&&str, &(u64, u64))| {
-            format!("{} {} of {} exits bad", printable(name), commas(*bad), commas(*exits))
+            format!("{} {} of {} exits bad", cut(&printable(name), NAME), commas(*bad), commas(*exits))
                 .replace(' ', "\u{a0}")
         };
         let parts: Vec<String> = all.iter().take(ROWS).map(of).collect();
@@ -50,7 +52,7 @@ fn title(view: &TwoWay) -> String {
 
 /// Who is to blame.
 pub fn sentences(view: &TwoWay) -> Vec<String> {
-    let clean = |name: &str| printable(name).into_owned();
+    let clean = |name: &str| cut(&printable(name), NAME).into_owned();
     view.findings(ROWS).iter().map(|finding| sentence(finding, clean)).collect()
 }
 

@@ -1,17 +1,38 @@
 //! One object, schema 1: fields are added, never renamed. Times RFC 3339 UTC, durations in seconds, ratios 0–1.
 
-use super::{Look, rfc3339, text::ratio};
+use super::text::{is_unprintable, ratio};
+use super::{Look, rfc3339};
 use gatewatch_parsers::{Happened, Millis, Reason};
 use gatewatch_rules::report::{Counted, Diagnosed, Group, Incident, Report};
 use gatewatch_rules::servers::{Server, Stands};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// Renders the object.
 pub fn render(report: &Report, look: &Look) -> String {
     let text = serde_json::to_string_pretty(&Whole(report, look.top))
         .unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"));
-    text + "\n"
+    escaped(&text).into_owned() + "\n"
+}
+
+/// JSON needs no escape for what a terminal would obey; a report is looked at on one all the same. The same values are
+/// read from it: such characters stand in strings only.
+fn escaped(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c != '\n' && is_unprintable(c);
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        if obeyed(c) {
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
 }
 
 /// Pairs as an object, in their order.
@@ -249,8 +270,16 @@ impl Serialize for OneIncident<'_> {
         map.serialize_entry("gateway_errors", &i.gateway_errors)?;
         map.serialize_entry("reasons", &reasons(&i.reasons))?;
         map.serialize_entry("events", &Items(i.events.iter().map(event)))?;
+        map.serialize_entry("envelope", &i.envelope.as_ref().map(|id| Envelope { id, cause: &i.cause }))?;
         map.end()
     }
+}
+
+/// The incident for people that an alert was part of.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: &'a str,
+    cause: &'a Option<String>,
 }
 
 struct Points<'a>(&'a gatewatch_rules::report::Timeline);

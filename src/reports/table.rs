@@ -7,6 +7,7 @@ use gatewatch_parsers::Reason;
 use gatewatch_rules::alert::Labels;
 use gatewatch_rules::report::{Group, Report};
 use gatewatch_rules::rule::Severity;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Rows of a list that nobody asked a number for.
@@ -221,7 +222,25 @@ fn incidents(report: &Report, look: &Look, paint: &Paint, most: usize) -> Vec<St
     if report.incidents.len() > shown {
         lines.push(format!("… {} more (--format json)", report.incidents.len() - shown));
     }
+    lines.extend(together(report));
     lines
+}
+
+/// Which rows are one fault: `one incident, node n3: 40 rows`.
+fn together(report: &Report) -> Vec<String> {
+    let mut rows: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    for incident in &report.incidents {
+        if let (Some(id), Some(cause)) = (&incident.envelope, &incident.cause) {
+            rows.entry(id).or_insert((0, cause)).0 += 1;
+        }
+    }
+    let mut several: Vec<_> = rows.into_values().filter(|(rows, _)| *rows > 1).collect();
+    several.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    several
+        .iter()
+        .take(5)
+        .map(|(rows, cause)| format!("one incident, {}: {rows} rows", cut(&printable(cause), 100)))
+        .collect()
 }
 
 /// Drops columns, in the order given, until the rows fit.

@@ -102,19 +102,23 @@ pub fn same_day(a: Millis, b: Millis) -> bool {
     utc(a).date_naive() == utc(b).date_naive()
 }
 
+/// What moves the cursor, turns the direction of what follows, or is not seen at all.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// Text from a log, safe for a terminal: control characters, and those that turn text around, are written out.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let bad = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(bad) {
+    if !text.contains(is_unprintable) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if bad(c) {
+        if is_unprintable(c) {
             let _ = write!(safe, "\\u{{{:x}}}", c as u32);
         } else {
             safe.push(c);
@@ -186,7 +190,10 @@ pub enum Align {
     Right,
 }
 
-/// Rows of equal length, the first one the head, as aligned columns two spaces apart. The first left column is cut so
+/// No column is cut to less.
+const NARROW: usize = 8;
+
+/// Rows of equal length, the first one the head, as aligned columns two spaces apart. The widest left columns are cut so
 /// that the whole fits `width`; trailing spaces are not written.
 #[must_use]
 pub fn grid(rows: &[Vec<String>], align: &[Align], width: usize) -> Vec<String> {
@@ -196,13 +203,13 @@ pub fn grid(rows: &[Vec<String>], align: &[Align], width: usize) -> Vec<String> 
         .map(|(i, _)| rows.iter().filter_map(|r| r.get(i)).map(|c| columns(c)).max().unwrap_or(0))
         .collect();
     let total: usize = widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1);
-    if total > width
-        && let Some(widest) = (0..align.len())
-            .filter(|i| align.get(*i) == Some(&Align::Left))
-            .max_by_key(|i| widths.get(*i).copied())
-        && let Some(w) = widths.get_mut(widest)
-    {
-        *w = w.saturating_sub(total - width).max(8);
+    for _ in width..total {
+        let left = widths.iter_mut().zip(align).filter(|(_, align)| **align == Align::Left);
+        let widest = left.map(|(width, _)| width).max_by_key(|width| **width);
+        match widest.filter(|widest| **widest > NARROW) {
+            Some(widest) => *widest -= 1,
+            None => break,
+        }
     }
     rows.iter()
         .map(|row| {

@@ -12,9 +12,12 @@ use flate2::Crc;
 
 /// The format of the payload. To be raised with every change to a type in a snapshot: the payload does not name its
 /// fields, so that another version's cannot be read by accident.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// No snapshot is larger, whatever its header says: read before anything is allocated.
 pub const SIZE_MAX: usize = 64 << 20;
+
+/// So many bytes stand around a payload.
+pub const AROUND: usize = HEADER + CRC;
 
 const MAGIC: &[u8; 8] = b"gatewtch";
 const HEADER: usize = 8 + 4 + 8 + 8;
@@ -35,12 +38,15 @@ pub enum Flaw {
     /// Whole, and its payload is not what this version writes.
     #[error("cannot be decoded: {0}")]
     Payload(String),
+    /// Unpacked, its payload is larger than any can be.
+    #[error("comes to {0} bytes or more: no snapshot does")]
+    TooLarge(usize),
 }
 
 /// A payload, framed.
 #[must_use]
 pub fn wrap(seq: u64, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + payload.len() + CRC);
+    let mut bytes = Vec::with_capacity(AROUND + payload.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&seq.to_le_bytes());

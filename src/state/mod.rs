@@ -2,19 +2,22 @@
 //! and positions stand in the same file, so that a restart, reading on from the positions, adds each line once to just
 //! the counts that had not seen it.
 //!
-//! - [`cadence`] when one is due (pure) · [`frame`] whole or not · [`store`] two generations in a directory ·
+//! - [`cadence`] when one is due (pure) · [`fit`] within its size · [`pack`] with zstd · [`frame`] whole or not · [`store`] two generations in a directory ·
 //!   [`writer`] the thread that waits for the disk · [`former`] what older programs left · [`lock`] whose directory it is
 
 pub mod cadence;
+pub mod fit;
 pub mod former;
 pub mod frame;
 pub mod lock;
+pub mod pack;
 pub mod store;
 pub mod writer;
 
-pub use store::{Found, Refused, Store, decode, encode, peek};
+pub use store::{Found, Refused, Store, decode, encode, peek, plain};
 
 use crate::delivery::outbox;
+use crate::mute;
 use crate::tail::Position;
 use gatewatch_parsers::container::Unwrapper;
 use gatewatch_parsers::{Dated, Millis};
@@ -25,11 +28,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-/// All that outlives the process. `E` and `O` are borrowed while it is written, and owned once it is read.
+/// All that outlives the process. `E`, `O` and `M` are borrowed while it is written, and owned once it is read.
 ///
 /// Its fields are not named in the file: whoever changes a type in here raises [`frame::VERSION`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
+pub struct Snapshot<E = EngineState<'static>, O = outbox::State, M = mute::State> {
     /// Who wrote it, and under which settings.
     pub agent: AgentState,
     /// Every file that is followed, or was.
@@ -42,6 +45,8 @@ pub struct Snapshot<E = EngineState<'static>, O = outbox::State> {
     pub engine: E,
     /// What receivers were told, and are still to be told.
     pub outbox: O,
+    /// Silences, and what is held back.
+    pub mutes: M,
     /// What is counted beside.
     pub counters: Counters,
 }

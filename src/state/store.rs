@@ -2,6 +2,7 @@
 //! while it is written, the other is whole, and of an instant of its own: to go on from it is exact, too.
 
 use super::lock::Lock;
+use super::pack::{pack, unpack};
 use super::{Snapshot, former, frame, frame::Flaw};
 use gatewatch_parsers::Millis;
 use rustix::fs::OFlags;
@@ -186,11 +187,19 @@ pub fn peek(folder: &Path) -> io::Result<(u64, Snapshot)> {
     generations.pop().unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
 }
 
-/// A snapshot's payload.
+/// A snapshot's payload, packed.
+///
+/// # Errors
+/// It is too large to be read again.
+pub fn encode(snapshot: &impl Serialize) -> Result<Vec<u8>, Flaw> {
+    pack(&plain(snapshot)?)
+}
+
+/// The same before it is packed.
 ///
 /// # Errors
 /// Never, for what a snapshot holds.
-pub fn encode(snapshot: &impl Serialize) -> Result<Vec<u8>, Flaw> {
+pub fn plain(snapshot: &impl Serialize) -> Result<Vec<u8>, Flaw> {
     postcard::to_stdvec(snapshot).map_err(|e| Flaw::Payload(e.to_string()))
 }
 
@@ -200,7 +209,8 @@ pub fn encode(snapshot: &impl Serialize) -> Result<Vec<u8>, Flaw> {
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<(u64, Snapshot), Flaw> {
     let (seq, payload) = frame::unwrap(bytes)?;
-    let (snapshot, rest) = postcard::take_from_bytes(payload).map_err(|e| Flaw::Payload(e.to_string()))?;
+    let plain = unpack(payload)?;
+    let (snapshot, rest) = postcard::take_from_bytes(&plain).map_err(|e| Flaw::Payload(e.to_string()))?;
     if rest.is_empty() {
         Ok((seq, snapshot))
     } else {

@@ -47,6 +47,7 @@ pub(crate) fn snapshot(saved: Millis) -> Snapshot {
         cursors: [("journal".to_owned(), "s=1;i=2".to_owned())].into(),
         engine: engine(),
         outbox: Default::default(),
+        mutes: Default::default(),
         counters: Counters {
             gone: [("edge".to_owned(), lines)].into(),
             state_rebuilt: 1,
@@ -82,7 +83,7 @@ fn engine() -> EngineState<'static> {
     collector.take(&mut block);
     engine.absorb(&block, Millis::MIN);
     assert!(!engine.advance(NOW + 12 * OPTIONS.step).is_empty(), "an alert");
-    postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap()
+    postcard::from_bytes(&plain(&engine.state()).unwrap()).unwrap()
 }
 
 /// Goes on with it: nothing may panic, whatever it says.
@@ -144,7 +145,7 @@ fn what_is_written_is_read() {
 
 #[test]
 fn every_cut_and_every_flipped_bit_is_seen() {
-    let bytes = frame::wrap(3, &small());
+    let bytes = frame::wrap(3, &pack(&small()).unwrap());
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut at {length}");
     }
@@ -160,15 +161,15 @@ fn every_cut_and_every_flipped_bit_is_seen() {
 fn a_hostile_payload_is_refused_or_harmless() {
     let payload = small();
     for length in 0..payload.len() {
-        assert!(decode(&frame::wrap(3, &payload[..length])).is_err(), "cut at {length}");
+        assert!(decode(&frame::wrap(3, &pack(&payload[..length]).unwrap())).is_err(), "cut at {length}");
     }
     let mut more = payload.clone();
     more.push(0);
-    assert!(decode(&frame::wrap(3, &more)).is_err(), "there is more than it says");
+    assert!(decode(&frame::wrap(3, &pack(&more).unwrap())).is_err(), "there is more than it says");
     for bit in 0..payload.len() * 8 {
         changed(&payload, bit);
     }
-    let large = self::payload(NOW);
+    let large = plain(&snapshot(NOW)).unwrap();
     for bit in (0..large.len() * 8).step_by(large.len() * 8 / 300 + 1) {
         changed(&large, bit);
     }
@@ -177,7 +178,7 @@ fn a_hostile_payload_is_refused_or_harmless() {
 fn changed(payload: &[u8], bit: usize) {
     let mut flipped = payload.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
-    if let Ok((_, read)) = decode(&frame::wrap(3, &flipped)) {
+    if let Ok((_, read)) = decode(&frame::wrap(3, &pack(&flipped).unwrap())) {
         assert!(encode(&read).is_ok(), "bit {bit}");
         go_on(read);
     }
@@ -186,8 +187,8 @@ fn changed(payload: &[u8], bit: usize) {
 /// The payload of a snapshot whose engine has counted nothing.
 fn small() -> Vec<u8> {
     let engine = Engine::new(Vec::new(), Arc::new(Plan::new(&[], &[])), OPTIONS);
-    let engine = postcard::from_bytes(&encode(&engine.state()).unwrap()).unwrap();
-    encode(&Snapshot { engine, ..snapshot(NOW) }).unwrap()
+    let engine = postcard::from_bytes(&plain(&engine.state()).unwrap()).unwrap();
+    plain(&Snapshot { engine, ..snapshot(NOW) }).unwrap()
 }
 
 #[test]
@@ -366,6 +367,43 @@ fn a_directory_that_others_may_write_in_is_closed_to_them() {
     assert_eq!(fs::metadata(&state).unwrap().mode() & 0o777, 0o755);
 }
 
+/// A snapshot that an earlier build of this format wrote is read to the same: whoever changes a type in it raises
+/// [`frame::VERSION`], and writes the file anew with `UPDATE_GOLDEN=1`.
+#[test]
+fn what_an_earlier_build_of_this_format_wrote_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/golden.snapshot");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, frame::wrap(502, &payload(NOW))).unwrap();
+    }
+    let written = fs::read(&path).unwrap();
+    let advice = "a type in the snapshot changed: raise frame::VERSION, then UPDATE_GOLDEN=1";
+    let (seq, read) = decode(&written).unwrap_or_else(|flaw| panic!("{flaw}: {advice}"));
+    assert_eq!(seq, 502);
+    // What is in it means what it meant.
+    let whole = |snapshot: &Snapshot| plain(snapshot).unwrap();
+    assert_eq!(whole(&read), whole(&snapshot(NOW)), "{advice}");
+    go_on(read);
+}
+
+/// Said, moved aside, and counted anew: nothing of another format is guessed at.
+#[test]
+fn an_older_format_is_refused_in_words() {
+    let (folder, _) = written(&[1, 2]);
+    for name in GENERATIONS {
+        let older = frame::of_version(&fs::read(path(&folder, name)).unwrap(), frame::VERSION - 1);
+        fs::write(path(&folder, name), older).unwrap();
+    }
+    let (newest, found) = found(&folder);
+    assert!(newest.is_none() && found.lost, "it is rebuilt from the logs");
+    let word = format!("is of format {}, this program knows {} only", frame::VERSION - 1, frame::VERSION);
+    assert!(
+        found.troubles.len() == 2 && found.troubles.iter().all(|said| said.contains(&word)),
+        "{:?}",
+        found.troubles
+    );
+}
+
 /// What `fuzz/snapshot` begins with: it says where.
 #[test]
 fn seeds() {
@@ -373,5 +411,5 @@ fn seeds() {
     let folder = PathBuf::from(folder);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("whole"), frame::wrap(3, &payload(NOW))).unwrap();
-    fs::write(folder.join("payload"), payload(NOW)).unwrap();
+    fs::write(folder.join("payload"), plain(&snapshot(NOW)).unwrap()).unwrap();
 }

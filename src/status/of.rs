@@ -1,12 +1,16 @@
 //! From what an agent keeps, in its memory or in its snapshot, to what is shown of it.
 
 use super::{
-    AgentView, AlertView, Deliveries, InputView, Lines, Losses, Promise, ReceiverView, SCHEMA, SnapshotView,
-    Standing, View, seconds,
+    AgentView, AlertView, Deliveries, InputView, Lines, Losses, PartOf, Promise, ReceiverView, SCHEMA,
+    SilenceView, SnapshotView, Standing, View, WindowView, seconds,
 };
 use crate::delivery::outbox;
+use crate::mute;
+use crate::mute::maintenance::Window;
+use crate::mute::silences::Silence;
 use crate::state::{Counters, FileState, Snapshot, Told};
 use gatewatch_parsers::Millis;
+use gatewatch_rules::alert::{Alert, Labels, fingerprint};
 use gatewatch_rules::engine::Standing as AlertStanding;
 use gatewatch_rules::filter::status_text;
 use gatewatch_rules::total::Totals;
@@ -101,7 +105,13 @@ impl InputView {
 impl View {
     /// The part that agents and snapshots have alike.
     #[must_use]
-    pub fn of(inputs: Vec<InputView>, outbox: &outbox::State, counters: &Counters) -> View {
+    pub fn of(
+        inputs: Vec<InputView>,
+        outbox: &outbox::State,
+        mutes: &mute::State,
+        counters: &Counters,
+        now: Millis,
+    ) -> View {
         let mut lines = Lines::default();
         for one in &inputs {
             lines += Lines {
@@ -134,6 +144,8 @@ impl View {
                 retried: deliveries.retried,
                 failed: deliveries.failed,
             },
+            silences: mutes.silences().iter().map(|one| silence(one, now)).collect(),
+            muted: mutes.counters(),
             ..View::default()
         }
     }
@@ -167,16 +179,62 @@ pub fn receiver((name, told): (&String, &Told)) -> ReceiverView {
     }
 }
 
-/// An alert as it stands.
-#[must_use]
-pub fn alert(standing: AlertStanding<'_>) -> AlertView {
-    AlertView {
+/// Alerts as they stand: those of rules, and those about inputs.
+pub fn alerts<'a>(
+    of_rules: Vec<AlertStanding<'_>>,
+    about_inputs: impl Iterator<Item = &'a Alert>,
+    mutes: &mute::State,
+) -> Vec<AlertView> {
+    let muted = |rule: &str, labels: &Labels| mutes.muted(&fingerprint(rule, labels));
+    let of_rules = of_rules.into_iter().map(|standing| AlertView {
+        muted: muted(standing.rule, &standing.labels),
         rule: standing.rule.to_owned(),
         labels: standing.labels,
         state: standing.state,
         since: Some(standing.since),
         severity: standing.severity,
         undercount: standing.undercount,
+        incident: standing.incident,
+        errors: standing.counted.0,
+        requests: standing.counted.1,
+        envelope: standing.envelope.map(|envelope| PartOf { cause: envelope.words(), id: envelope.id }),
+    });
+    let about_inputs = about_inputs.map(|alert| AlertView {
+        muted: muted(&alert.rule, &alert.labels),
+        rule: alert.rule.clone(),
+        labels: alert.labels.clone(),
+        state: alert.state,
+        since: Some(alert.started),
+        severity: alert.severity,
+        undercount: 0,
+        incident: Some(alert.incident.clone()),
+        errors: 0,
+        requests: 0,
+        envelope: None,
+    });
+    of_rules.chain(about_inputs).collect()
+}
+
+/// A silence, as it is at a time.
+#[must_use]
+pub fn silence(silence: &Silence, now: Millis) -> SilenceView {
+    let Silence { id, matchers, author, comment, held, unseen, .. } = silence.clone();
+    let (starts, ends) = (Some(silence.starts), Some(silence.ends));
+    let active = silence.is_active(now);
+    SilenceView { id, matchers, active, starts, ends, author, comment, held, unseen }
+}
+
+/// A maintenance window, as it is at a time.
+#[must_use]
+pub fn window(window: &Window, now: Millis) -> WindowView {
+    let next = window.next(now);
+    WindowView {
+        name: window.name.clone(),
+        open: next.is_some_and(|span| span.start <= now),
+        // One that was always there has no beginning.
+        from: next.map(|span| span.start).filter(|start| *start > Millis::MIN),
+        until: next.map(|span| span.end),
+        zone: window.zone.to_string(),
     }
 }
 
@@ -193,11 +251,15 @@ pub fn snapshot(seq: u64, snapshot: &Snapshot, now: Millis) -> View {
         () if input.is_empty() || snapshot.inputs.iter().any(|placed| placed == input) => Some("file"),
         () => Some("syslog"),
     };
-    let view = View::of(inputs, &snapshot.outbox, &snapshot.counters);
+    let view = View::of(inputs, &snapshot.outbox, &snapshot.mutes, &snapshot.counters, now);
+    // Of these the outbox knows, or they are held back.
+    let told = snapshot.outbox.open_alerts().chain(snapshot.mutes.held());
+    let about_inputs: BTreeMap<&str, &Alert> =
+        told.filter(|alert| alert.note.is_some()).map(|alert| (alert.fingerprint.as_str(), alert)).collect();
     View {
         series: engine.series() as u64,
         series_overflow: engine.series_overflow(),
-        alerts: engine.alerts().into_iter().map(alert).collect(),
+        alerts: alerts(engine.alerts(), about_inputs.into_values(), &snapshot.mutes),
         snapshot: SnapshotView { seq, age: Some(seconds(age)), error: None },
         agent: AgentView {
             version: snapshot.agent.program.clone(),

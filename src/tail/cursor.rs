@@ -249,6 +249,11 @@ impl Cursor {
     /// What a read at [`Cursor::window`] found.
     #[must_use]
     pub fn judge<'b>(&self, read: &'b [u8]) -> Got<'b> {
+        // Before nothing there is nothing: but how it began when it was placed is known, and was not read yet.
+        let known = usize::from(self.progress.head.len);
+        if self.offset == 0 && known > 0 && read.get(..known).map(Print::of) != Some(self.progress.head) {
+            return Got::Replaced;
+        }
         match read.split_at_checked(self.recent_len) {
             Some((before, more)) if Some(before) == self.recent.get(..self.recent_len) => Got::More(more),
             _ => Got::Replaced,

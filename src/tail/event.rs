@@ -2,6 +2,7 @@
 
 use super::cursor::Progress;
 use super::identity::{Compression, FileKey, Kind};
+use super::paths::FOUND_MAX;
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -215,6 +216,11 @@ pub enum Trouble {
     /// No file matches.
     #[error("matches no file yet")]
     NoMatch,
+    /// The files are too many.
+    #[error(
+        "matches more files than are followed at once ({FOUND_MAX} in all, by the order of the paths): some are not"
+    )]
+    TooMany,
 }
 
 impl Trouble {
@@ -283,7 +289,7 @@ impl Troubles {
         } else if self.lasting.len() < TROUBLES_MAX || self.lasting.contains_key(path) {
             out(Event::Unreadable { file, path, trouble: &trouble, repeated: false });
             // What is by its nature not for us is said once.
-            let lasts = matches!(trouble, Trouble::Io { .. } | Trouble::NoMatch);
+            let lasts = matches!(trouble, Trouble::Io { .. } | Trouble::NoMatch | Trouble::TooMany);
             let again = if lasts { now.saturating_add(REPEAT_FIRST) } else { Millis::MAX };
             let lasting = Lasting { file, trouble, again, every: REPEAT_FIRST, scan };
             self.lasting.insert(path.to_path_buf(), lasting);

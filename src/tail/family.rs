@@ -12,7 +12,7 @@ use super::identity::{ANCHOR_LEN, Compression, FileKey, HEAD_LEN, Stat};
 use super::open::{Found, open_regular};
 use super::scan::Opening;
 use super::siblings::{self, Sibling};
-use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_newer, is_of, mark};
+use super::stream::{PROBE, Stream, excuse, goes_on, head_in, is_newer, is_of, mark, want_refilled};
 use super::tracked::{Archive, Tracked, head_of, read_up_to, resume};
 use super::{Position, Tailer};
 use gatewatch_parsers::Millis;
@@ -138,18 +138,20 @@ impl Tailer {
         let listed = names(&siblings);
         let mut streams = self.streams(live, why);
         let chain = self.unread(live, siblings, &mut streams, why, now, out)?;
+        let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
+        let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
+        let refilled = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
+        want_refilled(&mut streams, &refilled);
         if !matches!(why, Why::Empty | Why::Ended(_)) {
             // A listing may miss what is renamed meanwhile.
             let is_missing = streams.iter().any(|stream| stream.is_wanted && !stream.located);
             if is_missing && siblings::of(live).is_ok_and(|now| names(&now) != listed) {
                 return Err(Trouble::from(&io::Error::from(io::ErrorKind::Interrupted)));
             }
-            let new = chain.iter().filter(|next| next.placed == Placed::Beginning).count();
             self.say_lost(live, &streams, why, new, out);
         } else {
-            let refilled = chain.iter().filter(|next| next.placed == Placed::Replaced);
-            let keys = refilled.map(|next| self.design.key(next.sibling.stat.key)).collect::<Vec<_>>();
-            self.say_refilled(live, &streams, &keys, out);
+            self.settle_empty(live, &streams, new, out);
+            self.say_refilled(live, &streams, &refilled, out);
         }
         // Never one that came after the file that will wait, or waits for it itself.
         let may_wait_for = |file: &&Tracked| {

@@ -57,11 +57,31 @@ impl Tailer {
                 self.lost(live, loss, out);
             }
             if !is_displaced {
-                let mut position = stream.position.clone();
-                position.progress.finished = true;
-                self.tell_read(live, &position, Placed::Resumed, out);
+                self.tell_over(live, stream, out);
             }
         }
+    }
+
+    /// Nothing is at the log's path that could be read, so that nothing is said to be lost yet. But what was seen empty, and
+    /// is in none of the places where it could be known by its key, is in one of the `new` files: looked for no more.
+    pub(super) fn settle_empty(
+        &mut self,
+        live: &Path,
+        streams: &[Stream],
+        new: usize,
+        out: &mut impl FnMut(Event<'_>),
+    ) {
+        let empty = |s: &&Stream| s.is_wanted && !s.located && s.position.progress.head.len == 0;
+        for stream in streams.iter().filter(empty).take(new) {
+            self.remembered.give_up(&stream.position.key);
+            self.tell_over(live, stream, out);
+        }
+    }
+
+    fn tell_over(&mut self, live: &Path, stream: &Stream, out: &mut impl FnMut(Event<'_>)) {
+        let mut position = stream.position.clone();
+        position.progress.finished = true;
+        self.tell_read(live, &position, Placed::Resumed, out);
     }
 
     /// Of what was truncated while nobody looked, the end was not read.
@@ -121,8 +141,13 @@ impl Tailer {
         logs.extend(missing.map(|position| self.live_of(&position.path).unwrap_or(position.path.clone())));
         for live in logs {
             let at_path = self.files.values().rev().find(|f| f.path == live && f.cursor.left().is_none());
+            let why = match at_path {
+                // Nothing was read of it: what was rotated before it may be new, too.
+                Some(file) if file.cursor.offset() == 0 => Why::New,
+                Some(_) => Why::Known,
+                None => Why::Empty,
+            };
             let at_path = at_path.map(|file| file.id);
-            let why = if at_path.is_some() { Why::Known } else { Why::Empty };
             match self.catch_up(&live, &why, at_path, now, out) {
                 Ok(Some(last)) => at_path.into_iter().for_each(|id| self.come_after(id, Some(last), now)),
                 Ok(None) => {}

@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 
 /// `**` goes so many directories down, at most: a bind mount can hold itself.
 const DEEPEST: usize = 16;
-/// One listing gives so many paths, at most.
-pub const FOUND_MAX: usize = 100_000;
+/// So many files are followed at once, at most, over all patterns: where each stands goes into the snapshot.
+pub const FOUND_MAX: usize = 10_000;
+/// And with so many bytes of paths.
+pub const PATHS_MAX: usize = 1 << 20;
+/// So many names of a directory are looked at.
+const NAMES_MAX: usize = 100_000;
 
 /// A path pattern that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +88,8 @@ pub struct Listing {
     pub failed: Vec<(PathBuf, io::Error)>,
     /// How many names were looked at.
     pub names: usize,
+    /// Paths that match, and are too many.
+    pub left: usize,
 }
 
 impl Pattern {
@@ -365,6 +371,8 @@ fn arrive(
     } else if listing.found.len() < FOUND_MAX {
         listing.directories.insert(dir.to_path_buf());
         listing.found.push(Found { path, labels: labels.clone() });
+    } else {
+        listing.left += 1;
     }
 }
 
@@ -383,7 +391,7 @@ fn names(dir: &Path, listing: &mut Listing) -> Vec<OsString> {
     };
     listing.directories.insert(dir.to_path_buf());
     let mut names = Vec::new();
-    for entry in entries.take(FOUND_MAX) {
+    for entry in entries.take(NAMES_MAX) {
         match entry {
             Ok(entry) => names.push(entry.file_name()),
             Err(error) => {

@@ -5,7 +5,7 @@ use super::event::{Event, FileId, Loss, Place, Placed, Trouble};
 use super::family::Why;
 use super::identity::{Compression, FileKey, HEAD_LEN, Kind, MAGIC_LEN, Stamp, Stat, read_at};
 use super::open::{Found, open_regular};
-use super::paths::Listing;
+use super::paths::{FOUND_MAX, Listing, PATHS_MAX};
 use super::siblings;
 use super::tracked::{Archive, Tracked, at_end, head_of, resume};
 use super::{NAMES_A_SECOND, Position, RECONCILE_EVERY, Start, Tailer};
@@ -96,6 +96,7 @@ impl Tailer {
         }
         self.by_path.clear();
         self.failed.clear();
+        let mut bytes = 0;
         for (input, of) in self.inputs.iter().enumerate() {
             for pattern in &of.paths {
                 let below = (!pattern.is_plain()).then(|| pattern.fixed());
@@ -105,6 +106,12 @@ impl Tailer {
                 }
                 for found in listing.found.drain(..) {
                     if !self.by_path.contains_key(&found.path) {
+                        let length = found.path.as_os_str().len();
+                        if self.candidates.len() >= FOUND_MAX || bytes + length > PATHS_MAX {
+                            listing.left += 1;
+                            continue;
+                        }
+                        bytes += length;
                         self.by_path.insert(found.path.clone(), self.candidates.len());
                         let refused = refused.remove(&found.path);
                         let stat = Err(io::ErrorKind::NotFound.into());
@@ -121,6 +128,9 @@ impl Tailer {
                             refused,
                         });
                     }
+                }
+                if std::mem::take(&mut listing.left) > 0 {
+                    self.failed.push((PathBuf::from(pattern.text()), Trouble::TooMany));
                 }
                 let failed = listing.failed.drain(..).map(|(dir, error)| (dir, Trouble::from(&error)));
                 self.failed.extend(failed);

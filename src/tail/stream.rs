@@ -106,6 +106,14 @@ pub(super) fn excuse(streams: &mut [Stream], voids: usize, is_blind: bool, displ
     streams.iter_mut().filter(others).for_each(|stream| stream.located = true);
 }
 
+/// What these files held before they were refilled: each is read from its beginning now, whatever other path leads to it, so
+/// that nobody will come upon that later.
+pub(super) fn want_refilled(streams: &mut [Stream], refilled: &[FileKey]) {
+    let missed = |s: &&mut Stream| !s.located && !s.is_followed && !s.position.progress.finished;
+    let of_these = streams.iter_mut().filter(missed).filter(|s| refilled.contains(&s.position.key));
+    of_these.for_each(|stream| stream.is_wanted = true);
+}
+
 /// The first bytes of what an archive holds; none of one that is damaged.
 pub(super) fn head_in(file: &Arc<File>, compression: Compression) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD_LEN);

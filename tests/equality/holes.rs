@@ -40,7 +40,14 @@ fn of(incidents: &[Incident], node: &str) -> Vec<Incident> {
             |wanted: &str| i.labels.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
         value("node") == Some(node) && value("upstream").is_some()
     };
-    let alone = |i: Incident| Incident { share_of_errors: 0.0, share_of_requests: 0.0, ..i };
+    // What the others do at that time decides how large its part is, and which alerts are of one fault with it.
+    let alone = |i: Incident| Incident {
+        share_of_errors: 0.0,
+        share_of_requests: 0.0,
+        envelope: None,
+        cause: None,
+        ..i
+    };
     incidents.iter().filter(is_of).cloned().map(alone).collect()
 }
 

@@ -4,7 +4,7 @@ use crate::follow::{Host, follow};
 use crate::logs::{self, Kind, Line, Spec};
 use crate::reference::{Setup, line_by_line};
 use gatewatch_rules::alert::ChangeKind;
-use gatewatch_rules::report::Report;
+use gatewatch_rules::report::{Incident, Report};
 use proptest::prelude::*;
 
 /// Written within `lateness`; nginx's stamps are cut to the second.
@@ -28,6 +28,12 @@ fn setup_of(kind: Kind, presets: bool) -> Setup {
     if presets { Setup::presets(kind) } else { Setup::new(kind) }
 }
 
+/// Without their envelopes: a report carries labels (sites, say) that no rule asks `run` for, and tells causes by them.
+fn as_judged(mut incidents: Vec<Incident>) -> Vec<Incident> {
+    incidents.iter_mut().for_each(|incident| (incident.cause, incident.envelope) = (None, None));
+    incidents
+}
+
 proptest! {
     #![proptest_config(logs::cases(150))]
 
@@ -44,7 +50,7 @@ proptest! {
         fired.sort_unstable();
         let told = said.changes.iter().filter(|change| change.kind == ChangeKind::Firing);
         prop_assert_eq!(told.map(|change| change.at).collect::<Vec<_>>(), fired);
-        prop_assert_eq!(said.incidents, finished.incidents);
+        prop_assert_eq!(as_judged(said.incidents), as_judged(finished.incidents));
     }
 
     #[test]
@@ -65,7 +71,7 @@ proptest! {
         new.appears = new.lines.first().map(|line| line.written);
         let said = follow(&setup, &[old, new], seed);
         prop_assert_eq!(said.late, 0);
-        prop_assert_eq!(said.incidents, finished.incidents);
+        prop_assert_eq!(as_judged(said.incidents), as_judged(finished.incidents));
     }
 
     #[test]
@@ -81,7 +87,7 @@ proptest! {
         prop_assume!(hosts.iter().all(|host| !host.lines.is_empty()));
         let said = follow(&setup, &hosts, seed);
         prop_assert_eq!(said.late, 0);
-        prop_assert_eq!(said.incidents, finished.incidents);
+        prop_assert_eq!(as_judged(said.incidents), as_judged(finished.incidents));
     }
 }
 

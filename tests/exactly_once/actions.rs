@@ -80,6 +80,8 @@ pub enum Action {
     Poll(i64),
     /// One look, that may leave a backlog half read.
     Glance,
+    /// The same after so long that everything is compared again: what is found then may not be read before it changes.
+    Look(i64),
     /// A hint that something changed, true or not.
     Hint,
     /// The wall clock is set, by so many seconds.
@@ -174,6 +176,7 @@ impl ReferenceStateMachine for Machine {
             10 => (0i64..1_500).prop_map(Action::Poll),
             1 => (1_500i64..40_000).prop_map(Action::Poll),
             5 => Just(Action::Glance),
+            3 => (1_000i64..2_500).prop_map(Action::Look),
             1 => Just(Action::Hint),
             7 => Just(Action::Save),
             4 => step.prop_map(Action::Crash),
@@ -214,6 +217,7 @@ impl ReferenceStateMachine for Machine {
             // Of the two generations one must be whole: with both gone there is nothing to be exact about.
             Action::CorruptNewest(_) => !state.up && state.sound >= 2,
             Action::Glance
+            | Action::Look(_)
             | Action::Hint
             | Action::Save
             | Action::Crash(_)

@@ -122,7 +122,8 @@ fn every_line_exactly_once_and_none_after_it() {
 fn what_went_wrong_once() {
     use Action::{
         Append, AppendHuge, AppendLong, AppendPartial, Chmod, Compress, Copy, Crash, Delete, FinishPartial,
-        Glance, HardLink, Hole, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop, Truncate,
+        Glance, HardLink, Hole, Look, Poll, Recreate, Reopen, Rotate, RotateCreate, Save, Start, Stop,
+        Truncate,
     };
     use actions::{Refill, Step::NotBegun};
     let cases = [
@@ -248,6 +249,47 @@ fn what_went_wrong_once() {
         // One byte is how many lines begin: it proves no place, and no file.
         vec![AppendPartial(0, 1), Crash(NotBegun), Start, Poll(0), Recreate(0), Rotate(0)],
         vec![Delete(1), Poll(838), AppendPartial(1, 1), Poll(162), Poll(10_000)],
+        // Nobody may read it when it is rotated, and then it is compressed: it lies in the archive.
+        vec![
+            Crash(NotBegun),
+            Start,
+            AppendLong(0, 10),
+            Rotate(0),
+            Reopen(0),
+            Chmod(0),
+            Compress(0, 1),
+            Poll(0),
+        ],
+        // As above, but it has its place among the rotated ones when it is looked at first.
+        vec![
+            Crash(NotBegun),
+            Append(0, 1),
+            Start,
+            Chmod(0),
+            RotateCreate(0),
+            Poll(0),
+            Reopen(0),
+            Compress(0, 1),
+        ],
+        // Copied and truncated twice, the second time while what was copied first was still being read.
+        vec![
+            Append(1, 1),
+            Poll(1000),
+            Stop,
+            AppendLong(1, 59),
+            AppendLong(1, 59),
+            Copy(1),
+            Truncate(1, Refill::Nothing),
+            Append(1, 9),
+            Start,
+            Look(1000),
+            Copy(1),
+            Truncate(1, Refill::Nothing),
+            Append(1, 3),
+            Poll(1000),
+        ],
+        // Truncated while nobody looked, and it goes on under its other name.
+        vec![Append(0, 1), Poll(1000), Stop, Append(0, 1), Hole(0), HardLink(0), Rotate(0)],
     ];
     for actions in cases {
         for quiet in [false, true] {

@@ -153,6 +153,10 @@ impl Run {
                 self.world.now += 1;
                 system.glance(self.world.now);
             }
+            Action::Look(ms) => {
+                self.world.now += ms;
+                system.glance(self.world.now);
+            }
             Action::Hint => system.hint(),
             Action::Reload => system.reload(self.world.now),
             _ => {}

@@ -320,6 +320,12 @@ impl World {
         }
         let to = stream.to;
         self.incidents[s] += 1;
+        if self.contents[to].held {
+            // Whoever has it open sees that: what it held is in its copy only, which is no copy of anything any more.
+            let lines = std::mem::take(&mut self.contents[to].lines);
+            let copies = self.contents.iter_mut().filter(|c| c.copied && !c.lines.is_empty());
+            copies.filter(|copy| lines.starts_with(&copy.lines)).for_each(|copy| copy.known = true);
+        }
         self.contents[to].lines.clear();
         self.contents[to].touched = self.now;
         before

@@ -12,7 +12,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -145,6 +145,36 @@ pub fn get(socket: &Path, path: &str) -> u16 {
         Ok(line.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0))
     };
     ask().unwrap_or(0)
+}
+
+/// Keeps asking a proxy, some hundred times a second, until it is dropped.
+pub struct Traffic(Arc<AtomicBool>);
+
+impl Traffic {
+    /// This path, through the proxy's unix socket.
+    pub fn to(socket: &Path, path: &'static str) -> Traffic {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..6 {
+            let (stop, socket) = (Arc::clone(&stop), socket.to_owned());
+            std::thread::spawn(move || {
+                // Bounded, should the test forget it.
+                for _ in 0..600 {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    get(&socket, path);
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
+        Traffic(stop)
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Waits until it holds; panics with `what` if it never does.

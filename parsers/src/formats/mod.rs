@@ -53,10 +53,14 @@ impl Parsed<'_> {
     }
 }
 
+/// What is malformed where no field of a line is: the line as a whole.
+pub(crate) const LINE: &str = "line";
+
 /// Where a line stopped making sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed<'a> {
-    /// The field that was expected, in the format's own word (`$status`, `%ST`, `<time>`).
+    /// The field that was expected, in the format's own word (`$status`, `%ST`, `<time>`); where it was none of them,
+    /// `LINE` or `object`. Never empty.
     pub field: &'a str,
     /// Byte offset into the line.
     pub at: usize,
@@ -212,6 +216,16 @@ pub fn compile(spec: &str) -> Compiled {
         return Err(SpecError { message: unknown(word, spec), at: 0 });
     };
     (kind.compile)(rest).map_err(|e| SpecError { at: e.at + word.len() + usize::from(rest.is_some()), ..e })
+}
+
+/// The labels, beside those that all formats share, that a format may give which was detected and not set.
+#[must_use]
+pub fn detected_labels() -> Vec<String> {
+    let built_in = FORMATS.iter().flat_map(|kind| (kind.built_in)());
+    let mut labels: Vec<String> = built_in.flat_map(|format| format.extra_labels().to_vec()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    labels
 }
 
 /// Whether this is the name of an error log's format.

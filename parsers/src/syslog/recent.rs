@@ -1,5 +1,7 @@
 //! The headers seen last, so that a line that bears the same one again, only later, costs a comparison.
 
+use crate::text;
+
 use super::{Header, MONTH_LEN, OwnDate, is_clock, iso_shape, iso_zone_at, month_shape, start_of};
 
 /// How many are remembered: the lines of a few hosts may alternate in one file.
@@ -63,6 +65,12 @@ fn key(line: &[u8], at: usize) -> Option<u64> {
     let (words, _) = line.get(at..)?.first_chunk::<KEY_LEN>()?.as_chunks::<8>();
     let &[a, b] = words else { return None };
     Some(u64::from_le_bytes(a).rotate_left(29) ^ u64::from_le_bytes(b))
+}
+
+/// `at=info`
+fn is_pair(text: &[u8]) -> bool {
+    const NAME: [bool; 256] = text::word_bytes(b"_.-");
+    text.get(text::run_of(&NAME, text)) == Some(&b'=')
 }
 
 /// A header as the last line bore it: everything after the seconds of its date must be there again byte by byte.
@@ -185,6 +193,8 @@ impl Seen {
         match rest.first() {
             Some(b'0'..=b'9') if !matches!(rest.get(4), Some(b'-' | b'/')) => {}
             Some(b'-' | b'"' | b'{') => {}
+            // No header has a sign of equality behind its first word.
+            Some(b'a'..=b'z' | b'A'..=b'Z') if is_pair(rest) => {}
             _ => return None,
         }
         let seconds = front.get(at..tail_at)?;

@@ -37,14 +37,15 @@ const DETAIL_BITS: u32 = 2;
 /// The cells of a series: those that are held, or such as were saved.
 #[derive(Clone, Debug)]
 pub(super) enum Saved<'a> {
-    Held(&'a Cells),
+    /// Those from this number on.
+    Held(&'a Cells, i64),
     Bytes(Bytes),
 }
 
 impl Serialize for Saved<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Saved::Held(cells) => to.serialize_bytes(&encode(cells)),
+            Saved::Held(cells, from) => to.serialize_bytes(&encode(since(cells, *from))),
             Saved::Bytes(bytes) => bytes.serialize(to),
         }
     }
@@ -60,14 +61,19 @@ impl Saved<'_> {
     /// `None`: these bytes were not written by this.
     pub fn cells(self) -> Option<Cells> {
         match self {
-            Saved::Held(cells) => Some(cells.clone()),
+            Saved::Held(cells, from) => Some(since(cells, from).cloned().collect()),
             Saved::Bytes(bytes) => decode(&bytes.0),
         }
     }
 }
 
-fn encode(cells: &Cells) -> Vec<u8> {
-    let mut out = Vec::with_capacity(cells.len() * 4);
+fn since(cells: &Cells, from: i64) -> impl Iterator<Item = &(i64, Tally)> {
+    cells.iter().skip_while(move |(number, _)| *number < from)
+}
+
+fn encode<'a>(cells: impl IntoIterator<Item = &'a (i64, Tally)>) -> Vec<u8> {
+    let cells = cells.into_iter();
+    let mut out = Vec::with_capacity(cells.size_hint().1.unwrap_or(0) * 4);
     let (mut next, mut last) = (0, Numbers::default());
     for (number, tally) in cells {
         write_cell(&mut out, number.wrapping_sub(next), &last, tally);

@@ -2,7 +2,7 @@
 //! far in the tiers a series reaches.
 
 use super::cells::Saved;
-use super::{Buckets, Cells, STEPS_HELD, Series};
+use super::{Buckets, Cells, STEPS_HELD, Series, minute_of};
 use crate::intern::Interner;
 use crate::lost::Lost;
 use crate::saved::{Unsound, ensure, is_count, is_time};
@@ -67,6 +67,17 @@ impl BucketsState<'_> {
         self.overflow
     }
 
+    /// Leaves out the minutes that ended so many before the last closed one: long windows see less until they are full again.
+    pub fn leave_out_minutes(&mut self, keep: i64) {
+        let Some(closed) = self.closed else { return };
+        let oldest = closed.div_euclid(minute_of(self.step)).saturating_sub(keep);
+        for series in self.series.iter_mut().flatten() {
+            if let Saved::Held(_, from) = &mut series.minutes {
+                *from = (*from).max(oldest);
+            }
+        }
+    }
+
     /// The end of the last closed step.
     pub fn closed(&self) -> Option<Millis> {
         self.closed
@@ -81,8 +92,8 @@ impl Buckets {
                 set: Cow::Borrowed(self.interner.set(id)?),
                 folded: series.folded,
                 total: Cow::Borrowed(&series.total),
-                steps: Saved::Held(&series.steps),
-                minutes: Saved::Held(&series.minutes),
+                steps: Saved::Held(&series.steps, i64::MIN),
+                minutes: Saved::Held(&series.minutes, i64::MIN),
             }))
         });
         let (free, fold_order) = self.interner.memory();

@@ -46,9 +46,11 @@ pub(super) struct Key {
 }
 
 impl Key {
-    #[inline]
+    pub(super) const EMPTY: Key = Key { lengths: 0, words: [0; 12] };
+
+    #[inline(always)]
     pub(super) fn of(values: &Values<'_>, carried: [bool; 6]) -> Key {
-        let mut key = Key { lengths: 0, words: [0; 12] };
+        let mut key = Key::EMPTY;
         for (i, (value, carried)) in values.built_in.iter().zip(carried).enumerate() {
             if carried && !value.is_empty() {
                 key.lengths |= (value.len() as u64) << (8 * i);
@@ -58,7 +60,17 @@ impl Key {
         key
     }
 
-    #[inline]
+    /// Puts the value of a built-in label, of which nothing was put yet.
+    #[inline(always)]
+    pub(super) fn put(&mut self, label: Label, value: &[u8]) {
+        let at = label as usize;
+        if at < 6 {
+            self.lengths |= (value.len() as u64) << (8 * at);
+            [self.words[2 * at], self.words[2 * at + 1]] = words(value);
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn is(&self, other: &Key) -> bool {
         let differs =
             self.words.iter().zip(&other.words).fold(self.lengths ^ other.lengths, |d, (a, b)| d | (a ^ b));
@@ -73,21 +85,17 @@ impl Key {
 
     /// Cheap, and only a hint. The input and the region follow from the rest, nearly always, and the pool from the
     /// upstream.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hash(&self, has_upstream: bool) -> u64 {
         let pool = if has_upstream { Label::Upstream } else { Label::Pool };
-        [
-            (Label::Node, 0x9E37_79B9_7F4A_7C15),
-            (pool, 0xC2B2_AE3D_27D4_EB4F),
-            (Label::Site, 0x1656_67B1_9E37_79F9),
-        ]
-        .iter()
-        .map(|(label, factor)| {
-            let at = 2 * *label as usize;
-            let length = self.lengths >> (8 * *label as usize) & 0xff;
-            (self.words[at] ^ self.words[at + 1].rotate_left(29) ^ length << 56).wrapping_mul(*factor)
-        })
-        .fold(0, |hash, value| hash ^ value)
+        let of = |label: Label, factor: u64| {
+            let at = 2 * label as usize;
+            (self.words[at] ^ self.words[at + 1].rotate_left(29)).wrapping_mul(factor)
+        };
+        of(Label::Node, 0x9E37_79B9_7F4A_7C15)
+            ^ of(pool, 0xC2B2_AE3D_27D4_EB4F)
+            ^ of(Label::Site, 0x1656_67B1_9E37_79F9)
+            ^ self.lengths.wrapping_mul(0xD6E8_FEB8_6659_FD93)
     }
 }
 
@@ -96,14 +104,20 @@ impl Key {
 fn words(value: &[u8]) -> [u64; 2] {
     match (value.first_chunk::<8>(), value.last_chunk::<8>()) {
         (Some(first), Some(last)) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
-        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>()) {
-            (Some(first), Some(last)) => [*first, *last].map(|four| u64::from(u32::from_le_bytes(four))),
-            _ => [value.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0],
+        _ => match (value.first_chunk::<4>(), value.last_chunk::<4>(), value) {
+            (Some(first), Some(last), _) => [*first, *last].map(|four| u64::from(u32::from_le_bytes(four))),
+            // Of three bytes at most, these are all.
+            (_, _, [first, .., last]) => {
+                let middle = value.get(1).copied().unwrap_or_default();
+                [u64::from(*first) | u64::from(middle) << 8 | u64::from(*last) << 16, 0]
+            }
+            _ => [value.first().map_or(0, |byte| u64::from(*byte)), 0],
         },
     }
 }
 
 /// The values of an attempt's labels.
+#[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     /// In the order of [`Label`], cut.
     pub(super) built_in: [&'a [u8]; 6],
@@ -123,7 +137,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_upstream(&mut self, attempt: &Attempt<'a>, pool: &'a [u8]) {
         self.built_in[Label::Pool as usize] = cut(if attempt.pool.is_empty() { pool } else { attempt.pool });
         self.built_in[Label::Upstream as usize] = cut(attempt.upstream);

@@ -1,6 +1,6 @@
 //! `count`: the number of errors in a window, above a threshold, whatever the traffic.
 
-use super::{Detector, Verdict, judge_shared};
+use super::{Above, Detector, Verdict, Way, judge_shared};
 use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
@@ -9,10 +9,23 @@ pub const DETECTOR: Detector = Detector {
     name: "count",
     summary: "the number of requests that failed",
     is_count: true,
+    above: Above::Number,
+    keys: &[
+        "group_by",
+        "match",
+        "window",
+        "above",
+        "counts",
+        "status",
+        "min_requests",
+        "min_errors",
+        "min_bad_steps",
+        "recover_below",
+    ],
+    way: Way::Window(judge),
     level,
     // The threshold is one of the whole window, so a step is bad as soon as it has any error.
     bad_point: |_, point| point.errors > 0,
-    judge,
     problems,
 };
 
@@ -36,6 +49,9 @@ fn problems(rule: &Rule) -> Vec<Problem> {
     }
     if rule.times_rest != 0.0 {
         found.push(Problem::new("times_rest", of_ratio));
+    }
+    if rule.baseline.is_some() {
+        found.push(Problem::new("baseline", of_ratio));
     }
     if rule.stretch.is_some() {
         found.push(Problem::new("stretch", of_ratio));

@@ -3,11 +3,67 @@
 use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
 
+pub mod absent;
+pub mod burn_rate;
 pub mod count;
+pub mod normal;
+pub mod pace;
 pub mod ratio;
+pub mod slow;
+pub mod spike;
+pub mod stall;
+pub mod unparsed;
 
 /// Every detector, by the word in `[rule.<word>.<name>]`.
-pub const DETECTORS: &[Detector] = &[ratio::DETECTOR, count::DETECTOR];
+pub const DETECTORS: &[Detector] = &[
+    ratio::DETECTOR,
+    count::DETECTOR,
+    spike::DETECTOR,
+    burn_rate::DETECTOR,
+    absent::DETECTOR,
+    stall::DETECTOR,
+    slow::DETECTOR,
+    unparsed::DETECTOR,
+];
+
+/// What `above` is to a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Above {
+    /// A share, and the one key that a rule needs.
+    Share,
+    /// A number of errors, and the one key that a rule needs.
+    Number,
+    /// A share that may be left out.
+    Floor,
+    /// Nothing that can be set: another key says it.
+    None,
+}
+
+/// Whether a group becomes bad at a threshold, as far as its own window tells.
+pub type Judge = fn(&Rule, f64, &Window) -> Verdict;
+
+/// What a detector looks at.
+#[derive(Clone, Copy, Debug)]
+pub enum Way {
+    /// The counts in the window.
+    Window(Judge),
+    /// Two windows at once, against a budget.
+    Burn,
+    /// How long there has been nothing.
+    Silence,
+    /// How few there were lately.
+    Stall,
+    /// Lines, not requests: no engine judges them.
+    Lines,
+}
+
+impl Way {
+    /// Whether it looks for what does not come: then a group matters for its requests, not for its errors.
+    #[must_use]
+    pub fn is_of_traffic(self) -> bool {
+        matches!(self, Way::Silence | Way::Stall)
+    }
+}
 
 /// A way to tell bad from good.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +74,16 @@ pub struct Detector {
     pub summary: &'static str,
     /// Whether `above` is a number of errors and not a ratio.
     pub is_count: bool,
+    /// What `above` is.
+    pub above: Above,
+    /// The keys of a rule that only some detectors read, and this one does.
+    pub keys: &'static [&'static str],
+    /// What it looks at.
+    pub way: Way,
     /// What is compared with `above` and `recover_below`.
     pub level: fn(Point) -> f64,
     /// Whether a single step or minute is bad by itself.
     pub bad_point: fn(f64, Point) -> bool,
-    /// Whether a group becomes bad at this threshold, as far as its own window tells.
-    pub judge: fn(&Rule, f64, &Window) -> Verdict,
     /// What is wrong with the keys that only it reads.
     pub problems: fn(&Rule) -> Vec<Problem>,
 }
@@ -32,6 +92,11 @@ pub struct Detector {
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Detector> {
     DETECTORS.iter().find(|d| d.name == name)
+}
+
+/// Finds a detector that judges what is counted.
+pub(crate) fn find_of_counts(name: &str) -> Option<&'static Detector> {
+    find(name).filter(|detector| !matches!(detector.way, Way::Lines))
 }
 
 /// Bad, or the first thing that spared it.
@@ -51,8 +116,14 @@ pub enum Verdict {
     NotSure,
     /// Above it, but in too few steps: a blip.
     TooFewBadSteps,
+    /// Above it, but no more than a blip explains.
+    Blip,
     /// Above it, but all other groups are as bad, or there is none.
     LikeTheRest,
+    /// Above it, but that is its own normal.
+    LikeItself,
+    /// Nothing is known yet that it could be compared with.
+    NoHistory,
 }
 
 /// The conditions that every detector shares, cheapest first.
@@ -61,7 +132,7 @@ fn judge_shared(rule: &Rule, above: f64, window: &Window, detector: &Detector) -
     if sum.errors == 0 {
         return Verdict::NoErrors;
     }
-    if sum.requests < rule.min_requests {
+    if window.requests() < rule.min_requests {
         return Verdict::TooFewRequests;
     }
     if sum.errors < rule.min_errors {
@@ -99,7 +170,7 @@ mod tests {
             assert!(!detector.summary.is_empty());
             assert_eq!(find(detector.name).map(|d| d.name), Some(detector.name));
         }
-        assert!(find("spike").is_none());
+        assert!(find("astrology").is_none());
     }
 
     #[test]

@@ -1,22 +1,49 @@
 //! `ratio`: errors ÷ requests over a window, above a threshold beyond chance.
 
-use super::{Detector, Verdict, judge_shared};
+use super::{Above, Detector, Verdict, Way, judge_shared};
 use crate::rule::{Problem, Rule};
 use crate::window::{Point, Window};
+
+pub(super) const KEYS: &[&str] = &[
+    "group_by",
+    "match",
+    "window",
+    "above",
+    "counts",
+    "status",
+    "stretch",
+    "min_requests",
+    "min_errors",
+    "confidence",
+    "min_bad_steps",
+    "blip",
+    "times_rest",
+    "recover_below",
+    "baseline",
+    "alpha",
+    "times",
+    "ceiling",
+];
 
 /// Errors ÷ requests.
 pub const DETECTOR: Detector = Detector {
     name: "ratio",
     summary: "the share of requests that failed",
     is_count: false,
+    above: Above::Share,
+    keys: KEYS,
+    way: Way::Window(judge),
     level: Point::ratio,
     bad_point: |above, point| point.ratio() > above,
-    judge,
     problems,
 };
 
 fn judge(rule: &Rule, above: f64, window: &Window) -> Verdict {
-    let verdict = judge_shared(rule, above, window, &DETECTOR);
+    sure(rule, above, window, judge_shared(rule, above, window, &DETECTOR))
+}
+
+/// What is bad must be so beyond chance.
+pub(super) fn sure(rule: &Rule, above: f64, window: &Window, verdict: Verdict) -> Verdict {
     if verdict == Verdict::Bad
         && let Some(confidence) = rule.confidence
         && wilson_lower(window.sum(), two_sided_z(confidence)) <= above
@@ -26,7 +53,7 @@ fn judge(rule: &Rule, above: f64, window: &Window) -> Verdict {
     verdict
 }
 
-fn problems(rule: &Rule) -> Vec<Problem> {
+pub(super) fn problems(rule: &Rule) -> Vec<Problem> {
     let mut found = Vec::new();
     if rule.above.iter().any(|&(_, above)| !(0.0..1.0).contains(&above)) {
         found.push(Problem::new("above", "must be a share from 0 % to below 100 %: no ratio is above 100 %"));

@@ -5,8 +5,10 @@ use super::{Engine, EngineOptions, INCIDENTS_MAX, Standing, minutes};
 use crate::alert::{Change, Sample, State};
 use crate::buckets::{Buckets, BucketsState};
 use crate::case::{Case, labels};
+use crate::clues::Clues;
 use crate::detectors;
-use crate::groups::Groups;
+use crate::groups::{Groups, Memory, SPANS_MAX, Stretch};
+use crate::incident::Envelope;
 use crate::recent::{Recent, RecentState};
 use crate::report::Incident;
 use crate::rule::{Rule, RuleState};
@@ -17,7 +19,7 @@ use crate::total::Totals;
 use gatewatch_parsers::Millis;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Everything that an [`Engine`] owns: by reference when it is saved ([`Engine::state`]), and for [`Engine::restore`] when
@@ -35,6 +37,8 @@ pub struct EngineState<'a> {
     totals: Cow<'a, Totals>,
     servers: Cow<'a, Servers>,
     recent: RecentState,
+    clues: Cow<'a, Clues>,
+    envelopes: Cow<'a, BTreeMap<String, Envelope>>,
 }
 
 /// A rule with what it remembers.
@@ -48,19 +52,39 @@ struct Judging<'a> {
 struct Remembered<'a> {
     key: Cow<'a, LabelSet>,
     last_error: Millis,
+    spans: Vec<Stretch>,
     /// Boxed, so that a byte read does not become hundreds.
     case: Option<Cow<'a, Box<Case>>>,
 }
+
+/// What a saved state can do without, and in which order: what is missed least goes first. No count of an alert and no
+/// total is among it.
+type LeaveOut = (&'static str, fn(&mut EngineState<'_>));
+const LEFT_OUT: [LeaveOut; 7] = [
+    ("sample lines of series", |state| state.samples.clear()),
+    ("exits and targets", |state| state.recent = RecentState::default()),
+    ("sample lines of alerts", |state| state.forget_samples()),
+    ("minutes before the last 180", |state| state.buckets.leave_out_minutes(180)),
+    ("minutes before the last 90", |state| state.buckets.leave_out_minutes(90)),
+    ("minutes before the last 30", |state| state.buckets.leave_out_minutes(30)),
+    ("minutes", |state| state.buckets.leave_out_minutes(0)),
+];
 
 impl Judging<'_> {
     /// Hands what is remembered to the groups of the rule that goes on; steps are closed up to there.
     fn hand_over(self, groups: &mut Groups, closed: Option<Millis>) -> Result<(), Unsound> {
         let labels = self.rule.group_by();
-        for Remembered { key, last_error, case } in self.groups {
+        for Remembered { key, last_error, spans, case } in self.groups {
             let closed = closed.ok_or(Unsound("a group before anything was judged"))?;
             ensure(key.len() == labels && last_error <= closed, "a group")?;
             ensure(case.as_deref().is_none_or(|case| case.is_sound(closed)), "an alert")?;
-            let is_new = groups.remember(key.into_owned(), last_error, case.map(Cow::into_owned));
+            let is_past = |span: &Stretch| {
+                let is_sound = span.2.is_none_or(|normal| normal.is_sound());
+                is_sound && is_time(span.0) && is_time(span.1) && span.1 <= closed
+            };
+            ensure(spans.len() <= SPANS_MAX && spans.iter().all(is_past), "a group's incidents")?;
+            let memory = Memory { last_error, spans, case: case.map(Cow::into_owned) };
+            let is_new = groups.remember(key.into_owned(), memory);
             ensure(is_new, "a group is there twice")?;
         }
         Ok(())
@@ -69,7 +93,11 @@ impl Judging<'_> {
 
 /// The words of rules that can be judged.
 fn words(rules: &[Rule]) -> Vec<RuleState> {
-    rules.iter().filter(|rule| detectors::find(rule.detector).is_some()).map(RuleState::of).collect()
+    rules
+        .iter()
+        .filter(|rule| detectors::find_of_counts(rule.detector).is_some())
+        .map(RuleState::of)
+        .collect()
 }
 
 impl EngineState<'_> {
@@ -95,12 +123,8 @@ impl EngineState<'_> {
                 let Some(case) = remembered.case.as_deref() else { continue };
                 if case.life().state() != State::Resolved {
                     all.push(Standing {
-                        rule: judging.rule.name(),
-                        labels: labels(&rule, &remembered.key),
-                        state: case.life().state(),
-                        severity: case.severity(),
-                        since: case.life().since(),
-                        undercount: case.undercount(),
+                        envelope: case.envelope.as_ref().and_then(|id| self.envelopes.get(id)).cloned(),
+                        ..case.standing(judging.rule.name(), labels(&rule, &remembered.key))
                     });
                 }
             }
@@ -133,6 +157,19 @@ impl EngineState<'_> {
         self.incidents_dropped
     }
 
+    /// Leaves out the `nth` of what a state that is too large to be written every few seconds can do without, those before
+    /// it being left out already; says what that is. `None`: there is nothing more.
+    pub fn leave_out(&mut self, nth: usize) -> Option<&'static str> {
+        let (what, leave_out) = LEFT_OUT.get(nth)?;
+        leave_out(self);
+        Some(what)
+    }
+
+    fn forget_samples(&mut self) {
+        let cases = self.rules.iter_mut().flat_map(|rule| &mut rule.groups).filter_map(|of| of.case.as_mut());
+        cases.for_each(|case| case.to_mut().forget_samples());
+    }
+
     fn check(&self) -> Result<(), Unsound> {
         let is_sound = |over: &Incident| {
             let some = [over.ended, over.fired, over.escalated, over.resolved];
@@ -142,6 +179,11 @@ impl EngineState<'_> {
             self.over.len() <= INCIDENTS_MAX && self.over.iter().all(is_sound),
             "incidents that are over",
         )?;
+        let is_sound = |(id, envelope): (&String, &Envelope)| *id == envelope.id && envelope.is_sound();
+        ensure(self.envelopes.iter().all(is_sound), "what alerts have in common")?;
+        let of = |group: &Remembered<'_>| group.case.as_ref().and_then(|case| case.envelope.clone());
+        let mut known = self.rules.iter().flat_map(|rule| rule.groups.iter().filter_map(of));
+        ensure(known.all(|id| self.envelopes.contains_key(&id)), "the incident of an alert")?;
         ensure(self.servers.is_sound(), "the states of servers")?;
         ensure(is_count(self.number) && is_count(self.incidents_dropped), "the number of incidents")
     }
@@ -151,10 +193,11 @@ impl Engine {
     /// Everything that it owns, to be saved: equal engines give equal bytes.
     #[must_use]
     pub fn state(&self) -> EngineState<'_> {
-        let remembered = |(key, last_error, case)| Remembered {
+        let remembered = |(key, memory): (_, Memory<_>)| Remembered {
             key: Cow::Borrowed(key),
-            last_error,
-            case: Option::map(case, Cow::Borrowed),
+            last_error: memory.last_error,
+            spans: memory.spans,
+            case: memory.case.map(Cow::Borrowed),
         };
         let rules = self.rules.iter().map(|(groups, _)| Judging {
             rule: RuleState::of(&groups.rule),
@@ -175,6 +218,8 @@ impl Engine {
             totals: Cow::Borrowed(&self.totals),
             servers: Cow::Borrowed(&self.servers),
             recent: self.recent.state(),
+            clues: Cow::Borrowed(&self.clues),
+            envelopes: Cow::Borrowed(&self.envelopes),
         }
     }
 
@@ -191,8 +236,8 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<(Engine, Vec<Change>), Unsound> {
         state.check()?;
-        let EngineState { buckets, rules: mut saved, samples, over, former, totals, recent, servers, .. } =
-            state;
+        let EngineState { buckets, rules: mut saved, samples, over, former, .. } = state;
+        let EngineState { totals, recent, servers, clues, envelopes, .. } = state;
         let mut engine = Engine::new(Vec::new(), Arc::clone(&plan), options);
         let step = engine.buckets.step();
         let goes_on = buckets.step() == step;
@@ -212,13 +257,15 @@ impl Engine {
         engine.former = former.into_iter().map(|(print, number)| (print.into_owned(), number)).collect();
         engine.totals = totals.into_owned();
         engine.servers = servers.into_owned();
+        engine.envelopes = envelopes.into_owned();
         let recent = Recent::restore(recent, step)?;
         engine.recent = if goes_on { recent } else { Recent::default() };
+        engine.clues = Clues::restore(clues.into_owned(), step, goes_on)?;
 
         engine.buckets.hold_minutes(minutes(&rules, step));
         let are_same = saved.iter().map(|saved| &saved.rule).eq(&words(&rules));
         for rule in rules {
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let known = saved.iter().position(|saved| goes_on && saved.rule.judges_like(&rule));
             let mut groups = Groups::new(rule, &saved_plan, step);
             if let Some(at) = known {
@@ -228,11 +275,12 @@ impl Engine {
         }
         engine.introduce();
         engine.pin_again()?;
-        let changes = engine.let_go(saved, &saved_plan, closed)?;
+        let mut changes = engine.let_go(saved, &saved_plan, closed)?;
         // Else nothing has changed, and which series are pinned stays as it was.
         if !(goes_on && are_same && *saved_plan == *plan) || engine.buckets.is_over_cap() {
             engine.settle(plan);
         }
+        engine.settle_envelopes(&mut changes);
         Ok((engine, changes))
     }
 
@@ -246,7 +294,7 @@ impl Engine {
         let mut changes = Vec::new();
         for saved in saved {
             let rule = saved.rule.clone().over();
-            let Some(detector) = detectors::find(rule.detector) else { continue };
+            let Some(detector) = detectors::find_of_counts(rule.detector) else { continue };
             let mut groups = Groups::new(rule, plan, self.buckets.step());
             saved.hand_over(&mut groups, closed)?;
             changes.append(&mut self.close_rule(groups, detector));

@@ -24,7 +24,14 @@ pub(crate) struct Judged {
     min_errors: u64,
     confidence: Option<f64>,
     min_bad_steps: u32,
+    blip: Option<Millis>,
     times_rest: f64,
+    baseline: Option<Millis>,
+    alpha: f64,
+    times: f64,
+    ceiling: f64,
+    slo: Option<f64>,
+    longer_than: Option<Millis>,
     recover_below: Option<f64>,
     for_: Millis,
     keep_firing_for: Millis,
@@ -33,8 +40,8 @@ pub(crate) struct Judged {
 
 impl Judged {
     /// The words of this rule.
+    // Every key is named, so that a new one cannot be forgotten here.
     pub fn of(rule: &Rule) -> Judged {
-        // Every key is named, so that a new one cannot be forgotten here.
         let Rule {
             name,
             detector,
@@ -49,7 +56,14 @@ impl Judged {
             min_errors,
             confidence,
             min_bad_steps,
+            blip,
             times_rest,
+            baseline,
+            alpha,
+            times,
+            ceiling,
+            slo,
+            longer_than,
             recover_below,
             for_,
             keep_firing_for,
@@ -58,6 +72,7 @@ impl Judged {
             repeat_interval: _,
             labels: _,
             runbook: _,
+            mutes: _,
         } = rule;
         Judged {
             name: name.clone(),
@@ -73,7 +88,14 @@ impl Judged {
             min_errors: *min_errors,
             confidence: *confidence,
             min_bad_steps: *min_bad_steps,
+            blip: *blip,
             times_rest: *times_rest,
+            baseline: *baseline,
+            alpha: *alpha,
+            times: *times,
+            ceiling: *ceiling,
+            slo: *slo,
+            longer_than: *longer_than,
             recover_below: *recover_below,
             for_: *for_,
             keep_firing_for: *keep_firing_for,
@@ -122,10 +144,11 @@ impl RuleState {
     /// What is told of it when it is over. It judges nothing, so that what it looked for does not matter, even if its
     /// kind is not known any more.
     pub fn over(self) -> Rule {
-        let Judged { name, detector, group_by, counts, above, .. } = self.judged;
+        let Judged { name, detector, group_by, counts, above, times, slo, longer_than, .. } = self.judged;
         let kind = detectors::find(&detector).map_or("ratio", |detector| detector.name);
         let mut rule = Rule::new(&name, kind, above);
         (rule.group_by, rule.counts) = (group_by, counts);
+        (rule.times, rule.slo, rule.longer_than) = (times, slo, longer_than);
         (rule.notify, rule.repeat_interval) = (self.notify, self.repeat_interval);
         (rule.labels, rule.runbook) = (self.labels, self.runbook);
         rule

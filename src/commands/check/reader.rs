@@ -63,7 +63,7 @@ fn is_open(meta: &Metadata, group: u32) -> bool {
     mode & bit != 0
 }
 
-fn name_of(table: &str, id: u32) -> Option<String> {
+pub(in crate::commands) fn name_of(table: &str, id: u32) -> Option<String> {
     let text = fs::read_to_string(table).unwrap_or_default();
     text.lines().find_map(|line| {
         let mut parts = line.split(':');

@@ -33,10 +33,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// For these rules.
+    /// For these rules, those apart that finished logs say nothing about.
     #[must_use]
     pub fn new(rules: &[Rule]) -> Tally {
-        let rows = rules.iter().map(|rule| Row { rule: rule.name.clone(), ..Row::default() }).collect();
+        let judged = rules.iter().filter(|rule| rule.judges_requests());
+        let rows = judged.map(|rule| Row { rule: rule.name.clone(), ..Row::default() }).collect();
         Tally { rows, open: BTreeMap::new() }
     }
 

@@ -26,11 +26,11 @@ pub struct Look {
 }
 
 impl Look {
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub fn paint(&self, code: &str, text: &str) -> String {
         if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn since(&self, at: Millis) -> String {
+    pub fn since(&self, at: Millis) -> String {
         span(seconds(self.now.saturating_sub(at)))
     }
 }
@@ -95,7 +95,9 @@ fn head(view: &View, look: &Look) -> Vec<String> {
     let state = match (agent.running, agent.since) {
         (true, Some(since)) => {
             let pid = agent.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            format!("running for {}{pid}", look.since(since))
+            let beat = agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+            let beat = beat.map(|at| format!(", heartbeat {} ago", look.since(at))).unwrap_or_default();
+            format!("running for {}{pid}{beat}", look.since(since))
         }
         (true, None) => "running".to_owned(),
         (false, _) => format!("{}: the last snapshot", look.agent),
@@ -129,6 +131,12 @@ fn troubles(view: &View, look: &Look) -> Vec<String> {
             "The configuration was refused {} ago: the old one holds (`gatewatch check`).",
             look.since(at)
         ));
+    }
+    if let Some(why) = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.why.as_ref()) {
+        let last = view.agent.heartbeat.as_ref().and_then(|heartbeat| heartbeat.last);
+        let last =
+            last.map_or("never since the start".to_owned(), |at| format!("last {} ago", look.since(at)));
+        said.push(format!("The heartbeat is not heard ({last}): {}.", printable(why)));
     }
     for receiver in &view.receivers {
         if let (Some(since), Some(why)) = (receiver.failing_since, &receiver.why) {
@@ -194,9 +202,10 @@ fn alerts(view: &View, look: &Look) -> Vec<String> {
 }
 
 /// Where messages were lost, more may have happened than was counted.
-fn state(alert: &AlertView) -> String {
-    let word = alert.state.name();
-    if alert.undercount > 0 { format!("{word}, undercount") } else { word.to_owned() }
+pub fn state(alert: &AlertView) -> String {
+    let undercount = if alert.undercount > 0 { ", undercount" } else { "" };
+    let muted = if alert.muted.is_some() { ", muted" } else { "" };
+    format!("{}{undercount}{muted}", alert.state.name())
 }
 
 fn inputs(view: &View, look: &Look) -> Vec<String> {
@@ -319,9 +328,33 @@ fn sums(view: &View, look: &Look) -> Vec<String> {
     if let Some(at) = &view.agent.listen {
         kept.push(format!("http://{at}/metrics"));
     }
-    [("REQUESTS", counted), ("BESIDE", beside), ("KEPT", kept)]
+    let lines = [("REQUESTS", counted), ("BESIDE", beside), ("KEPT", kept), ("MUTED", muted(view))];
+    let lines = lines.iter().filter(|(_, parts)| !parts.is_empty());
+    lines
         .map(|(title, parts)| text::wrap(&format!("{title:<8}  {}", parts.join(" · ")), look.width, 10))
-        .to_vec()
+        .collect()
+}
+
+/// What is not told; nothing where nothing ever was.
+fn muted(view: &View) -> Vec<String> {
+    let active = view.silences.iter().filter(|silence| silence.active).count() as u64;
+    let open = view.maintenance.iter().filter(|window| window.open);
+    let mut parts: Vec<String> = Vec::new();
+    if active > 0 {
+        parts.push(format!("{} in force", plural(active, "silence")));
+    }
+    parts.extend(open.map(|window| format!("maintenance {} is open", printable(&window.name))));
+    let counts = &view.muted;
+    for (n, what) in [
+        (counts.held, "held back"),
+        (counts.unseen, "came and went untold"),
+        (counts.overflow, "told all the same, too many"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{} {what}", plural(n, "alert")));
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -358,6 +391,11 @@ mod tests {
                 since: Some(NOW - 52_000),
                 severity: Severity::Critical,
                 undercount: 0,
+                incident: Some("4f2a-1".into()),
+                errors: 20,
+                requests: 60,
+                muted: None,
+                envelope: None,
             }],
             receivers: vec![ReceiverView {
                 name: "ops".into(),

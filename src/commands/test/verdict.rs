@@ -166,6 +166,8 @@ mod tests {
             share_of_errors: 1.0,
             share_of_requests: 0.5,
             undercount: 0,
+            envelope: None,
+            cause: None,
             events: Vec::new(),
         }
     }

@@ -4,8 +4,8 @@ use super::{Outbox, TTL};
 use crate::delivery::flight::{Flight, Flown};
 use crate::delivery::missed::Missed;
 use crate::delivery::pace;
-use crate::delivery::queue::{Cause, Entry, Owed, REOPENED_AFTER};
-use crate::notification::{News, Outcome, is_over};
+use crate::delivery::queue::{Cause, Entry, Owed, REOPENED_AFTER, ToldIncident};
+use crate::notification::{News, Outcome, Subject, is_over};
 use gatewatch_parsers::Millis;
 use gatewatch_rules::rule::Severity;
 
@@ -19,16 +19,20 @@ impl Outbox {
     pub(super) fn ended(&mut self, receiver: &str, mut flight: Flight, outcome: &Outcome, now: Millis) {
         if let Some(queue) = self.state.queues.get_mut(receiver) {
             queue.refused = matches!(outcome, Outcome::Failed { .. });
-            queue.failing = if *outcome == Outcome::Sent { None } else { queue.failing.or(Some(now)) };
+            queue.failing = if outcome.is_sent() { None } else { queue.failing.or(Some(now)) };
         }
         match outcome {
-            Outcome::Sent => self.arrived(receiver, &flight, now),
+            _ if flight.subject == Subject::Standing => return self.stood(receiver, outcome, now),
+            Outcome::Sent => self.arrived(receiver, &flight, None, now),
+            Outcome::SentAs(name) => self.arrived(receiver, &flight, Some(name), now),
             Outcome::Failed { .. } => self.refused(receiver, &mut flight, now),
             Outcome::Retry { after, may_have_arrived, .. } => {
                 self.state.counters.retried += 1;
                 self.back_off(receiver, *after, now);
                 flight.may_have_arrived |= may_have_arrived;
-                if flight.may_have_arrived {
+                // Who forgets may hear it twice, and must not hear what is old.
+                let forgets = self.terms.get(receiver).is_some_and(|terms| terms.resend.is_some());
+                if flight.may_have_arrived && !forgets {
                     flight.id = 0;
                     if let Some(queue) = self.state.queues.get_mut(receiver) {
                         queue.flight = Some(flight);
@@ -37,7 +41,7 @@ impl Outbox {
                 }
             }
         }
-        self.put_back(receiver, flight, *outcome == Outcome::Sent, now);
+        self.put_back(receiver, flight, outcome.is_sent(), now);
     }
 
     /// Gives up sending the same again: what it said is put together anew.
@@ -88,8 +92,50 @@ impl Outbox {
         self.prune();
     }
 
-    fn arrived(&mut self, receiver: &str, flight: &Flight, now: Millis) {
+    /// What stands was told again, or not: there is a next time.
+    fn stood(&mut self, receiver: &str, outcome: &Outcome, now: Millis) {
+        let Some(resend) = self.terms.get(receiver).and_then(|terms| terms.resend) else { return };
+        let Some(queue) = self.state.queues.get_mut(receiver) else { return };
+        match outcome {
+            Outcome::Retry { after, .. } => {
+                self.state.counters.retried += 1;
+                self.back_off(receiver, *after, now);
+            }
+            Outcome::Failed { .. } => {
+                queue.standing.next = Some(now.saturating_add(resend));
+                self.state.counters.failed += 1;
+            }
+            Outcome::Sent | Outcome::SentAs(_) => {
+                queue.standing.next = Some(now.saturating_add(resend));
+                (queue.tries, queue.not_before) = (0, now);
+                self.state.counters.sent += 1;
+            }
+        }
+    }
+
+    /// What a receiver has now is remembered: to answer there, and to tell it again.
+    fn remember(&mut self, receiver: &str, flight: &Flight, name: Option<&String>, now: Millis) {
+        let resend = self.terms.get(receiver).and_then(|terms| terms.resend);
+        let Some(queue) = self.state.queues.get_mut(receiver) else { return };
+        for item in &flight.items {
+            let Some(alert) = item.alert(&self.state.alerts) else { continue };
+            if let Some(name) = name {
+                queue.threads.arrived(alert, name, now);
+            }
+            match resend {
+                Some(_) if item.news.is_firing() => queue.standing.fires(&item.fingerprint),
+                Some(_) => queue.standing.ended(alert.clone(), now),
+                None => {}
+            }
+        }
+        if let Some(resend) = resend {
+            queue.standing.next.get_or_insert(now.saturating_add(resend));
+        }
+    }
+
+    fn arrived(&mut self, receiver: &str, flight: &Flight, name: Option<&String>, now: Millis) {
         self.state.counters.sent += 1;
+        self.remember(receiver, flight, name, now);
         let (Some(queue), Some(terms)) = (self.state.queues.get_mut(receiver), self.terms.get(receiver))
         else {
             return;
@@ -100,6 +146,11 @@ impl Outbox {
             let Some(entry) = queue.entries.get_mut(&item.fingerprint) else { continue };
             let Some(alert) = self.state.alerts.get(&item.fingerprint) else { continue };
             let repeat = self.routes.get(&alert.rule).map_or(super::REPEAT_INTERVAL, |route| route.repeat);
+            let said = item.alert(&self.state.alerts).filter(|_| item.news.is_firing());
+            if let Some((said, envelope)) = said.and_then(|said| Some((said, said.envelope.as_ref()?))) {
+                let told = ToldIncident::of(envelope, said, queue.incidents.get(&envelope.id), now);
+                queue.incidents.insert(envelope.id.clone(), told);
+            }
             entry.told = item.told(&self.state.alerts);
             entry.may_believe = false;
             entry.handed_on = false;

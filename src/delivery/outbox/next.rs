@@ -10,7 +10,7 @@ use gatewatch_parsers::Millis;
 use gatewatch_rules::alert::Alert;
 use gatewatch_rules::rule::Severity;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An entry with something to say.
 struct Open<'a> {
@@ -33,13 +33,14 @@ impl Outbox {
             return None;
         }
         if let Some(flight) = &queue.flight
-            && flight.is_stale(&self.state.alerts, now)
+            && flight.is_stale(&self.state.alerts, &self.muted, now)
         {
             self.ground(receiver, now);
         }
         if self.state.queues.get(receiver)?.flight.is_none() {
+            self.tend(receiver, now);
             self.sum_up(receiver, now);
-            let flight = self.compose(receiver, now)?;
+            let flight = self.compose(receiver, now).or_else(|| self.standing(receiver, now))?;
             self.state.queues.get_mut(receiver)?.flight = Some(flight);
         }
         let id = self.next_id;
@@ -48,7 +49,7 @@ impl Outbox {
         queue.paid_until = pace::spend(rate, queue.paid_until, now);
         let flight = queue.flight.as_mut()?;
         flight.id = id;
-        let notification = flight.notification(receiver, &self.state.alerts);
+        let notification = flight.notification(receiver, &self.state.alerts, &queue.threads);
         if notification.is_none() {
             queue.flight = None;
         }
@@ -91,10 +92,10 @@ impl Outbox {
         let due = open.iter().filter(|one| one.entry.owed.ready() <= now);
         let rules: BTreeSet<&Subject> =
             due.filter(|one| one.entry.is_news()).map(|one| &one.subject).collect();
-        let rules = rules.into_iter().filter(|subject| matches!(subject, Subject::Rule(_))).count();
+        let rules = rules.into_iter().filter(|subject| is_own(subject)).count();
         // A message for each rule only while the rate allows that.
         if rules > pace::tokens(rate, queue.paid_until, now) {
-            let news = |one: &&mut Open<'_>| one.entry.is_news() && matches!(one.subject, Subject::Rule(_));
+            let news = |one: &&mut Open<'_>| one.entry.is_news() && is_own(&one.subject);
             open.iter_mut().filter(news).for_each(|one| one.subject = Subject::Several);
         }
         let summary = self.summary_due(queue, now);
@@ -111,15 +112,76 @@ impl Outbox {
         }
         // A reminder takes along those that would follow it shortly.
         open.retain(|one| {
-            let slack = if one.entry.is_news() { Millis::MAX } else { self.repeat(&one.alert.rule) / 10 };
-            one.subject == subject && one.entry.owed.ready() <= now.saturating_add(slack)
+            let is_incident = matches!(subject, Subject::Incident(_));
+            // An incident is told as a whole.
+            let is_all = one.entry.is_news() || is_incident;
+            let slack = if is_all { Millis::MAX } else { self.repeat(&one.alert.rule) / 10 };
+            // What waits for the end of its incident is due at no time.
+            let ready = Some(one.entry.owed.ready()).filter(|ready| *ready < Millis::MAX);
+            one.subject == subject && ready.is_some_and(|ready| ready <= now.saturating_add(slack))
         });
+        let said: Vec<String> = open.iter().map(|one| one.fingerprint.to_owned()).collect();
+        self.renew(&said);
+        let queue = self.state.queues.get(receiver)?;
+        let mut open = self.open(queue);
+        open.retain(|one| said.iter().any(|fingerprint| fingerprint == one.fingerprint));
         open.sort_by(|a, b| worse_first((a.news, a.alert), (b.news, b.alert)));
+        // The others stay due.
+        open.truncate(self.terms.get(receiver)?.items_max);
         Some(flight(receiver, subject, &open, Missed::default(), now))
+    }
+
+    /// All that a receiver which forgets was told and that stands, and what is over since a short time.
+    fn standing(&mut self, receiver: &str, now: Millis) -> Option<Flight> {
+        let resend = self.terms.get(receiver)?.resend?;
+        let queue = self.state.queues.get_mut(receiver)?;
+        if queue.standing.next.is_none_or(|next| next > now) {
+            return None;
+        }
+        let flown = |alert: &Alert, news, reopened, was| Flown {
+            fingerprint: alert.fingerprint.clone(),
+            news,
+            reopened,
+            was,
+        };
+        let fires = queue.entries.iter().filter_map(|(fingerprint, entry)| {
+            let alert = self.state.alerts.get(fingerprint).filter(|alert| entry.stands(alert))?;
+            Some(flown(alert, News::Repeated, entry.reopened, None))
+        });
+        let mut items: Vec<Flown> = fires.collect();
+        let over = queue
+            .standing
+            .over(resend, now)
+            .map(|alert| flown(alert, News::Resolved, 0, Some(alert.clone())));
+        items.extend(over);
+        if items.is_empty() {
+            queue.standing.next = None;
+            return None;
+        }
+        let said =
+            items.iter().filter_map(|item| Some((item.news, (0, now), item.alert(&self.state.alerts)?)));
+        let missed = Missed::default();
+        let key = key(receiver, &Subject::Standing, said, &missed);
+        Some(Flight {
+            id: 0,
+            key,
+            subject: Subject::Standing,
+            at: now,
+            may_have_arrived: false,
+            items,
+            missed,
+        })
     }
 
     /// Everything that one day is to be said.
     fn open<'a>(&'a self, queue: &'a Queue) -> Vec<Open<'a>> {
+        let mut together: BTreeMap<&str, u32> = BTreeMap::new();
+        for (fingerprint, entry) in &queue.entries {
+            let alert = self.state.alerts.get(fingerprint).filter(|alert| entry.news(alert).is_some());
+            if let Some(envelope) = alert.and_then(|alert| alert.envelope.as_ref()) {
+                *together.entry(&envelope.id).or_default() += 1;
+            }
+        }
         let open = |(fingerprint, entry): (&'a String, &'a Entry)| {
             let alert = self.state.alerts.get(fingerprint)?;
             let news = entry.news(alert).filter(|_| !self.is_held(fingerprint, entry))?;
@@ -128,7 +190,12 @@ impl Outbox {
                 Cause::StandsIn { receiver, since } => {
                     Subject::StandsIn { receiver: receiver.clone(), since: *since }
                 }
-                Cause::Changed => Subject::Rule(alert.rule.clone()),
+                Cause::Changed => match &alert.envelope {
+                    Some(incident) if together.get(incident.id.as_str()) > Some(&1) => {
+                        Subject::Incident(incident.id.clone())
+                    }
+                    _ => Subject::Rule(alert.rule.clone()),
+                },
             };
             Some(Open { subject, fingerprint, entry, news, alert })
         };
@@ -146,6 +213,11 @@ impl Outbox {
         };
         [down, away].into_iter().filter_map(of).min()
     }
+}
+
+/// Whether it is told in a message of its own while the rate allows that.
+fn is_own(subject: &Subject) -> bool {
+    matches!(subject, Subject::Rule(_) | Subject::Incident(_))
 }
 
 fn urgency(one: &Open<'_>) -> Urgency {

@@ -339,6 +339,37 @@ fn at_the_cap_undelivered_firings_go_and_ends_stay() {
 }
 
 #[test]
+fn of_a_muted_alert_only_the_end_is_told() {
+    let one = alert(1, "errors", Severity::Critical);
+    let muted = || BTreeSet::from([one.fingerprint.clone()]);
+    const DAY: Millis = 86_400_000;
+
+    // Told before: no reminder, but its end.
+    let mut outbox = outbox();
+    outbox.push(change(ChangeKind::Firing, &one), T);
+    let due = outbox.due(T);
+    outbox.done(due[0].id, &Outcome::Sent, T);
+    outbox.set_muted(muted());
+    assert!(outbox.due(T + DAY).is_empty() && outbox.next_due().is_none());
+    outbox.push(change(ChangeKind::Resolved, &one), T + DAY);
+    assert_eq!(said(&outbox.due(T + DAY)), [[News::Resolved]]);
+
+    // Not told yet, or perhaps not: nothing, until it is muted no more.
+    for answer in [None, Some(retry(None)), Some(unclear())] {
+        let mut outbox = super::tests::outbox();
+        outbox.push(change(ChangeKind::Firing, &one), T);
+        if let Some(answer) = &answer {
+            let due = outbox.due(T);
+            outbox.done(due[0].id, answer, T);
+        }
+        outbox.set_muted(muted());
+        assert!(outbox.due(T + 10 * MINUTE).is_empty(), "{answer:?}");
+        outbox.set_muted(BTreeSet::new());
+        assert_eq!(said(&outbox.due(T + 10 * MINUTE)), [[News::Firing]], "{answer:?}");
+    }
+}
+
+#[test]
 fn a_flood_of_alerts_is_kept_in_little_space() {
     let mut outbox = outbox();
     let mut firing = |n| {
@@ -420,6 +451,8 @@ fn a_reminder_shows_the_newest_figures() {
     let due = outbox.due(T);
     outbox.done(due[0].id, &Outcome::Sent, T);
     alert.errors = 99_999;
+    assert!(outbox.may_be_stale(T + 1_000).is_empty());
+    assert!(outbox.may_be_stale(T + 5 * 3_600_000).contains(alert.fingerprint.as_str()));
     outbox.refresh(&alert);
     let due = outbox.due(T + REPEAT_INTERVAL);
     assert_eq!((due[0].items[0].news, due[0].items[0].alert.errors), (News::Repeated, 99_999));
@@ -739,4 +772,131 @@ fn a_hostile_state_stops_nothing() {
     let state = serde_json::from_str(&orphaned).unwrap();
     let mut outbox = Outbox::restored(state, &[receiver("ops")], &rules(), T);
     assert_eq!(said(&outbox.due(T + MINUTE)), [[News::Firing]], "the other one");
+}
+
+/// A member of the incident `id`, which has so many and this cause.
+fn member(n: u32, severity: Severity, (id, members, cause): (&str, u32, &str)) -> Alert {
+    let labels = vec![("node".to_owned(), cause.to_owned())];
+    let envelope = gatewatch_rules::incident::Envelope {
+        members,
+        ..gatewatch_rules::incident::Envelope::opened(id.to_owned(), T, labels)
+    };
+    Alert {
+        envelope: Some(envelope),
+        ..alert(n, if n.is_multiple_of(2) { "errors" } else { "node" }, severity)
+    }
+}
+
+/// What is due, as `subject: news, news`, answered at once.
+fn heard(outbox: &mut Outbox, now: Millis) -> Vec<String> {
+    let due = outbox.due(now);
+    let words = |one: &Notification| {
+        let news: Vec<String> = one.items.iter().map(|item| format!("{:?}", item.news)).collect();
+        let subject = match &one.subject {
+            Subject::Rule(rule) => format!("rule {rule}"),
+            Subject::Incident(id) => format!("incident {id}"),
+            other => format!("{other:?}"),
+        };
+        format!("{subject}: {}", news.join(" "))
+    };
+    let told = due.iter().map(words).collect();
+    for one in due {
+        outbox.done(one.id, &Outcome::Sent, now);
+    }
+    told
+}
+
+#[test]
+fn forty_servers_of_one_node_are_one_page() {
+    let mut outbox = outbox();
+    for n in 0..40 {
+        outbox.push(change(ChangeKind::Firing, &member(n, Severity::Critical, ("i1", n + 1, "n3"))), T);
+    }
+    let told = heard(&mut outbox, T);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("incident i1: Firing Firing"), "{told:?}");
+    assert_eq!(told[0].matches("Firing").count(), 40);
+    // They recover one by one: the end is told once.
+    for n in 0..40 {
+        outbox.push(
+            change(ChangeKind::Resolved, &member(n, Severity::Critical, ("i1", 39 - n, "n3"))),
+            T + MINUTE,
+        );
+        let told = heard(&mut outbox, T + MINUTE);
+        assert_eq!(told.len(), usize::from(n == 39), "{n}: {told:?}");
+        assert!(told.iter().all(|t| t.matches("Resolved").count() == 40), "{told:?}");
+    }
+    assert_eq!((outbox.pending(), outbox.next_due(), outbox.state.alerts.len()), (0, None, 0));
+    assert!(outbox.state.envelopes.is_empty() && outbox.state.queues["ops"].incidents.is_empty());
+}
+
+#[test]
+fn who_joins_an_incident_that_was_told_does_not_page() {
+    let fire = |outbox: &mut Outbox, n, severity, members, cause, at| {
+        outbox.push(change(ChangeKind::Firing, &member(n, severity, ("i1", members, cause))), at);
+        heard(outbox, at)
+    };
+    let critical = Severity::Critical;
+    let mut outbox = outbox();
+    assert_eq!(fire(&mut outbox, 0, critical, 4, "n3", T), ["rule errors: Firing"]);
+    // As it was told: nothing until it is repeated, and then all of it.
+    assert!(fire(&mut outbox, 1, critical, 5, "n3", T + 5_000).is_empty());
+    assert!(heard(&mut outbox, T + 3 * MINUTE).is_empty());
+    // Twice as large.
+    assert_eq!(
+        fire(&mut outbox, 2, critical, 8, "n3", T + 4 * MINUTE),
+        ["incident i1: Repeated Firing Firing"]
+    );
+    // Another cause, but the last word is of just now.
+    assert!(fire(&mut outbox, 3, critical, 9, "n4", T + 4 * MINUTE + 1_000).is_empty());
+    assert_eq!(heard(&mut outbox, T + 5 * MINUTE), ["incident i1: Repeated Repeated Repeated Firing"]);
+    assert!(fire(&mut outbox, 4, critical, 10, "n4", T + 6 * MINUTE).is_empty());
+    // One that came and went within it was never told and never will be.
+    outbox.push(change(ChangeKind::Resolved, &member(4, critical, ("i1", 9, "n4"))), T + 7 * MINUTE);
+    assert!(heard(&mut outbox, T + 3 * 60 * MINUTE).is_empty());
+    assert_eq!(heard(&mut outbox, T + 5 * 60 * MINUTE).len(), 1, "a reminder, of all");
+}
+
+#[test]
+fn an_incident_that_gets_worse_pages_at_once() {
+    let mut outbox = outbox();
+    let warned = member(0, Severity::Warning, ("i1", 1, "n3"));
+    outbox.push(change(ChangeKind::Firing, &warned), T);
+    assert_eq!(heard(&mut outbox, T + 10_000), ["rule errors: Firing"]);
+    let worse = member(1, Severity::Critical, ("i1", 2, "n3"));
+    outbox.push(change(ChangeKind::Firing, &worse), T + 15_000);
+    assert_eq!(heard(&mut outbox, T + 15_000), ["incident i1: Firing Repeated"]);
+    // It is critical already.
+    let escalated = member(0, Severity::Critical, ("i1", 2, "n3"));
+    outbox.push(change(ChangeKind::Escalated, &escalated), T + 20_000);
+    assert!(heard(&mut outbox, T + 30 * MINUTE).is_empty());
+}
+
+#[test]
+fn an_end_waits_for_no_alert_that_is_not_for_the_receiver() {
+    let receivers = [Receiver { severity: vec![Severity::Critical], ..receiver("ops") }];
+    let mut outbox = Outbox::new(&receivers, &rules(), 7);
+    outbox.push(change(ChangeKind::Firing, &member(0, Severity::Critical, ("i1", 1, "n3"))), T);
+    outbox.push(change(ChangeKind::Firing, &member(1, Severity::Warning, ("i1", 2, "n3"))), T);
+    assert_eq!(heard(&mut outbox, T), ["rule errors: Firing"]);
+    outbox.push(change(ChangeKind::Resolved, &member(0, Severity::Critical, ("i1", 1, "n3"))), T + MINUTE);
+    assert_eq!(heard(&mut outbox, T + MINUTE), ["rule errors: Resolved"]);
+}
+
+#[test]
+fn an_end_held_for_its_incident_survives_a_restart() {
+    let mut outbox = outbox();
+    for n in 0..2 {
+        outbox.push(change(ChangeKind::Firing, &member(n, Severity::Critical, ("i1", 2, "n3"))), T);
+    }
+    assert_eq!(heard(&mut outbox, T), ["incident i1: Firing Firing"]);
+    outbox.push(change(ChangeKind::Resolved, &member(0, Severity::Critical, ("i1", 1, "n3"))), T + MINUTE);
+    assert!(heard(&mut outbox, T + MINUTE).is_empty());
+    let state: State = serde_json::from_str(&serde_json::to_string(outbox.state()).unwrap()).unwrap();
+    let mut outbox = Outbox::restored(state, &[receiver("ops")], &rules(), T + 2 * MINUTE);
+    assert!(heard(&mut outbox, T + 2 * MINUTE).is_empty());
+    // The last one ends as an orphan would: its incident says two still.
+    outbox
+        .push(change(ChangeKind::Resolved, &member(1, Severity::Critical, ("i1", 2, "n3"))), T + 3 * MINUTE);
+    assert_eq!(heard(&mut outbox, T + 3 * MINUTE), ["incident i1: Resolved Resolved"]);
 }

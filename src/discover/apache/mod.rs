@@ -6,6 +6,7 @@ use super::host::{Host, is_pattern};
 use super::lines::{Opened, absolute, folder, included};
 use super::places::{self, Sender};
 use super::{Found, Log, Place, Pool, Product, Remark, Shape, Spot, tells_upstream};
+use crate::wiring;
 use std::collections::HashMap;
 
 /// Apache
@@ -20,11 +21,8 @@ pub const PRODUCT: Product = Product {
         "/usr/local/apache2/conf/httpd.conf",
     ],
     read,
-    advice: Some(ADVICE),
+    advice: Some(wiring::APACHE_ADVICE),
 };
-
-const ADVICE: &str = "to see which worker, and how long it took, log both: add this and `CustomLog … upstream`\n\
-     LogFormat \"%h %l %u %t \\\"%r\\\" %>s %O \\\"%{Referer}i\\\" \\\"%{User-Agent}i\\\" %D %{BALANCER_WORKER_NAME}e\" upstream";
 
 /// `CustomLog`, `TransferLog` or `GlobalLog`.
 #[derive(Clone, Debug, PartialEq, Eq)]

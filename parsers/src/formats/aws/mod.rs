@@ -8,7 +8,7 @@ mod verdict;
 
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while1};
+use nom::bytes::complete::tag;
 use nom::combinator::{eof, peek};
 use nom::sequence::terminated;
 
@@ -16,7 +16,7 @@ use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::offset_in;
 use crate::record::{Millis, Record, Status};
-use crate::text::{self, Failed, Piece};
+use crate::text::{self, Piece};
 use crate::upstreams::{Attempt, Attempts};
 
 /// `alb`
@@ -182,7 +182,9 @@ impl Balancer {
         }
         for field in [CLIENT, TARGET] {
             let value = values.get(field);
-            if value != b"-" && !value.contains(&b':') {
+            let port = memchr::memrchr(b':', value).and_then(|colon| value.get(colon + 1..));
+            // A byte in the place of the blank behind it would shift every field, the statuses among them.
+            if value != b"-" && !port.is_some_and(|port| port.iter().all(u8::is_ascii_digit)) {
                 return Err(self.bad(values, field, "no address with a port"));
             }
         }
@@ -300,7 +302,10 @@ impl Format for Balancer {
 fn field(rest: &[u8]) -> Piece<'_> {
     match rest.split_first() {
         Some((b'"', inner)) => quoted(inner),
-        _ => take_while1::<_, _, Failed<'_>>(|b| b != b' ' && b != b'"').parse_complete(rest),
+        _ => match text::find_either(b' ', b'"', rest).unwrap_or(rest.len()) {
+            0 => text::fail(rest),
+            len => Ok((rest.get(len..).unwrap_or_default(), rest.get(..len).unwrap_or_default())),
+        },
     }
 }
 
@@ -346,7 +351,7 @@ fn status(value: &[u8]) -> Option<Status> {
 
 /// `http://www.example.com:80/a?b` → host with port, path. ALB writes `http://10.0.0.7:80-` where it could read no more.
 fn url(target: &[u8]) -> (&[u8], &[u8]) {
-    let Some(scheme) = memchr::memmem::find(target, b"://") else { return (b"", text::dash(target)) };
+    let Some(scheme) = text::find_literal(b"://", target) else { return (b"", text::dash(target)) };
     let rest = target.get(scheme + 3..).unwrap_or_default();
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     let (host, path) = rest.split_at_checked(end).unwrap_or((rest, b""));

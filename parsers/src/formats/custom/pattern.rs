@@ -117,7 +117,11 @@ impl Pattern {
         mut found: impl FnMut(usize, &'a [u8]),
     ) -> Result<(), Malformed<'a>> {
         let Some(mut rest) = line.strip_prefix(self.head.as_slice()) else {
-            return Err(Malformed { field: "", at: 0, reason: "the pattern begins with other text" });
+            return Err(Malformed {
+                field: crate::formats::LINE,
+                at: 0,
+                reason: "the pattern begins with other text",
+            });
         };
         let mut i = 0;
         while let Some(step) = self.steps.get(i) {

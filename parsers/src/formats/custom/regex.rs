@@ -109,7 +109,11 @@ impl Custom {
         mut found: impl FnMut(Target, &'a str, &'a [u8]),
     ) -> Result<(), Malformed<'a>> {
         let Some(matched) = self.regex.captures(line) else {
-            return Err(Malformed { field: "", at: 0, reason: "the regular expression does not match" });
+            return Err(Malformed {
+                field: crate::formats::LINE,
+                at: 0,
+                reason: "the regular expression does not match",
+            });
         };
         let names = self.captures.names.iter().zip(&self.captures.targets);
         for (group, (name, target)) in self.groups.iter().zip(names) {

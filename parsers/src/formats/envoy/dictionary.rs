@@ -68,7 +68,7 @@ impl Dictionary {
             }
         });
         match scanned {
-            Err(broken) => Err(Malformed { field: "", at: broken.at, reason: broken.reason }),
+            Err(broken) => Err(Malformed { field: "object", at: broken.at, reason: broken.reason }),
             Ok(()) if seen & (1 << Slot::StartTime as u32 | 1 << Slot::EmitTime as u32) == 0 => {
                 Err(Malformed { field: "%START_TIME%", at: 0, reason: "no member holds the time" })
             }

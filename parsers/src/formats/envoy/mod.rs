@@ -18,7 +18,7 @@ pub(crate) use self::ejections::ejection;
 use self::operators::{Shape as Value, Slot};
 use self::record::{Carried, Values, Wrong};
 use self::spec::Spec;
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError, json};
+use super::{Field, Format, Kind, LINE, Malformed, Parsed, SpecError, json};
 use crate::context::Context;
 use crate::syslog::{self, Header};
 
@@ -127,7 +127,7 @@ impl Envoy {
     }
 
     fn field(&self, step: usize) -> &str {
-        self.shape.spec().steps.get(step).map_or("", |step| step.operator.text.as_str())
+        self.shape.spec().steps.get(step).map_or(LINE, |step| step.operator.text.as_str())
     }
 
     fn header<'a>(&self, line: &'a [u8], context: &mut Context) -> Header<'a> {

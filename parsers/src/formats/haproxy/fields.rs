@@ -14,7 +14,7 @@ pub(super) struct Stopped<'a> {
 
 impl<'a> ParseError<&'a [u8]> for Stopped<'a> {
     fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Stopped<'a> {
-        Stopped { rest, field: "", reason: "not as expected" }
+        Stopped { rest, field: crate::formats::LINE, reason: "not as expected" }
     }
 
     fn append(_: &'a [u8], _: ErrorKind, other: Stopped<'a>) -> Stopped<'a> {

@@ -4,12 +4,13 @@ use super::events;
 use super::httplog::{self, Line};
 use super::names::Names;
 use super::session::{Mode, Request, Session};
-use super::template::{Slot, Template, Values};
+use super::template::{Piece, Slot, Template, Values};
 use super::termination::Termination;
-use super::variables::{pieces, unquoted};
+use super::variables::{pieces, told, unquoted};
 use super::{explained, is_blank_or_comment, offset_of};
 use crate::context::Context;
 use crate::formats::{self, Format, Malformed, Parsed, SpecError};
+use crate::proxy_status;
 use crate::record::Record;
 use crate::syslog::{Header, strip, strip_before_date};
 use crate::text::dash;
@@ -22,8 +23,23 @@ pub(super) struct LogFormat {
     times: Times,
     mode: Mode,
     names: Names,
+    /// Whose value tells of an error.
+    told: Option<proxy_status::Header>,
     /// Whether a line begins with a date, so that none is taken for a header's.
     begins_with_date: bool,
+}
+
+/// The first header that tells of an error; others are read as any text is.
+fn one_header(pieces: &mut [Piece]) -> Option<proxy_status::Header> {
+    let mut header = None;
+    for piece in pieces {
+        match piece {
+            Piece::Field(field) if field.slot == Slot::Told && header.is_some() => field.slot = Slot::None,
+            Piece::Field(field) if field.slot == Slot::Told => header = told(&field.name),
+            _ => {}
+        }
+    }
+    header
 }
 
 /// Which fields say when a session ended.
@@ -68,7 +84,8 @@ impl LogFormat {
     /// Compiles the string of a `log-format` line, with or without that word, quotes and escapes.
     pub fn compile(setting: &str) -> Result<LogFormat, SpecError> {
         let text = unquoted(setting);
-        let pieces = pieces(&text, setting)?;
+        let mut pieces = pieces(&text, setting)?;
+        let told = one_header(&mut pieces);
         let template = Template::new(pieces).map_err(|message| SpecError { message, at: 0 })?;
         let Some(times) = Times::of(&template) else {
             let message = "this log-format has no date: add %tr (or %t, %trg, %T, %Ts)".to_owned();
@@ -91,7 +108,7 @@ impl LogFormat {
             Slot::Server,
         ]);
         let name = format!("haproxy:{setting}");
-        Ok(LogFormat { name, template, times, mode, names: Names::new(), begins_with_date })
+        Ok(LogFormat { name, template, times, mode, names: Names::new(), told, begins_with_date })
     }
 
     fn header<'a>(&self, line: &'a [u8], context: &mut Context) -> Header<'a> {
@@ -118,6 +135,7 @@ impl LogFormat {
         session.retries = if self.template.has(Slot::Retries) { values.get(Slot::Retries) } else { b"0" };
         session.site = dash(values.get(Slot::Site));
         session.node = dash(values.get(Slot::Node));
+        session.told = self.told.and_then(|header| header.cause(values.get(Slot::Told)));
         session.request = if self.template.has(Slot::Request) {
             Request::Line(values.get(Slot::Request))
         } else {

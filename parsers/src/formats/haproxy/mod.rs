@@ -19,7 +19,7 @@ use httplog::Line;
 use names::Names;
 use session::Session;
 
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use super::{Field, Format, Kind, LINE, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::event::Event;
 use crate::syslog::{Header, start_of, strip};
@@ -171,7 +171,7 @@ fn is_blank_or_comment(line: &[u8]) -> bool {
 fn stopped(error: nom::Err<Stopped<'_>>) -> Stopped<'_> {
     match error {
         nom::Err::Error(stopped) | nom::Err::Failure(stopped) => stopped,
-        nom::Err::Incomplete(_) => Stopped { rest: b"", field: "", reason: "the line ends here" },
+        nom::Err::Incomplete(_) => Stopped { rest: b"", field: LINE, reason: "the line ends here" },
     }
 }
 

@@ -3,6 +3,7 @@
 use super::fields::{Timer, number, position};
 use super::termination::Termination;
 use crate::context::Context;
+use crate::proxy_status;
 use crate::reason::{Cause, Reason};
 use crate::record::{Extra, Outcome, Record, Status};
 use crate::syslog::Header;
@@ -44,6 +45,8 @@ pub(super) struct Session<'a> {
     pub site: &'a [u8],
     /// The machine, if a field of its own says it.
     pub node: &'a [u8],
+    /// What a header of the answer tells of an error.
+    pub told: Option<Cause>,
 }
 
 /// What was asked for.
@@ -72,6 +75,7 @@ impl<'a> Session<'a> {
             request: Request::Line(b""),
             site: b"",
             node: b"",
+            told: None,
         }
     }
 
@@ -141,6 +145,9 @@ impl<'a> Session<'a> {
             Mode::Http => self.termination.of_http(self.status, has_server, context),
             Mode::Tcp => self.termination.of_tcp(has_server),
         };
+        if let (Some(told), Outcome::GatewayError(own)) = (self.told, record.outcome) {
+            record.outcome = Outcome::GatewayError(proxy_status::refined(own, told));
+        }
         record.node = if self.node.is_empty() { header.host } else { self.node };
         record.pool = self.backend;
         record.attempts = self.attempts(record.outcome, has_server);

@@ -45,6 +45,7 @@ pub(super) enum Slot {
     Target,
     Path,
     Site,
+    Told,
     Node,
 }
 

@@ -8,6 +8,7 @@ use nom::{IResult, Parser};
 
 use super::template::{Field, Piece, Shape, Slot};
 use crate::formats::SpecError;
+use crate::proxy_status::Header;
 
 /// HAProxy's own names of what it can log: name, shape, and where the value goes if it bears on a record.
 const ALIASES: &[(&str, Shape, Slot)] = &[
@@ -249,7 +250,11 @@ fn field(what: &What<'_>, flags: Flags) -> Result<Field, String> {
             let fetch = expression.trim();
             let same = FETCHES.iter().find(|(name, _)| *name == fetch);
             if same.is_none() {
-                let slot = if names_host(fetch) { Slot::Site } else { Slot::None };
+                let slot = match told(&name) {
+                    Some(_) => Slot::Told,
+                    None if names_host(fetch) => Slot::Site,
+                    None => Slot::None,
+                };
                 return Ok(Field {
                     name,
                     shape: Shape::Text,
@@ -269,6 +274,15 @@ fn field(what: &What<'_>, flags: Flags) -> Result<Field, String> {
     let (shape, slot) =
         if flags.hex && shape == Shape::Number { (Shape::Word, Slot::None) } else { (shape, slot) };
     Ok(Field { name, shape, slot, escaped: flags.escaped, quoted: flags.quoted })
+}
+
+/// The header of an answer that a field by this name logs, if it is one that tells of an error:
+/// `%[res.hdr(proxy-status)]`, `%[res.fhdr(X-Luminati-Error,1)]`.
+pub(super) fn told(field: &str) -> Option<Header> {
+    let (fetch, rest) = field.trim_start_matches("%[").split_once('(')?;
+    let is_answers = matches!(fetch.trim(), "res.hdr" | "res.fhdr" | "shdr" | "res.hdrs");
+    let name = rest.split([')', ',']).next()?.trim();
+    is_answers.then(|| Header::named(name.as_bytes())).flatten()
 }
 
 /// Whether a sample expression gives the host that was asked for.

@@ -2,6 +2,7 @@
 //! of them, so that a miss has to be cheap: a few bits of the name decide where to look.
 
 use super::Entry;
+use crate::text;
 
 /// A power of two, some times the number of names.
 const BUCKETS: usize = 1024;
@@ -9,54 +10,64 @@ const BUCKETS: usize = 1024;
 /// Entries by a hash of their path.
 #[derive(Debug)]
 pub struct Entries {
-    buckets: Vec<Vec<Entry>>,
+    /// Bucket by bucket.
+    entries: Vec<Entry>,
+    /// Where each bucket begins, and where the last one ends.
+    starts: Vec<u16>,
 }
 
 impl Entries {
-    pub fn new(entries: Vec<Entry>) -> Entries {
-        let mut buckets: Vec<Vec<Entry>> = Vec::new();
-        buckets.resize_with(BUCKETS, Vec::new);
-        for entry in entries {
-            // A path is split at its last dot only; names may hold dots themselves.
-            if let Some(bucket) = buckets.get_mut(place(entry.path.as_bytes(), entry.path.len())) {
-                bucket.push(entry);
-            }
-        }
-        Entries { buckets }
+    pub fn new(mut entries: Vec<Entry>) -> Entries {
+        // A path is split at its last dot only; names may hold dots themselves.
+        let of = |entry: &Entry| place(entry.path.as_bytes(), entry.path.len());
+        // Of those with the same path the first one counts: the order stays.
+        entries.sort_by_key(of);
+        let start = |bucket: usize| entries.partition_point(|entry| of(entry) < bucket);
+        let starts = (0..=BUCKETS).map(|bucket| u16::try_from(start(bucket)).unwrap_or(u16::MAX)).collect();
+        Entries { entries, starts }
     }
 
     /// The entry whose path is these names with dots between.
+    #[inline(always)]
     pub fn find(&self, names: &[&[u8]]) -> Option<&Entry> {
-        let last = names.last()?;
-        let length = names.iter().map(|name| name.len() + 1).sum::<usize>().checked_sub(1)?;
-        let bucket = self.buckets.get(place(last, length))?;
-        bucket.iter().find(|entry| is_path(entry.path.as_bytes(), names))
+        let (last, before) = names.split_last()?;
+        let length = before.iter().fold(last.len(), |length, name| length + name.len() + 1);
+        let (from, to) = match self.starts.get(place(last, length)..)? {
+            [from, to, ..] if from < to => (usize::from(*from), usize::from(*to)),
+            _ => return None,
+        };
+        self.entries.get(from..to)?.iter().find(|entry| is_path(entry.path.as_bytes(), last, before, length))
     }
 }
 
 /// Which bucket: by the length of the whole, and the last bytes, which the last name has as the whole path has them.
+#[inline(always)]
 fn place(text: &[u8], length: usize) -> usize {
-    let last =
-        |back: usize| text.len().checked_sub(back).and_then(|at| text.get(at)).map_or(0, |b| usize::from(*b));
     // The last byte and the one before it; a name of one byte has a dot, or nothing, before it: both count as nothing.
-    let before = match last(2) {
-        _ if text.len() < 2 => 0,
-        dot if dot == usize::from(b'.') => 0,
-        byte => byte,
+    let (before, last) = match text {
+        [.., b'.', last] | [last] => (0, *last),
+        [.., before, last] => (*before, *last),
+        [] => (0, 0),
     };
-    (length.wrapping_mul(167) ^ last(1).wrapping_mul(31) ^ before.wrapping_mul(5)) % BUCKETS
+    (length.wrapping_mul(167) ^ usize::from(last).wrapping_mul(31) ^ usize::from(before).wrapping_mul(5))
+        % BUCKETS
 }
 
 /// Whether the path, split at dots, is these names. Names may hold dots themselves.
-fn is_path(path: &[u8], names: &[&[u8]]) -> bool {
-    let mut rest = path;
-    for (i, name) in names.iter().enumerate() {
-        let Some(after) = rest.strip_prefix(*name) else { return false };
+#[inline(always)]
+fn is_path(path: &[u8], last: &[u8], before: &[&[u8]], length: usize) -> bool {
+    if path.len() != length {
+        return false;
+    }
+    let Some((mut rest, own)) = path.split_at_checked(length - last.len()) else { return false };
+    if !text::same(own, last) {
+        return false;
+    }
+    for name in before {
+        let Some(after) = rest.strip_prefix(*name).and_then(|after| after.strip_prefix(b".")) else {
+            return false;
+        };
         rest = after;
-        if i + 1 < names.len() {
-            let Some(after) = rest.strip_prefix(b".") else { return false };
-            rest = after;
-        }
     }
     rest.is_empty()
 }

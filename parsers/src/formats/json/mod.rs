@@ -179,8 +179,8 @@ impl Json {
         Json { name, labels, entries: Entries::new(entries), speaker: None, knows_upstream }
     }
 
-    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8]) -> Result<Seen<'a>, Malformed<'a>> {
-        let mut seen = Seen::new(line);
+    /// What the members of an object in a line say; filled in place, for it is no small thing to hand on.
+    fn scan<'a>(&self, line: &'a [u8], text: &'a [u8], seen: &mut Seen<'a>) -> Result<(), Malformed<'a>> {
         seen.speaker = self.speaker;
         let scanned = scan::members(text, |names, value, _| {
             if let Some(entry) = self.entries.find(names) {
@@ -191,12 +191,14 @@ impl Json {
             Ok(()) => {
                 seen.is_whole = true;
                 seen.settle();
-                Ok(seen)
+                Ok(())
             }
             Err(broken) => {
                 // A name is what the line says: only a plain one is shown as a field's.
-                let plain = broken.member.iter().all(u8::is_ascii_graphic) && broken.member.len() <= NAME_MAX;
-                let field = if plain { str::from_utf8(broken.member).unwrap_or_default() } else { "" };
+                let is_plain = matches!(broken.member.len(), 1..=NAME_MAX)
+                    && broken.member.iter().all(u8::is_ascii_graphic);
+                let member = str::from_utf8(broken.member).ok().filter(|_| is_plain);
+                let field = member.unwrap_or("object");
                 Err(Malformed { field, at: offset_in(line, text) + broken.at, reason: broken.reason })
             }
         }
@@ -208,9 +210,15 @@ impl Json {
 pub(super) struct Known(Json);
 
 impl Known {
-    /// Every one of them.
-    pub(super) fn new() -> Known {
-        Known(Json::recognising())
+    /// Every one of them, but for what a format has in their place: `None` is a name that means nothing there.
+    pub(super) fn but_for(own: &[(&str, Option<Meaning>, u8)]) -> Known {
+        let is_own = |path: &str| own.iter().any(|(name, ..)| *name == path);
+        let mut entries = names::entries();
+        entries.retain(|entry| !is_own(&entry.path));
+        entries.extend(own.iter().filter_map(|(name, meaning, rank)| {
+            Some(Entry { path: (*name).into(), meaning: (*meaning)?, rank: *rank, speaker: None })
+        }));
+        Known(Json::new("json".to_owned(), entries, seen::LABELS.map(str::to_owned).to_vec()))
     }
 
     /// The labels that some of them fill.
@@ -264,7 +272,8 @@ impl Format for Json {
         if text.is_empty() {
             return Ok(Parsed::Other);
         }
-        let mut seen = self.scan(line, text)?;
+        let mut seen = Seen::new(line);
+        self.scan(line, text, &mut seen)?;
         if !sender.is_empty() {
             seen.set(Slot::Node, u8::MAX, sender);
         }
@@ -285,6 +294,12 @@ impl Format for Json {
             }
         }
         Err(malformed(line, unusable))
+    }
+
+    /// Envoy may write of its servers to a file of its own.
+    fn is_own(&self, line: &[u8], context: &mut Context) -> bool {
+        let (text, sender) = object(line, context);
+        envoy::ejection(text, sender, context).is_some()
     }
 
     fn explain<'a>(&'a self, line: &'a [u8], context: &mut Context) -> Vec<Field<'a>> {
@@ -328,6 +343,14 @@ fn is_message(text: &[u8]) -> bool {
 /// Every name that is known without a map, and what it gives.
 pub fn known_names() -> impl Iterator<Item = (&'static str, &'static str)> {
     names::documented()
+}
+
+/// Whether one of these names is known to give a time, and one a status.
+pub(crate) fn tells(names: &[String]) -> (bool, bool) {
+    let gives = |what: &[&str]| {
+        known_names().any(|(name, gives)| what.contains(&gives) && names.iter().any(|n| n == name))
+    };
+    (gives(&[Slot::Time.name(), Slot::StartTime.name()]), gives(&[Slot::Status.name()]))
 }
 
 /// The names in a line, dots between: for people who have to write a map. Empty if it is no JSON object.

@@ -77,12 +77,15 @@ pub fn fastly<'a>(seen: &Seen<'a>, record: &mut Record<'a>) -> Outcome {
     }
     let is_own = seen.state.get().starts_with(b"ERROR");
     let phrase = seen.phrase.get();
-    let reason = match failure::of(phrase, &[]) {
+    let reason = || match failure::of(phrase, &[]) {
         Some(Failure::Upstream(reason)) => Some(reason),
         _ if phrase.eq_ignore_ascii_case(b"backend fetch failed") => Some(Reason::Unknown),
         _ => None,
     };
-    match (record.status.code(), reason) {
+    let code = record.status.code();
+    // No other status' phrase is asked for its reason.
+    let reason = if matches!(code, Some(502..=504)) { reason() } else { None };
+    match (code, reason) {
         (Some(503), Some(reason)) => Outcome::GatewayError(Cause::proxy(reason)),
         (Some(502 | 504), _) if record.status != Status::NONE => {
             let answered =

@@ -190,10 +190,10 @@ impl<'a> Seen<'a> {
             self.speaker = Some(Speaker::Scraper);
         }
         // A whole URL names the host that was asked for; another one beside it is the machine.
-        let path = self.values.or_empty(Slot::Path);
+        let path = if self.has_site() { b"" } else { self.values.or_empty(Slot::Path) };
         let asked = if path.starts_with(b"http") { fields::authority(path) } else { b"" };
-        let is_node = self.logstash || !asked.is_empty() && text::site(asked) != text::site(self.host);
         if !self.host.is_empty() {
+            let is_node = self.logstash || !asked.is_empty() && text::site(asked) != text::site(self.host);
             self.set(if is_node { Slot::Node } else { Slot::Site }, 2, self.host);
         }
         if !asked.is_empty() {
@@ -216,6 +216,14 @@ impl<'a> Seen<'a> {
         if self.speaker == Some(Speaker::Scraper) {
             self.settle_scraper();
         }
+    }
+
+    /// Whether nothing that the host or the path says of the site would count any more.
+    fn has_site(&self) -> bool {
+        let rank = self.ranks.get(Slot::Site as usize);
+        self.host.is_empty()
+            && rank.is_some_and(|rank| *rank <= 3)
+            && self.values.get(Slot::Site).is_some_and(|site| !is_missing(site) && !site.starts_with(b"/"))
     }
 
     /// A fetch names the exit, the proxy or an error; nginx's own variables say that it is none.

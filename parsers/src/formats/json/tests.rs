@@ -311,7 +311,7 @@ fn what_is_no_request_and_what_is_no_json() {
         assert!(matches!(json.parse(line.as_bytes(), &mut context()), Ok(Parsed::Other)), "{line}");
     }
     let malformed = [
-        ("not json", "", 0),
+        ("not json", "object", 0),
         (r#"{"time":"2026-05-18T09:52:41Z","status":"502""#, "status", 45),
         (r#"{"time":"2026-05-18T09:52:41Z","status":"50x"}"#, "status", 41),
         (r#"{"time":"yesterday","status":"502"}"#, "time", 9),
@@ -319,10 +319,10 @@ fn what_is_no_request_and_what_is_no_json() {
         (r#"{"status":502}"#, "time", 0),
         (
             r#"{"time":"2026-05-18T09:52:41Z","status":502}{"time":"2026-05-18T09:52:41Z","status":200}"#,
-            "",
+            "object",
             44,
         ),
-        (r#"{"time":"2026-05-18T09:52:41Z","sta{"time":"2026-05-18T09:52:41Z","status":200}"#, "", 37),
+        (r#"{"time":"2026-05-18T09:52:41Z","sta{"time":"2026-05-18T09:52:41Z","status":200}"#, "object", 37),
     ];
     for (line, field, at) in malformed {
         let error = json.parse(line.as_bytes(), &mut context()).unwrap_err();

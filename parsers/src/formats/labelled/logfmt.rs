@@ -1,20 +1,25 @@
 //! logfmt: `name=value`, blanks between; a value with blanks stands between quotes, and `\` escapes in there. A name
 //! alone is true.
 
-use nom::Parser;
-use nom::bytes::complete::{take_while, take_while1};
-
 use super::Stopped;
-use crate::text::{self, Failed, Piece};
+use crate::text::{self, Piece};
 
 /// Whether a name and a value come first.
 pub(super) fn begins(line: &[u8]) -> bool {
     name(line).is_ok_and(|(rest, _)| rest.starts_with(b"="))
 }
 
+const NAME: [bool; 256] = text::word_bytes(b"_.-@/#:");
+
+pub(super) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && text::run_of(&NAME, name) == name.len()
+}
+
 fn name(rest: &[u8]) -> Piece<'_> {
-    take_while1::<_, _, Failed<'_>>(|b: u8| b.is_ascii_alphanumeric() || b"_.-@/#:".contains(&b))
-        .parse_complete(rest)
+    match rest.split_at_checked(text::run_of(&NAME, rest)) {
+        Some((name, after)) if !name.is_empty() => Ok((after, name)),
+        _ => text::fail(rest),
+    }
 }
 
 fn value(rest: &[u8]) -> Piece<'_> {
@@ -22,13 +27,21 @@ fn value(rest: &[u8]) -> Piece<'_> {
         let (rest, value) = text::escaped(inner)?;
         return Ok((rest.get(1..).unwrap_or_default(), value));
     }
-    take_while::<_, _, Failed<'_>>(|b| b != b' ' && b != b'"').parse_complete(rest)
+    let (value, rest) = rest.split_at(text::find_either(b' ', b'"', rest).unwrap_or(rest.len()));
+    Ok((rest, value))
 }
 
-pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
+/// Calls `each` for every name and its value. All names are looked at, known or not: their ends are found so.
+#[inline(always)]
+pub(super) fn pairs<'a>(
+    text: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]) -> bool,
+) -> Result<(), Stopped> {
     let mut rest = text;
     loop {
-        rest = rest.trim_ascii_start();
+        if rest.first().is_some_and(|b| *b <= b' ') {
+            rest = rest.trim_ascii_start();
+        }
         if rest.is_empty() {
             return Ok(());
         }

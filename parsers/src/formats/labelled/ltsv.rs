@@ -2,6 +2,7 @@
 
 use super::{Meaning, Stopped, lasting, slot};
 use crate::fields::{Slot, Unit};
+use crate::text;
 
 /// ltsv.org's recommended labels, where they are not JSON's: its `host` is the client.
 pub(super) const NAMES: &[(&str, Option<Meaning>, u8)] = &[
@@ -18,25 +19,38 @@ pub(super) const NAMES: &[(&str, Option<Meaning>, u8)] = &[
 
 /// Whether a label comes first, and a tab somewhere.
 pub(super) fn begins(line: &[u8]) -> bool {
-    label(line).is_some() && line.contains(&b'\t')
+    let label = text::find(b':', line).and_then(|at| line.get(..at));
+    label.is_some_and(is_label) && text::find(b'\t', line).is_some()
 }
 
-fn label(field: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = field.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')))?;
-    let (label, rest) = field.split_at_checked(end)?;
-    Some((label, rest.strip_prefix(b":")?)).filter(|(label, _)| !label.is_empty())
+pub(super) fn is_label(label: &[u8]) -> bool {
+    const LABEL: [bool; 256] = text::word_bytes(b"_.-");
+    !label.is_empty() && text::run_of(&LABEL, label) == label.len()
 }
 
-pub(super) fn pairs<'a>(text: &'a [u8], mut each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
-    let mut at = 0;
-    for field in text.split(|b| *b == b'\t') {
-        match label(field) {
-            Some((label, value)) => each(label, value),
+/// Calls `each` for every label and its value; it tells whether it knows the label, which need not be looked at then.
+#[inline(always)]
+pub(super) fn pairs<'a>(
+    text: &'a [u8],
+    mut each: impl FnMut(&'a [u8], &'a [u8]) -> bool,
+) -> Result<(), Stopped> {
+    let mut rest = text;
+    loop {
+        let tab = text::find(b'\t', rest);
+        let (field, after) = rest.split_at_checked(tab.unwrap_or(rest.len())).unwrap_or_default();
+        let parts = text::find(b':', field).and_then(|at| field.split_at_checked(at));
+        match parts.and_then(|(label, value)| Some((label, value.get(1..)?))) {
+            Some((label, value)) if each(label, value) || is_label(label) => {}
             // Tabs at the end, and two of them, are seen.
-            None if field.is_empty() => {}
-            None => return Err(Stopped { at, reason: "a label and a colon were expected" }),
+            _ if field.is_empty() => {}
+            _ => {
+                let at = text.len() - rest.len();
+                return Err(Stopped { at, reason: "a label and a colon were expected" });
+            }
         }
-        at += field.len() + 1;
+        match after {
+            [_, after @ ..] => rest = after,
+            [] => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -8,7 +8,7 @@ mod logfmt;
 mod ltsv;
 
 use super::json::{self, Entry, Known, Meaning, Seen};
-use super::{Field, Format, Kind, Malformed, Parsed, SpecError};
+use super::{Field, Format, Kind, LINE, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::{Slot, Unit, offset_in};
 use crate::syslog::{self, Header};
@@ -67,10 +67,19 @@ impl Grammar {
         }
     }
 
-    fn pairs<'a>(self, text: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Stopped> {
+    /// Calls `each` for every name and value; it tells whether it knows the name. One that it does not know may be none:
+    /// that ends it.
+    fn pairs<'a>(self, text: &'a [u8], each: impl FnMut(&'a [u8], &'a [u8]) -> bool) -> Result<(), Stopped> {
         match self {
             Grammar::Ltsv => ltsv::pairs(text, each),
             Grammar::Logfmt => logfmt::pairs(text, each),
+        }
+    }
+
+    fn is_name(self, name: &[u8]) -> bool {
+        match self {
+            Grammar::Ltsv => ltsv::is_label(name),
+            Grammar::Logfmt => logfmt::is_name(name),
         }
     }
 
@@ -87,26 +96,11 @@ impl Grammar {
 struct Labelled {
     grammar: Grammar,
     known: Known,
-    /// `None`: a name that means nothing here.
-    own: Vec<(Box<str>, Option<Entry>)>,
 }
 
 impl Labelled {
     fn new(grammar: Grammar) -> Labelled {
-        let own = grammar.own().iter().map(|(name, meaning, rank)| {
-            let path: Box<str> = (*name).into();
-            let entry =
-                meaning.map(|meaning| Entry { path: path.clone(), meaning, rank: *rank, speaker: None });
-            (path, entry)
-        });
-        Labelled { grammar, known: Known::new(), own: own.collect() }
-    }
-
-    fn entry(&self, name: &[u8]) -> Option<&Entry> {
-        match self.own.iter().find(|(own, _)| own.as_bytes() == name) {
-            Some((_, entry)) => entry.as_ref(),
-            None => self.known.entry(name),
-        }
+        Labelled { grammar, known: Known::but_for(grammar.own()) }
     }
 
     /// Whether this is a program's message in the same file, rather than a request under names that nobody here knows.
@@ -119,6 +113,7 @@ impl Labelled {
                 b"msg" | b"message" => message = true,
                 _ => status |= has(b"status") || has(b"code"),
             }
+            false
         });
         read.is_ok() && level && message && !status
     }
@@ -129,12 +124,8 @@ impl Labelled {
         if self.grammar.begins(line) {
             return Some(Header { rest: line, ..Header::default() });
         }
-        let mut prefix = context.prefix;
-        let header = syslog::strip(line, &mut prefix);
+        let header = syslog::strip(line, &mut context.prefix);
         let begins = self.grammar.begins(header.rest);
-        if begins {
-            context.prefix = prefix;
-        }
         let framed = || heroku::framed(line).ok().map(|(_, header)| header);
         if begins { Some(header) } else { framed().filter(|header| self.grammar.begins(header.rest)) }
     }
@@ -176,18 +167,20 @@ impl Format for Labelled {
             return Ok(Parsed::Other);
         }
         let Some(header) = self.text(line, context) else {
-            return Err(Malformed { field: "", at: 0, reason: "no name and value" });
+            return Err(Malformed { field: LINE, at: 0, reason: "no name and value" });
         };
         let (mut seen, mut router) = (Seen::new(line), heroku::Router::default());
         let read = self.grammar.pairs(header.rest, |name, value| {
             router.take(name, value);
-            if let Some(entry) = self.entry(name) {
+            let entry = self.known.entry(name);
+            if let Some(entry) = entry {
                 seen.take(entry, plain(entry, value));
             }
+            entry.is_some()
         });
         if let Err(stopped) = read {
             let at = offset_in(line, header.rest) + stopped.at;
-            return Err(Malformed { field: "", at, reason: stopped.reason });
+            return Err(Malformed { field: LINE, at, reason: stopped.reason });
         }
         seen.settle();
         if !header.host.is_empty() {
@@ -222,8 +215,11 @@ impl Format for Labelled {
         let mut fields: Vec<_> = header.fields(line).collect();
         // What was seen before the break is what people want; where it broke, `parse` says.
         let _ = self.grammar.pairs(header.rest, |name, value| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            fields.push(Field { name, value, at: offset_in(line, value) });
+            if self.grammar.is_name(name) {
+                let name = String::from_utf8_lossy(name).into_owned();
+                fields.push(Field { name, value, at: offset_in(line, value) });
+            }
+            false
         });
         fields
     }

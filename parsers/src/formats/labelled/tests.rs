@@ -163,16 +163,16 @@ fn what_is_no_request_and_what_is_no_such_line() {
         assert!(matches!(format.parse(line.as_bytes(), &mut context()), Ok(Parsed::Other)), "{line}");
     }
     for (format, line, field, at) in [
-        (&ltsv, "time:2010-10-06T21:51:37Z status:200", "", 0),
+        (&ltsv, "time:2010-10-06T21:51:37Z status:200", "line", 0),
         (&ltsv, "time:2010-10-06T21:51:37Z\tstatus:20", "status", 33),
         (&ltsv, "time:2010-10-06T21:51:37Z\tstatus:", "status", 33),
-        (&ltsv, "time:2010-10-06T21:51:37Z\tnothing\tstatus:200", "", 26),
+        (&ltsv, "time:2010-10-06T21:51:37Z\tnothing\tstatus:200", "line", 26),
         (&ltsv, "time:yesterday\tstatus:200", "time", 5),
         (&ltsv, "time:2010-10-06T21:51:37Z\tsize:200", "status", 0),
-        (&logfmt, "hello world", "", 0),
+        (&logfmt, "hello world", "line", 0),
         (&logfmt, "time=2010-10-06T21:51:37Z status=20", "status", 33),
-        (&logfmt, r#"time=2010-10-06T21:51:37Z status=200 msg="x"#, "", 41),
-        (&logfmt, r#"time=2010-10-06T21:51:37Z status=200 msg=a"b"#, "", 42),
+        (&logfmt, r#"time=2010-10-06T21:51:37Z status=200 msg="x"#, "line", 41),
+        (&logfmt, r#"time=2010-10-06T21:51:37Z status=200 msg=a"b"#, "line", 42),
         (&logfmt, "status=200 bytes=1", "time", 0),
     ] {
         let error = format.parse(line.as_bytes(), &mut context()).unwrap_err();

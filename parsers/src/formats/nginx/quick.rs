@@ -5,6 +5,9 @@ use super::steps::{End, Ends, Literal, Slots, Step};
 use super::variables::Shape;
 use crate::text::{self, ONES, TOPS, word_at};
 
+/// How much is looked at before a vector search takes over.
+const NEAR: usize = 32;
+
 /// How the end of a step's value is found here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quick {
@@ -14,6 +17,8 @@ pub(super) enum Quick {
     Status,
     /// As many digits and points as there are, or a dash, or nothing.
     Number,
+    /// The same; `0.019` nearly always.
+    Seconds,
     /// At the next quote, which may be far.
     Quoted,
     /// At the next quote, which is near.
@@ -41,7 +46,8 @@ impl Quick {
         match (ends, shape) {
             (Ends::Shape, Shape::Clf) => Quick::Clf,
             (Ends::Shape, Shape::Status) => Quick::Status,
-            (Ends::Shape, Shape::Number | Shape::Decimal) => Quick::Number,
+            (Ends::Shape, Shape::Number) => Quick::Number,
+            (Ends::Shape, Shape::Decimal) => Quick::Seconds,
             (Ends::Quote, Shape::Free) => Quick::Quoted,
             (Ends::Quote, Shape::Addresses) => Quick::QuotedAddresses,
             (Ends::Quote, Shape::Numbers | Shape::Statuses) => Quick::QuotedNumbers,
@@ -82,8 +88,8 @@ fn end(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
     match step.quick {
         Quick::Clf => is_clf(line.get(pos..)?).then_some(pos + 26),
         Quick::Status => (run(word_at(line, pos), b'0') == 3).then_some(pos + 3),
-        Quick::Number if is_seconds(word_at(line, pos), &step.literal) => Some(pos + 5),
-        Quick::Number => match run(word_at(line, pos), b'.') {
+        Quick::Seconds if is_seconds(word_at(line, pos), &step.literal) => Some(pos + 5),
+        Quick::Number | Quick::Seconds => match run(word_at(line, pos), b'.') {
             0 => Some(pos + usize::from(line.get(pos) == Some(&b'-'))),
             8 => slowly(step, line, pos),
             len => line.get(pos).is_some_and(u8::is_ascii_digit).then_some(pos + len),
@@ -143,7 +149,17 @@ fn item(step: &Step, line: &[u8], pos: usize) -> Option<usize> {
 
 #[inline(always)]
 fn near(byte: u8, line: &[u8], pos: usize) -> Option<usize> {
-    Some(pos + text::find(byte, line.get(pos..)?)?)
+    let pattern = ONES * u64::from(byte);
+    let mut at = pos;
+    // Beyond the line's end there are zeros, which nobody looks for.
+    while at < pos + NEAR {
+        let hits = text::zero_bytes(word_at(line, at) ^ pattern);
+        if hits != 0 {
+            return Some(at + hits.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + memchr::memchr(byte, line.get(at..)?)?)
 }
 
 /// `0.019` and the first byte of a literal that does not look like a number's next.
@@ -171,12 +187,25 @@ fn run(word: u64, low: u8) -> usize {
     (!good & TOPS).trailing_zeros() as usize / 8
 }
 
+/// All bits of each byte that is not zero; for bytes below 0x80.
+const fn filled(word: u64) -> u64 {
+    ((word + ONES * 0x7F) & TOPS) / 0x80 * 0xFF
+}
+
 /// `22/Nov/2026:14:53:53 +0000`: only its outline.
 #[inline(always)]
 fn is_clf(rest: &[u8]) -> bool {
+    // What stands between the numbers, eight bytes at a time.
+    const MARKS: [u64; 3] = [
+        u64::from_le_bytes(*b"\0\0/\0\0\0/\0"),
+        u64::from_le_bytes(*b"\0\0\0:\0\0:\0"),
+        u64::from_le_bytes(*b"\0:\0\0 \0\0\0"),
+    ];
     let Some((date, _)) = rest.split_first_chunk::<26>() else { return false };
-    let outline = [date[2], date[6], date[11], date[14], date[17], date[20]];
-    outline == *b"//::: " && matches!(date[21], b'+' | b'-')
+    let (&[a, b, c], _) = date.as_chunks::<8>() else { return false };
+    let other = |word: [u8; 8], marks: u64| (u64::from_le_bytes(word) ^ marks) & filled(marks);
+    let others = other(a, MARKS[0]) | other(b, MARKS[1]) | other(c, MARKS[2]);
+    others == 0 && matches!(date[21], b'+' | b'-')
 }
 
 #[cfg(test)]

@@ -416,23 +416,10 @@ impl<'f, 'a> CandidateEnds<'f, 'a> {
                 Some((0, literal.len() - 1))
             }
             CandidateEnds::Text { literal, region, from, .. } => {
-                let at = *from + find(region.get(*from..)?, literal)?;
+                let at = *from + text::find_literal(literal, region.get(*from..)?)?;
                 *from = at + 1;
                 Some((at, literal.len()))
             }
         }
-    }
-}
-
-/// The first occurrence of a short literal: cheaper than a searcher that is built anew for each line.
-fn find(line: &[u8], literal: &[u8]) -> Option<usize> {
-    let first = *literal.first()?;
-    let mut from = 0;
-    loop {
-        let at = from + text::find(first, line.get(from..)?)?;
-        if line.get(at..)?.starts_with(literal) {
-            return Some(at);
-        }
-        from = at + 1;
     }
 }

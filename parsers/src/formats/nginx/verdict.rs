@@ -7,7 +7,7 @@ use crate::proxy_status::{self, Header};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Extra, Millis, Outcome, Record, Status};
 use crate::text::{self, RequestLine};
-use crate::upstreams::{Attempts, Lists};
+use crate::upstreams::{self, Attempts, Lists};
 
 /// Which of the slots the format carries: an empty value and a missing variable say different things.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,40 +64,69 @@ pub(super) fn record<'a>(
 ) -> Record<'a> {
     let values = Values { slots, carried };
     let status = text::status(values.get(Slot::Status)).unwrap_or(Status::NONE);
-    let request = request(&values);
-    let hostname = text::dash(values.get(Slot::Hostname));
-    let lists = lists(&values, status);
-    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
-    if carried.has(Slot::Server)
-        && let Attempts::One(attempt) = &mut attempts
+    let is_fine = context.gateway_statuses.is_none() && !matches!(status.code(), Some(9 | 499 | 502 | 504));
+    // One try that an address answered, of a request that ended well whatever it was: nearly every line. What is read
+    // here is what `judged` would say of it.
+    if is_fine
+        && let Some(mut attempt) = upstreams::usual(values.get(Slot::Addr), values.get(Slot::UpstreamStatus))
     {
-        attempt.upstream = text::dash(values.get(Slot::Server));
+        if carried.has(Slot::Server) {
+            attempt.upstream = text::dash(values.get(Slot::Server));
+        }
+        let request = request(&values);
+        return of(&values, (end, status, node), request, Attempts::One(attempt), Outcome::Fine);
     }
-    let is_session = carried.is_of_sessions();
-    let time = if is_session { Slot::SessionTime } else { Slot::RequestTime };
+    judged(&values, (end, status, node), context)
+}
+
+#[inline(always)]
+fn of<'a>(
+    values: &Values<'_, 'a>,
+    (end, status, node): (Millis, Status, &'a [u8]),
+    request: RequestLine<'a>,
+    attempts: Attempts<'a>,
+    outcome: Outcome,
+) -> Record<'a> {
+    let hostname = text::dash(values.get(Slot::Hostname));
+    let time = if values.carried.is_of_sessions() { Slot::SessionTime } else { Slot::RequestTime };
     Record {
         request_time: text::millis(values.get(time)),
         method: request.method,
         path: request.target,
         node: if hostname.is_empty() { node } else { hostname },
         pool: text::dash(values.get(Slot::Pool)),
-        site: site(&values),
+        site: site(values),
         attempts,
-        outcome: Evidence {
-            status,
-            protocol: request.protocol,
-            cache_status: values.get(Slot::CacheStatus),
-            lists: lists.as_ref(),
-            attempts: &attempts,
-            told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
-            is_session,
-        }
-        .outcome(context),
+        outcome,
         end,
         status,
         region: b"",
         extra: Extra::NONE,
     }
+}
+
+/// The same of any line.
+#[inline(never)]
+fn judged<'a>(values: &Values<'_, 'a>, head: (Millis, Status, &'a [u8]), context: &Context) -> Record<'a> {
+    let (request, status) = (request(values), head.1);
+    let lists = lists(values, status);
+    let mut attempts = lists.map_or(Attempts::None, Lists::attempts);
+    if values.carried.has(Slot::Server)
+        && let Attempts::One(attempt) = &mut attempts
+    {
+        attempt.upstream = text::dash(values.get(Slot::Server));
+    }
+    let outcome = Evidence {
+        status,
+        protocol: request.protocol,
+        cache_status: values.get(Slot::CacheStatus),
+        lists: lists.as_ref(),
+        attempts: &attempts,
+        told: values.carried.header.and_then(|header| header.cause(values.get(Slot::ProxyStatus))),
+        is_session: values.carried.is_of_sessions(),
+    }
+    .outcome(context);
+    of(values, head, request, attempts, outcome)
 }
 
 /// All of nginx's times are taken when the line is written: the request's end. The most exact one counts.

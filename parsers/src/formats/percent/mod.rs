@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod letters;
+mod plain;
 mod shape;
 mod steps;
 mod values;
@@ -12,7 +13,7 @@ pub use self::shape::Shape;
 pub use self::values::{Slot, Values, Verdict};
 
 use self::steps::Spec;
-use super::{Compiled, Field, Format, Malformed, Parsed, SpecError};
+use super::{Compiled, Field, Format, LINE, Malformed, Parsed, SpecError};
 use crate::context::Context;
 use crate::fields::Unit;
 use crate::proxy_status::{self, Header};
@@ -172,7 +173,7 @@ impl Percent {
         node: &'a [u8],
         context: &mut Context,
     ) -> Result<Parsed<'a>, Malformed<'a>> {
-        let mut furthest = Malformed { field: "", at: 0, reason: "no such format" };
+        let mut furthest = Malformed { field: LINE, at: 0, reason: "no such format" };
         for spec in &self.specs {
             match self.by(spec, line, node, context) {
                 Ok(parsed) => return Ok(parsed),

@@ -74,7 +74,10 @@ impl Shape {
             Shape::HalfDay => 2 * usize::from(matches!(rest, [b'A' | b'P' | b'a' | b'p', b'M' | b'm', ..])),
             Shape::Capitals => match rest {
                 [b'-', ..] => 1,
-                _ => rest.iter().take_while(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_')).count(),
+                _ => {
+                    let is_inside = |b: &u8| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_');
+                    rest.iter().position(|b| !is_inside(b)).unwrap_or(rest.len())
+                }
             },
         };
         if len == 0 { Taken::Wrong } else { Taken::Len(len) }
@@ -82,7 +85,8 @@ impl Shape {
 }
 
 fn digits(rest: &[u8], from: usize) -> usize {
-    rest.iter().skip(from).take_while(|b| b.is_ascii_digit()).count()
+    let rest = rest.get(from..).unwrap_or_default();
+    rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len())
 }
 
 fn number(rest: &[u8], with_fraction: bool) -> usize {

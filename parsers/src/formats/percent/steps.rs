@@ -22,15 +22,17 @@ const TRY_COSTS: usize = 64;
 
 /// A value and the text after it.
 #[derive(Debug)]
-struct Step {
-    directive: Directive,
-    literal: Vec<u8>,
+pub(super) struct Step {
+    pub(super) directive: Directive,
+    pub(super) literal: Vec<u8>,
     /// Blanks before the value are no part of it.
-    padded: bool,
+    pub(super) padded: bool,
     /// So may blanks after it be.
-    trailing: bool,
+    pub(super) trailing: bool,
     /// Ends before the first slash, the start of the next value.
-    at_slash: bool,
+    pub(super) at_slash: bool,
+    /// [`Step::only_end`] says where it ends.
+    pub(super) is_sure: bool,
 }
 
 impl Step {
@@ -112,8 +114,10 @@ fn bare_quote(text: &[u8], from: usize) -> Option<usize> {
 /// A format string taken apart.
 #[derive(Debug)]
 pub struct Spec {
-    head: Vec<u8>,
-    steps: Vec<Step>,
+    pub(super) head: Vec<u8>,
+    pub(super) steps: Vec<Step>,
+    /// Each value ends in one way only.
+    is_plain: bool,
     carried: u64,
     /// Headers may follow (Squid's `log_mime_hdrs`), or a dash (Traffic Server's log of Squid's shape).
     tail: bool,
@@ -169,7 +173,8 @@ impl Spec {
                     }
                     let padded = directive.padding == Padding::Left || after_left;
                     let literal = Vec::new();
-                    steps.push(Step { directive, literal, padded, trailing: false, at_slash: false });
+                    let (trailing, at_slash, is_sure) = (false, false, false);
+                    steps.push(Step { directive, literal, padded, trailing, at_slash, is_sure });
                 }
             }
         }
@@ -186,7 +191,11 @@ impl Spec {
         let header = steps.iter().find_map(|step| step.directive.header);
         let slots = steps.iter().filter_map(|step| step.directive.slot);
         let carried = slots.fold(0, |carried, slot| carried | 1 << slot as u32);
-        Ok(Spec { head: head.into_bytes(), steps, carried, tail: false, is_end, unit, header })
+        for step in &mut steps {
+            step.is_sure = step.has_only_end();
+        }
+        let is_plain = steps.iter().all(|step| step.is_sure);
+        Ok(Spec { head: head.into_bytes(), steps, is_plain, carried, tail: false, is_end, unit, header })
     }
 
     pub fn carried(&self) -> u64 {
@@ -216,6 +225,9 @@ impl Spec {
     /// # Errors
     /// Where the line stops making sense.
     pub fn read<'a>(&self, line: &'a [u8], values: &mut Values<'a>) -> Result<(), Stop> {
+        if self.is_plain && self.plain(line, values).is_some() {
+            return Ok(());
+        }
         let mut reading = Reading::new(self, line, values);
         if reading.all() && reading.tries > 0 && !reading.two_readings {
             return Ok(());
@@ -327,7 +339,10 @@ impl<'f, 'a> Reading<'f, 'a> {
                 // Another reading of the same bytes, some of which may be looked at to the line's end.
                 self.spend(rest.len());
             }
-            let len = match step.directive.shape.take(rest) {
+            let sure = if step.is_sure { step.only_end(rest) } else { None };
+            let sure = sure.filter(|len| rest.get(*len..).is_some_and(|after| step.is_literal_at(after)));
+            let taken = sure.map_or_else(|| step.directive.shape.take(rest), Taken::Len);
+            let len = match taken {
                 Taken::Len(len) => len,
                 Taken::Wrong => return self.fail(i, at),
                 Taken::Open => {
@@ -345,7 +360,7 @@ impl<'f, 'a> Reading<'f, 'a> {
                 true => after.iter().take_while(|b| **b == b' ').count(),
                 false => 0,
             };
-            if !after.get(blanks..).is_some_and(|after| after.starts_with(&step.literal)) {
+            if !after.get(blanks..).is_some_and(|after| step.is_literal_at(after)) {
                 return self.fail(i, at + len);
             }
             self.keep(i, at, value);

@@ -10,6 +10,7 @@ use memchr::memmem;
 use crate::formats::percent::{Slot, Values, Verdict};
 use crate::reason::{Cause, Origin, Reason};
 use crate::record::{Outcome, Status};
+use crate::text;
 
 /// The verdict on one line; `None`: another cache asked whether this one has something (ICP, HTCP).
 pub fn verdict(values: &Values<'_>) -> Option<Verdict> {
@@ -55,7 +56,7 @@ struct Tag<'a>(&'a [u8]);
 
 impl Tag<'_> {
     fn has(self, part: &[u8]) -> bool {
-        memmem::find(self.0, part).is_some()
+        text::find_literal(part, self.0).is_some()
     }
 
     /// An answer from the cache.

@@ -203,7 +203,7 @@ fn request(text: &[u8]) -> Request<'_> {
     let end = memrchr(*separator, rest)
         .filter(|at| rest.get(at + 1..).is_some_and(|tail| tail.starts_with(b"HTTP/")));
     let target = rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest);
-    let Some(scheme) = memchr::memmem::find(target, b"://") else {
+    let Some(scheme) = text::find_literal(b"://", target) else {
         let is_tunnel = method == b"CONNECT";
         return Request { method, path: target, host: if is_tunnel { target } else { b"" } };
     };

@@ -1,10 +1,11 @@
 //! A `logformat` string → the steps that read its lines.
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::memrchr;
 
 use crate::context::Context;
 use crate::formats::SpecError;
 use crate::record::Millis;
+use crate::text;
 
 /// The one of 3proxy's sample configuration.
 pub(super) const SAMPLE: &str = "- +_L%t.%. %N.%p %E %U %C:%c %R:%r %O %I %h %T";
@@ -117,10 +118,11 @@ impl Step {
             _ if self.is_last => rest.strip_suffix(&*self.literal)?.len(),
             // An IPv6 address has colons, a service's name may have points: the last one before the blank ends it.
             [byte] if *byte > b' ' => {
-                let word = rest.get(..memchr(b' ', rest).unwrap_or(rest.len()))?;
-                if self.variable.is_stamp() { memchr(*byte, word)? } else { memrchr(*byte, word)? }
+                let word = rest.get(..text::find(b' ', rest).unwrap_or(rest.len()))?;
+                if self.variable.is_stamp() { text::find(*byte, word)? } else { memrchr(*byte, word)? }
             }
-            literal => memmem::find(rest, literal)?,
+            [byte] => text::find(*byte, rest)?,
+            literal => text::find_literal(literal, rest)?,
         };
         let (value, after) = rest.split_at_checked(len)?;
         Some((value, after.get(self.literal.len()..)?))
@@ -142,6 +144,8 @@ impl Step {
 pub(super) struct Spec {
     pub(super) head: String,
     pub(super) steps: Vec<Step>,
+    /// Bit i: has variable i.
+    carried: u32,
     /// `G`: stamps are UTC.
     is_utc: bool,
 }
@@ -178,7 +182,8 @@ impl Spec {
         if let Some(last) = steps.last_mut() {
             last.is_last = true;
         }
-        let spec = Spec { head, steps, is_utc };
+        let carried = steps.iter().fold(0, |carried, step| carried | 1 << step.variable as u32);
+        let spec = Spec { head, steps, carried, is_utc };
         spec.check().map_or(Ok(spec), refuse)
     }
 
@@ -204,7 +209,7 @@ impl Spec {
     }
 
     pub(super) fn has(&self, variable: Variable) -> bool {
-        self.steps.iter().any(|step| step.variable == variable)
+        self.carried & 1 << variable as u32 != 0
     }
 
     pub(super) fn needs_zone(&self) -> bool {

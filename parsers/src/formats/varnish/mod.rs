@@ -106,6 +106,9 @@ fn verdict(values: &Values<'_>) -> Option<Verdict> {
 
 /// What Varnish says of a fetch that failed.
 fn fetch_error(text: &[u8]) -> Option<Reason> {
+    if text.is_empty() {
+        return None;
+    }
     let words: &[(&[u8], Reason)] = &[
         (b"first byte timeout", Reason::ConnectionReadTimeout),
         (b"between bytes timeout", Reason::ConnectionReadTimeout),
@@ -122,7 +125,7 @@ fn fetch_error(text: &[u8]) -> Option<Reason> {
         (b"Broken pipe", Reason::ConnectionTerminated),
     ];
     let known = words.iter().find(|(words, _)| memmem::find(text, words).is_some());
-    known.map(|(_, reason)| *reason).or((!text.is_empty()).then_some(Reason::Unknown))
+    known.map(|(_, reason)| *reason).or(Some(Reason::Unknown))
 }
 
 /// A path alone is another product's.
