@@ -33,9 +33,8 @@ pub(crate) struct Judged {
     slo: Option<f64>,
     longer_than: Option<Millis>,
     recover_below: Option<f64>,
-    for_: Millis,
-    keep_firing_for: Millis,
-    stale_after: Millis,
+    /// `for`, `keep_firing_for` and `stale_after`.
+    timers: [Millis; 3],
 }
 
 impl Judged {
@@ -97,9 +96,7 @@ impl Judged {
             slo: *slo,
             longer_than: *longer_than,
             recover_below: *recover_below,
-            for_: *for_,
-            keep_firing_for: *keep_firing_for,
-            stale_after: *stale_after,
+            timers: [*for_, *keep_firing_for, *stale_after],
         }
     }
 }
