@@ -54,11 +54,8 @@ pub fn alerts(host: &Host) {
         }
     }
     for (which, states) in &told {
-        // The end of one that is part of a larger incident is told with that incident's, which may come after the last look.
         let is_over = states.last().is_some_and(|(state, _)| state == "resolved");
-        if !is_over {
-            println!("{which:?} was not told to be over yet: {states:?}");
-        }
+        assert!(is_over, "{which:?} was not told to be over in the end: {states:?}");
         // Bad again within ten minutes it is the same incident, and fires anew: under a key of its own. What was told before
         // it was over is never repeated after that.
         let mut last = BTreeSet::new();
