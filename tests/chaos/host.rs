@@ -45,6 +45,8 @@ pub struct Counted {
     pub late: u64,
     pub future: u64,
     pub possible_loss: u64,
+    /// Messages that are not told yet.
+    pub outbox: u64,
 }
 
 pub struct Host {
@@ -148,9 +150,16 @@ impl Host {
             }
         }
         println!("caught up in {:.1} s", begin.elapsed().as_secs_f64());
-        // The last alerts are over for want of lines (lateness, window, stale_after, keep_firing_for), and told, perhaps
-        // at the second try; what would be counted twice by now is.
+        // The last alerts are over for want of lines (lateness, window, stale_after, keep_firing_for); what would be counted
+        // twice by now is.
         std::thread::sleep(Duration::from_secs(15));
+        // And told, perhaps at the second try, and no faster than the rate limit has it: then nothing is left to tell.
+        let begin = Instant::now();
+        let is_told = || self.counted().is_some_and(|counted| counted.outbox == 0);
+        while !is_told() && begin.elapsed() < CATCH_UP {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        println!("told {:.1} s after that", begin.elapsed().as_secs_f64());
         agent.signal("TERM");
         let ended = agent.end_within(Duration::from_secs(10)).expect("SIGTERM does not end it");
         assert!(ended.success(), "{ended}:\n{}", self.said());
@@ -173,6 +182,7 @@ impl Host {
             by_upstream: map(&said["upstreams"]),
             late: number("late"),
             future: number("future"),
+            outbox: number("outbox"),
             possible_loss: said["inputs"]
                 .as_array()?
                 .iter()
