@@ -214,6 +214,16 @@ impl Host {
     }
 }
 
+/// What a failure was made of stays, for whoever looks for its cause.
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.folder.disable_cleanup(true);
+            println!("kept: {}", self.folder.path().display());
+        }
+    }
+}
+
 fn read(path: &Path) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
     if path.extension().is_some_and(|e| e == "gz") {
